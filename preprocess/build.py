@@ -1,0 +1,334 @@
+"""From a card and two folders to a sealed cache.
+
+List, name the build, take its lock, make the missing shards, write statics and index,
+seal, rename to the key. A shard is written beside its final name, synced and renamed, so an
+interrupted build resumes with the shards it has; two builders of one cache wait for each
+other; nothing but a sealed directory is ever opened by ``train``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import BadFileError, SnntxError, UsageError
+from . import cache_format as fmt
+from .manifest import DigestMemo, digest
+from .options import FrameOptions
+from .plan import Plan, Request, attributes, make_plan
+from .readers import read_file
+from .shards import ShardTask, build_shard, read_shard
+from .splits import split_recordings, split_statics
+from .statics import decode_picture, planes_of
+
+EVENT_BYTES = 16
+"""At most this many bytes of frames per event: four float32 corners, before compression."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a preprocess did; ``notes`` are lines for people about what was passed over."""
+
+    directory: Path
+    key: str
+    reused: bool
+    recordings: int
+    classes: int
+    events: int
+    raw_bytes: int
+    cache_bytes: int
+    seconds: float
+    statics: int
+    twins: int
+    resumed_shards: int
+    skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def preprocess(
+    request: Request,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Summary:
+    """Build the cache a request names, or find it already sealed.
+
+    Args:
+        request: what to build.
+        say: called with lines for people while it works.
+        progress: called with recordings done and in all.
+
+    Raises:
+        UsageError: the folders do not hold what the card describes.
+        BadFileError: a raw file or image cannot be used.
+        SnntxError: not enough disk space, or the disk fails.
+    """
+    started = time.perf_counter()
+    plan = make_plan(request)
+    home = request.cache / request.card.name
+    _make_folder(home)
+    memo = DigestMemo(home / "digests.json")
+    draft = plan.draft()
+    building = home / f".building-{draft}"
+    with _locked(home / f".building-{draft}.lock", say):
+        sealed = _find_sealed(home, draft, plan, memo)
+        if sealed is not None:
+            index = fmt.Index.read(sealed / fmt.INDEX)
+            return _summary(sealed, index, plan, started, reused=True, resumed=0)
+        _check_space(home, plan, request.options)
+        with _disk_errors(home):
+            building.mkdir(exist_ok=True)
+            rows, resumed = _build_shards(request, plan, building, memo, progress)
+            index, digests = _finish(request, plan, building, memo, rows)
+            key = plan.key(digests)
+            final = home / key
+            index = dataclasses.replace(index, attributes={**index.attributes, "key": key})
+            index.write(building / fmt.INDEX)
+            fmt.seal(building, key, draft)
+            if (final / fmt.SEALED).is_file():  # same content under other names of one size
+                shutil.rmtree(building)
+            else:
+                building.rename(final)
+            _sync(home)
+    return _summary(final, index, plan, started, reused=False, resumed=resumed)
+
+
+def _make_folder(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not os.access(home, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UsageError(
+            f"--cache {home.parent}: cannot be written: {error.strerror}; choose another folder"
+        ) from error
+
+
+@contextmanager
+def _locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold a build's lock, waiting for another builder of the same cache."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("another process is building this cache; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _disk_errors(home: Path) -> Iterator[None]:
+    """Turn a full or failing disk into one line; what was finished stays for the next run."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno == errno.ENOSPC or "No space left" in str(error)
+        if not full and error.errno is None:
+            raise
+        cause = "the disk is full" if full else str(error)
+        raise SnntxError(
+            f"{home}: {cause}; free space or mend it and run the same command again: "
+            "finished shards are kept"
+        ) from error
+
+
+def _check_space(home: Path, plan: Plan, options: FrameOptions) -> None:
+    """Refuse to start a build that could fill the disk."""
+    frame_bytes = int(np.prod(options.frame_shape)) * fmt.FRAMES.itemsize
+    height, width = options.frame_shape[2:]
+    sizes = (f.path.stat().st_size for f in plan.recordings)
+    needed = sum(min(frame_bytes, EVENT_BYTES * size) for size in sizes)
+    needed += len(plan.statics) * len(plan.planes) * height * width
+    free = shutil.disk_usage(home).free
+    if free < needed:
+        raise SnntxError(
+            f"{home}: {free / 1e6:.0f} MB free, but this cache may need up to "
+            f"{needed / 1e6:.0f} MB; free space or choose another --cache"
+        )
+
+
+def _find_sealed(home: Path, draft: str, plan: Plan, memo: DigestMemo) -> Path | None:
+    """Return the sealed cache of exactly these files, reading those whose digest is unknown."""
+    candidates = [
+        path.parent
+        for path in sorted(home.glob(f"*/{fmt.SEALED}"))
+        if not path.parent.name.startswith(".") and fmt.read_seal(path.parent)["draft"] == draft
+    ]
+    if not candidates:
+        return None
+    digests = {name: _digest_of(path, memo) for name, path in plan.files.items()}
+    memo.save()
+    final = home / plan.key(digests)
+    return final if final in candidates else None
+
+
+def _build_shards(
+    request: Request,
+    plan: Plan,
+    building: Path,
+    memo: DigestMemo,
+    progress: Callable[[int, int], None],
+) -> tuple[list[fmt.Rows], int]:
+    """Make or resume every shard; returns their rows and how many were there already."""
+    label = {name: i for i, name in enumerate(plan.classes)}
+    total, done, resumed = len(plan.recordings), 0, 0
+    shards: list[fmt.Rows] = []
+    progress(0, total)
+    for start in range(0, total, fmt.SHARD_RECORDINGS):
+        members = plan.recordings[start : start + fmt.SHARD_RECORDINGS]
+        task = ShardTask(
+            path=building / fmt.shard_name(len(shards)),
+            files=tuple(f.path for f in members),
+            identities=tuple(f.identity for f in members),
+            labels=tuple(label[f.class_name] for f in members),
+            format=request.card.events.format,
+            sort=request.card.events.sort,
+            options=request.options,
+        )
+        rows = read_shard(task, [memo.get(path) for path in task.files])
+        if rows is None:
+            states = [path.stat() for path in task.files]
+            rows = build_shard(task, lambda n, base=done: progress(base + n, total))  # type: ignore[misc]
+            for path, value, state in zip(task.files, rows.digest, states, strict=True):
+                memo.put(path, value, state)
+            memo.save()
+        else:
+            resumed += 1
+        shards.append(rows)
+        done += len(members)
+        progress(done, total)
+    return shards, resumed
+
+
+def _finish(
+    request: Request, plan: Plan, building: Path, memo: DigestMemo, shards: Sequence[fmt.Rows]
+) -> tuple[fmt.Index, dict[str, str]]:
+    """Write the static images; pair, split and collect the index and the files' digests."""
+    digests = {
+        f"raw/{found.relative}": value
+        for found, value in zip(
+            plan.recordings, (d for rows in shards for d in rows.digest), strict=True
+        )
+    }
+    _write_static_images(request, plan, building, memo)
+    digests |= {f"static/{n}": _digest_of(p, memo) for n, p in plan.static_files.items()}
+    memo.save()
+    rows = fmt.Rows.join(shards)
+    place = {image.identity: i for i, image in enumerate(plan.statics)}
+    template = request.card.static.twin if request.card.static else ""
+    twin = np.array([place.get(template.format(**f.fields), -1) for f in plan.recordings], np.int64)
+    label = {name: i for i, name in enumerate(plan.classes)}
+    static_label = np.array([label[s.class_name] for s in plan.statics], np.int64)
+    _check_twin_classes(plan, rows.label, twin, static_label)
+    fields = [f.fields for f in plan.recordings]
+    splits = {
+        name: split_recordings(rule, rows.identity, rows.label, fields)
+        for name, rule in request.card.splits.items()
+    }
+    sizes = [len(part.identity) for part in shards]
+    index = fmt.Index(
+        attributes=attributes(request),
+        classes=plan.classes,
+        rows=rows,
+        shard=np.repeat(np.arange(len(sizes)), sizes).astype(np.int32),
+        row=np.concatenate([np.arange(n) for n in sizes]).astype(np.int32),
+        twin=twin,
+        splits=splits,
+        static_identity=[s.identity for s in plan.statics],
+        static_label=static_label,
+        static_splits={n: split_statics(len(plan.statics), twin, p) for n, p in splits.items()},
+        planes=plan.planes,
+    )
+    return index, digests
+
+
+def _digest_of(path: Path, memo: DigestMemo) -> str:
+    """Return a file's digest, reading the file only if it is not remembered."""
+    known = memo.get(path)
+    if known is None:
+        status = path.stat()
+        known = digest(path.read_bytes())
+        memo.put(path, known, status)
+    return known
+
+
+def _write_static_images(request: Request, plan: Plan, building: Path, memo: DigestMemo) -> None:
+    """Decode, fit and write every static image; each picture file is read once."""
+    height, width = request.options.frame_shape[2:]
+    fit = request.card.static.fit if request.card.static else "stretch"
+    images = np.empty((len(plan.statics), len(plan.planes), height, width), np.uint8)
+    for i, image in enumerate(plan.statics):
+        if image.pixels is None:
+            status = image.path.stat()
+            data = read_file(image.path)
+            memo.put(image.path, digest(data), status)
+            images[i] = planes_of(decode_picture(data, image.path), (height, width), fit, image)
+        else:
+            images[i] = planes_of(Image.fromarray(image.pixels), (height, width), fit, image)
+    memo.save()
+    label = {name: i for i, name in enumerate(plan.classes)}
+    fmt.write_statics(
+        building / fmt.STATIC,
+        images,
+        [s.identity for s in plan.statics],
+        [label[s.class_name] for s in plan.statics],
+    )
+
+
+def _check_twin_classes(
+    plan: Plan, labels: NDArray[np.int64], twin: NDArray[np.int64], static: NDArray[np.int64]
+) -> None:
+    """A twin of another class means that the two folders do not belong together."""
+    paired = np.flatnonzero(twin >= 0)
+    wrong = paired[labels[paired] != static[twin[paired]]]
+    if wrong.size:
+        recording, image = plan.recordings[wrong[0]], plan.statics[twin[wrong[0]]]
+        raise BadFileError(
+            f"{recording.path}: class {recording.class_name}, but its twin {image.identity} in "
+            f"{image.path} is of class {image.class_name} ({wrong.size} such pairs); "
+            "the recordings and the static images do not belong together"
+        )
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _summary(
+    directory: Path, index: fmt.Index, plan: Plan, started: float, *, reused: bool, resumed: int
+) -> Summary:
+    return Summary(
+        directory=directory,
+        key=directory.name,
+        reused=reused,
+        recordings=len(index.rows.identity),
+        classes=len(set(index.rows.label.tolist())),
+        events=int(index.rows.events.sum()),
+        raw_bytes=sum(f.path.stat().st_size for f in plan.recordings),
+        cache_bytes=sum(f.stat().st_size for f in directory.iterdir()),
+        seconds=time.perf_counter() - started,
+        statics=len(index.static_identity),
+        twins=int((index.twin >= 0).sum()),
+        resumed_shards=resumed,
+        skipped=tuple(index.rows.skipped),
+        notes=plan.notes,
+    )

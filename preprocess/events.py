@@ -1,0 +1,38 @@
+"""The one shape events have after any reader: four columns of equal length, in file order."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Events(NamedTuple):
+    """Events of one recording.
+
+    Attributes:
+        x: column in pixels from the left, 0-based, int16, ``(N,)``.
+        y: row in pixels from the top, 0-based, int16, ``(N,)``.
+        t: timestamp in microseconds, int64, ``(N,)``.
+        p: polarity, 0 off and 1 on, int8, ``(N,)``.
+    """
+
+    x: NDArray[np.int16]
+    y: NDArray[np.int16]
+    t: NDArray[np.int64]
+    p: NDArray[np.int8]
+
+    @property
+    def size(self) -> int:
+        """Number of events (``len`` of the tuple is its number of columns)."""
+        return int(self.t.size)
+
+    def take(self, which: NDArray[np.intp] | slice) -> Events:
+        """Return the events at some positions, or of a slice, in that order."""
+        return Events(self.x[which], self.y[which], self.t[which], self.p[which])
+
+    @property
+    def duration_us(self) -> int:
+        """Time from the first to the last event in microseconds, 0 when empty."""
+        return int(self.t[-1] - self.t[0]) if self.t.size else 0

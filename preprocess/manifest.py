@@ -1,0 +1,86 @@
+"""What a cache was made from, and the key that names it.
+
+The key is a hash over the format version, every framing and static option, the card's
+identity and the manifest of raw files: relative name, size and content digest. Content is
+hashed with XXH3-128 from the same read that decodes it; the digest is remembered by path,
+size and modification time, so that a second run only looks at directory entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+KEY_DIGITS = 16
+SETTLED_NS = 2_000_000_000
+"""A file changed less than this ago may change again within one tick of its clock."""
+
+
+def digest(data: bytes) -> str:
+    """Return the XXH3-128 digest of a file's content in hexadecimal."""
+    return xxhash.xxh3_128_hexdigest(data)
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """Return a name for a JSON-like value: the start of its SHA-256."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a small text file so that it is either the old one or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class DigestMemo:
+    """Content digests of files already read, remembered by path, size and time.
+
+    A damaged or missing memo costs time, never correctness: it is read as empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, list[Any]] = self._load()
+
+    def _load(self) -> dict[str, list[Any]]:
+        try:
+            known = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def get(self, path: Path) -> str | None:
+        """Return the digest of a file that has not changed since it was read, else None."""
+        status = path.stat()
+        entry = self._known.get(str(path.absolute()))
+        if entry is None or entry[:2] != [status.st_size, status.st_mtime_ns]:
+            return None
+        return str(entry[2])
+
+    def put(self, path: Path, value: str, status: os.stat_result) -> None:
+        """Remember a digest; ``status`` was taken before the file was read."""
+        if time.time_ns() - status.st_mtime_ns > SETTLED_NS:
+            self._known[str(path.absolute())] = [status.st_size, status.st_mtime_ns, value]
+
+    def save(self) -> None:
+        """Write the memo, keeping what other processes have added meanwhile."""
+        self._known = {**self._load(), **self._known}
+        write_atomic(self._path, json.dumps(self._known))

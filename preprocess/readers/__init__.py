@@ -1,0 +1,92 @@
+"""Raw event files by format name; a new format is one module here and one line in ``FORMATS``.
+
+A reader module offers ``decode(data, path) -> Events``: columns in file order, or a
+:class:`~snntx.errors.BadFileError` naming the file, the place and what was expected.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import BadFileError, UsageError, nearest
+from ..events import Events
+
+FORMATS = {"atis": "atis"}
+"""Format name → module of this package."""
+
+
+def decoder(format: str) -> Callable[[bytes, Path | str], Events]:
+    """Return the ``decode`` function of a format.
+
+    Raises:
+        UsageError: the format is unknown.
+    """
+    if format not in FORMATS:
+        raise UsageError(
+            f"unknown event format '{format}'{nearest(format, FORMATS)} "
+            f"(known: {', '.join(sorted(FORMATS))})"
+        )
+    module = importlib.import_module(f".{FORMATS[format]}", __name__)
+    decode: Callable[[bytes, Path | str], Events] = module.decode
+    return decode
+
+
+def checked(events: Events, path: Path | str, *, sort: bool = False) -> Events:
+    """Return events whose times never go back, or say where they do.
+
+    Args:
+        events: columns as decoded.
+        path: names the file in errors.
+        sort: sort by time instead (stable: ties keep their file order).
+
+    Raises:
+        BadFileError: no event at all, or a timestamp smaller than the one before it.
+    """
+    if events.size == 0:
+        raise BadFileError(f"{path}: no events; a recording needs at least one")
+    backwards = np.flatnonzero(events.t[1:] < events.t[:-1])
+    if backwards.size == 0:
+        return events
+    if not sort:
+        at = int(backwards[0]) + 1
+        raise BadFileError(
+            f"{path}: time goes back at event {at}, from {events.t[at - 1]} to {events.t[at]} us "
+            f"({backwards.size} such places); set sort = true in the card to sort by time"
+        )
+    order = np.argsort(events.t, kind="stable")
+    return events.take(order)
+
+
+def read_file(path: Path | str) -> bytes:
+    """Return a file's bytes, or one clear line why it cannot be read.
+
+    Raises:
+        BadFileError: the file is missing, unreadable or empty.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise BadFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not data:
+        raise BadFileError(f"{path}: the file is empty (0 bytes); copy or download it again")
+    return data
+
+
+def read_events(path: Path | str, format: str, *, sort: bool = False) -> Events:
+    """Read one recording.
+
+    Args:
+        path: the raw file.
+        format: a name in :data:`FORMATS`.
+        sort: sort events by time where the file's times go back, instead of an error.
+
+    Raises:
+        UsageError: the format is unknown.
+        BadFileError: the file is unreadable, damaged, empty, or its times go back.
+    """
+    decode = decoder(format)
+    return checked(decode(read_file(path), path), path, sort=sort)

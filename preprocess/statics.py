@@ -1,0 +1,229 @@
+"""Static images: the twins and class partners of the recordings, as uint8 planes.
+
+A static image becomes ``(P, H, W)`` uint8: planes R, G, B for photographs, one plane L for
+MNIST. Photographs are resized first (Pillow's bilinear filter on RGB, aspect not kept) and
+a channel is taken at training time, in the published method's order; the method's V of HSV
+is then ``max(R, G, B) / 255``, exactly.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..data_cards.schema import StaticFiles
+from ..errors import BadFileError, UsageError
+from .listing import find_files, require_folder
+from .readers import read_file
+
+PLANES = {"images": ("R", "G", "B"), "mnist": ("L",)}
+IDX_IMAGES, IDX_LABELS = 0x803, 0x801
+MNIST_PIXELS = 28 * 28
+MAX_PIXELS = 100_000_000
+
+_IDX_SETS = {
+    "Train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "Test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+    "Unpaired": ("images-idx3-ubyte", "labels-idx1-ubyte"),
+}
+_CSV_TWINS = "train_first_100.csv"
+
+
+@dataclass(frozen=True)
+class StaticImage:
+    """One static image, not yet decoded.
+
+    Attributes:
+        identity: what twins are matched by, such as ``airplanes/image_0001``.
+        class_name: its class.
+        path: the file it lies in.
+        pixels: its pixels where the file holds many images, ``(H, W)`` uint8.
+    """
+
+    identity: str
+    class_name: str
+    path: Path
+    pixels: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class StaticSet:
+    """All static images of a folder, and the files they came from.
+
+    Attributes:
+        images: sorted by identity.
+        files: name below ``--static`` → path, of every file that was or will be read.
+        planes: names of the planes an image has.
+    """
+
+    images: tuple[StaticImage, ...]
+    files: Mapping[str, Path]
+    planes: tuple[str, ...]
+
+
+def list_statics(spec: StaticFiles, folder: Path) -> StaticSet:
+    """List the static images of a folder; photographs are not opened yet.
+
+    Raises:
+        UsageError: the folder is missing, or holds no image the card knows.
+        BadFileError: an IDX or CSV file is damaged.
+    """
+    if spec.layout == "mnist":
+        return _list_mnist(folder)
+    found = find_files(folder, spec.roots, spec.pattern, "--static")
+    images = tuple(StaticImage(f.identity, f.class_name, f.path) for f in found)
+    return StaticSet(images, {f.relative: f.path for f in found}, PLANES["images"])
+
+
+def planes_of(
+    source: Image.Image, size: tuple[int, int], fit: str, image: StaticImage
+) -> NDArray[np.uint8]:
+    """Fit one decoded image to ``(P, H, W)`` uint8.
+
+    Args:
+        source: the decoded picture, RGB or L.
+        size: ``(H, W)`` of the frames it will be paired with.
+        fit: ``stretch`` or ``pad``.
+        image: names it in errors.
+
+    Raises:
+        BadFileError: the picture is larger than the frame it is to be padded into.
+    """
+    height, width = size
+    if fit == "stretch":
+        fitted = source.resize((width, height), Image.Resampling.BILINEAR)
+    else:
+        if source.height > height or source.width > width:
+            raise BadFileError(
+                f"{image.path}: image {image.identity} of {source.height} x {source.width} pixels "
+                f"does not fit into frames of {height} x {width}; give a larger --size"
+            )
+        fitted = Image.new(source.mode, (width, height))
+        fitted.paste(source, ((width - source.width) // 2, (height - source.height) // 2))
+    pixels = np.asarray(fitted, np.uint8)
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def decode_picture(data: bytes, path: Path) -> Image.Image:
+    """Decode a picture file of any mode (grey, palette, CMYK, alpha) to RGB.
+
+    Raises:
+        BadFileError: not a picture, truncated, or absurdly large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    raise BadFileError(
+                        f"{path}: {picture.width} x {picture.height} pixels, more than the "
+                        f"{MAX_PIXELS} allowed; shrink the image"
+                    )
+                return picture.convert("RGB")
+    except BadFileError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadFileError(f"{path}: not a readable picture: {error}") from error
+
+
+def _list_mnist(folder: Path) -> StaticSet:
+    """List the digits of the IDX sets and of the twin CSV in a folder."""
+    require_folder(folder, "--static")
+    images: list[StaticImage] = []
+    files: dict[str, Path] = {}
+    for name, (image_file, label_file) in _IDX_SETS.items():
+        pair = [_plain_or_gz(folder, file) for file in (image_file, label_file)]
+        if pair == [None, None]:
+            continue
+        if pair[0] is None or pair[1] is None:
+            missing, there = (image_file, pair[1]) if pair[0] is None else (label_file, pair[0])
+            raise UsageError(f"--static {folder}: {missing}[.gz] is missing beside {there}")
+        pixels, labels = read_idx(pair[0], IDX_IMAGES, 3), read_idx(pair[1], IDX_LABELS, 1)
+        if len(pixels) != len(labels):
+            raise BadFileError(
+                f"{pair[0]}: {len(pixels)} images, but {len(labels)} labels in {pair[1]}"
+            )
+        files |= {path.name: path for path in pair if path is not None}
+        images += [
+            StaticImage(f"{name}/{number:05d}", str(label), pair[0], pixel)
+            for number, (pixel, label) in enumerate(zip(pixels, labels, strict=True), 1)
+        ]
+    twins = folder / _CSV_TWINS
+    if twins.is_file():
+        files[twins.name] = twins
+        seen = {image.identity for image in images}
+        images += [image for image in _csv_digits(twins) if image.identity not in seen]
+    if not images:
+        raise UsageError(
+            f"--static {folder}: no MNIST file found; expected {_IDX_SETS['Train'][0]}[.gz] with "
+            f"its labels, {_IDX_SETS['Test'][0]}[.gz] with its labels, or {_CSV_TWINS}"
+        )
+    images.sort(key=lambda image: image.identity)
+    return StaticSet(tuple(images), files, PLANES["mnist"])
+
+
+def _plain_or_gz(folder: Path, name: str) -> Path | None:
+    candidates = (folder / name, folder / f"{name}.gz")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def read_idx(path: Path, magic: int, dimensions: int) -> NDArray[np.uint8]:
+    """Read one uint8 IDX file, plain or gzip: big-endian magic, sizes, then the values.
+
+    Raises:
+        BadFileError: wrong magic number, or fewer or more bytes than the header promises.
+    """
+    data = read_file(path)
+    try:
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+    except (OSError, EOFError) as error:
+        raise BadFileError(f"{path}: not a whole gzip file: {error}") from error
+    header = 4 + 4 * dimensions
+    if len(data) < header:
+        raise BadFileError(
+            f"{path}: {len(data)} bytes, expected at least the {header}-byte IDX header"
+        )
+    numbers = np.frombuffer(data, ">u4", 1 + dimensions)
+    if numbers[0] != magic:
+        raise BadFileError(f"{path}: magic number {numbers[0]}, expected {magic} for this IDX file")
+    shape = tuple(int(n) for n in numbers[1:])
+    if len(data) - header != math.prod(shape):
+        raise BadFileError(
+            f"{path}: {len(data) - header} bytes after the header, expected "
+            f"{' x '.join(map(str, shape))} = {math.prod(shape)}"
+        )
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+
+
+def _csv_digits(path: Path) -> Iterator[StaticImage]:
+    """Yield the digits of a CSV whose rows are a label, then 784 pixels; row N is Train N."""
+    with path.open(newline="", encoding="ascii") as file:
+        for number, row in enumerate(csv.reader(file), 1):
+            if len(row) != 1 + MNIST_PIXELS or not all(value.isdigit() for value in row):
+                raise BadFileError(
+                    f"{path}: row {number} has {len(row)} values, expected a label and "
+                    f"{MNIST_PIXELS} pixels, all whole numbers"
+                )
+            values = [int(value) for value in row[1:]]
+            if max(values) > 255:
+                raise BadFileError(f"{path}: row {number} holds {max(values)}, expected 0 to 255")
+            pixels = np.array(values, np.uint8).reshape(28, 28)
+            yield StaticImage(f"Train/{number:05d}", row[0], path, pixels)
+
+
+def by_class(images: Sequence[StaticImage]) -> dict[str, list[int]]:
+    """Return positions of the images of each class."""
+    positions: dict[str, list[int]] = {}
+    for position, image in enumerate(images):
+        positions.setdefault(image.class_name, []).append(position)
+    return positions

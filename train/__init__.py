@@ -1,0 +1,1 @@
+"""Stage two: a sealed frame cache in, a trained spiking network and its report out."""
