@@ -103,6 +103,138 @@ def preprocess(
 
 
 @cli.command()
+@click.argument("card")
+@_cache_option
+@click.option("--key", help="Choose a cache by its key, or the start of one.")
+@click.option(
+    "--recipe",
+    default="default",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="One of the card's recipes, or a .toml file over its default.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a setting, such as epochs=20 or transfer=false; repeatable.",
+)
+@click.option("--out", type=_FOLDER, help="Run directory [default: runs/CARD-RECIPE-seedN].")
+@_device_option
+@click.option("--resume", is_flag=True, help="Go on from the run directory's last epoch.")
+@_json_option
+def train(
+    card: str,
+    cache: Path | None,
+    key: str | None,
+    recipe: str,
+    settings: tuple[str, ...],
+    out: Path | None,
+    device: str,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Train a spiking network on a sealed cache, with knowledge transfer from static images.
+
+    Raw files are never touched. --set transfer=false trains the event-only baseline.
+    """
+    from .data_cards import load_card
+    from .terminal import TrainingDisplay
+    from .train.caches import open_cache
+    from .train.fit import pick_device
+    from .train.fit import train as fit
+    from .train.recipe import load_recipe
+
+    loaded = load_card(card)
+    resolved = load_recipe(loaded, recipe, settings)
+    frames = open_cache(
+        _cache_root(cache), loaded, steps=resolved.steps, size=resolved.size, key=key
+    )
+    where = pick_device(device)
+    out = out or Path("runs") / f"{loaded.name}-{Path(recipe).stem}-seed{resolved.seed}"
+    _say(f"cache {frames.directory}, device {where.type}, run {out}")
+    _say(", ".join(resolved.to_toml().splitlines()))
+    with TrainingDisplay(resolved.epochs) as display:
+        best = fit(
+            loaded,
+            frames,
+            resolved,
+            out,
+            device=where,
+            resume=resume,
+            on_step=display.step,
+            on_epoch=display.epoch,
+        )
+    if as_json:
+        _print_json({"run": str(out), "protocol": resolved.protocol, "best": best})
+        return
+    click.echo(
+        f"best epoch {best['epoch']}: {best['part']} top-1 {best['top1']:.4f} "
+        f"(protocol {resolved.protocol}); next: snntx evaluate {out}"
+    )
+
+
+@cli.command()
+@click.argument("run", type=_FOLDER)
+@_cache_option
+@_device_option
+@_json_option
+def evaluate(run: Path, cache: Path | None, device: str, as_json: bool) -> None:
+    """Measure a run, or one checkpoint, on the protocol's test split (event branch only).
+
+    RUN is a run directory (its best.pt is used) or a checkpoint file.
+    """
+    from .terminal import print_metrics
+    from .train.evaluate import evaluate_run
+    from .train.fit import pick_device
+
+    result = evaluate_run(run, _cache_root(cache), pick_device(device))
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        print_metrics(result)
+
+
+@cli.command()
+@click.argument("checkpoint", type=_FOLDER)
+@click.argument("files", type=_FOLDER, nargs=-1, required=True)
+@_device_option
+@_json_option
+def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: bool) -> None:
+    """Classify new recordings in the card's raw format, framed as the cache was.
+
+    CHECKPOINT is a checkpoint file or a run directory (its best.pt is used).
+    """
+    from .terminal import print_predictions
+    from .train.checkpoint import checkpoint_path, load_checkpoint
+    from .train.fit import pick_device
+    from .train.predict import predict as classify
+
+    loaded = load_checkpoint(checkpoint_path(checkpoint))
+    results = classify(loaded, list(files), pick_device(device))
+    if as_json:
+        _print_json([vars(result) for result in results])
+    else:
+        print_predictions(results)
+
+
+@cli.command()
+@click.option(
+    "--out",
+    type=_FOLDER,
+    default=Path("snntx-demo"),
+    show_default=True,
+    help="Folder of the demonstration's data, cache, runs and picture.",
+)
+def demo(out: Path) -> None:
+    """Run the whole job on simulated recordings of real handwritten digits."""
+    from .demo import run_demo
+
+    run_demo(out)
+
+
+@cli.command()
 @click.argument("name", required=False)
 @_json_option
 def cards(name: str | None, as_json: bool) -> None:
@@ -152,4 +284,7 @@ def run(arguments: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         sys.stderr.close()
+        return 1
+    except (OSError, MemoryError) as error:
+        _say(f"error: {' '.join(str(error).split()) or type(error).__name__}")
         return 1

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 if TYPE_CHECKING:
     from .data_cards.schema import Card
     from .preprocess.build import Summary
+    from .train.evaluate import Evaluation
+    from .train.predict import Prediction
 
 
 @contextmanager
@@ -18,7 +20,7 @@ def build_bar() -> Iterator[Callable[[int, int], None]]:
     """Yield a ``progress(done, total)`` that draws a bar once work takes two seconds."""
     from tqdm import tqdm
 
-    bar = tqdm(desc="preprocess", unit=" recordings", delay=2, leave=False)
+    bar = tqdm(desc="preprocess", unit=" recordings", delay=2, leave=False, disable=None)
 
     def progress(done: int, total: int) -> None:
         bar.total = total
@@ -122,3 +124,67 @@ def _statics_line(card: Card) -> str:
         return "none"
     where = card.static.pattern or f"{card.static.layout} files"
     return f"{where}; twin of a recording = {card.static.twin} ({card.static.twin_evidence})"
+
+
+class TrainingDisplay:
+    """A bar with loss, accuracy and replacement probability, and a line each epoch."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        from tqdm import tqdm
+
+        self._bar = tqdm(unit=" steps", leave=False, dynamic_ncols=True, disable=None)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    def step(self, record: dict[str, Any]) -> None:
+        """Show one step."""
+        total = self._epochs * record["steps"]
+        self._bar.total = total
+        self._bar.set_description(f"epoch {record['epoch'] + 1}/{self._epochs}", refresh=False)
+        self._bar.set_postfix_str(
+            f"loss {record['loss']:.3f}, accuracy {record['accuracy']:.2f}, P {record['P']:.2f}",
+            refresh=False,
+        )
+        self._bar.update(record["epoch"] * record["steps"] + record["step"] + 1 - self._bar.n)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Print one finished epoch above the bar."""
+        train, chosen = record["train"], record["selection"]
+        self._bar.write(
+            f"epoch {record['epoch'] + 1:3d}/{self._epochs}  loss {train['loss']:.4f}  "
+            f"train {train['accuracy']:.3f}  {chosen['part']} top-1 {chosen['top1']:.4f}  "
+            f"loss {chosen['loss']:.4f}  replaced {train['replaced']:.2f}  "
+            f"lr {record['lr']:.2e}  {record['seconds']:.1f} s"
+            + ("  *" if record["best_epoch"] == record["epoch"] else ""),
+            file=click.get_text_stream("stderr"),
+        )
+
+
+def print_metrics(result: Evaluation) -> None:
+    """Print a run's result on its test part."""
+    metrics = result.metrics
+    click.echo(f"{result.checkpoint}: epoch {result.epoch} of card {result.card}")
+    chosen = f"chosen on {result.selected_on}"
+    click.echo(f"  protocol {result.protocol}, part {result.part}, {chosen}, seed {result.seed}")
+    click.echo(f"  recordings {metrics.recordings:,}")
+    click.echo(f"  top-1      {metrics.top1:.4f}")
+    click.echo(f"  top-5      {metrics.top5:.4f}")
+    click.echo(f"  loss       {metrics.loss:.4f}\n")
+    rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in metrics.per_class.items()]
+    print_table(["class", "recordings", "accuracy"], rows)
+
+
+def print_predictions(results: Sequence[Prediction]) -> None:
+    """Print the most probable classes of each file."""
+    rows = []
+    for result in results:
+        best = list(result.probabilities.items())[:3]
+        shown = ", ".join(f"{name} {probability:.3f}" for name, probability in best)
+        rows.append([result.file, result.predicted, f"{result.events:,}", shown])
+    print_table(["file", "class", "events", "probabilities"], rows, right=9)

@@ -18,7 +18,7 @@ from .tables import from_table
 STATIC_LAYOUTS = ("images", "mnist")
 FITS = ("stretch", "pad")
 SPLIT_RULES = ("hash", "leading", "field")
-_FIELD = re.compile(r"{(\w+)}")
+_FIELD = re.compile(r"{([A-Za-z_]\w*)}", re.ASCII)
 
 
 def card_names() -> list[str]:
@@ -72,6 +72,17 @@ def _one_of(value: str, known: tuple[str, ...], where: str) -> None:
         raise UsageError(f"{where} = '{value}'{nearest(value, known)} (known: {', '.join(known)})")
 
 
+def _check_braces(pattern: str, where: str) -> None:
+    """Every brace belongs to a field, and no path component names a field twice."""
+    for part in pattern.split("/"):
+        names = pattern_fields(part)
+        if re.search(r"[{}]", _FIELD.sub("", part)) or len(set(names)) < len(names):
+            raise UsageError(
+                f"{where}: cannot read '{pattern}'; write fields as {{name}}, "
+                "each at most once between two slashes"
+            )
+
+
 def _check(card: Card, where: str) -> None:
     """Check what types alone cannot say."""
     from ..preprocess.options import TAILS
@@ -81,6 +92,7 @@ def _check(card: Card, where: str) -> None:
         raise UsageError(f"{where}: name = '{card.name}' may hold a-z, 0-9, '.', '_' and '-' only")
     _one_of(card.events.format, tuple(FORMATS), f"{where}: [events] format")
     _one_of(card.framing.tail, TAILS, f"{where}: [framing] tail")
+    _check_braces(card.events.pattern, f"{where}: [events]")
     fields = pattern_fields(card.events.pattern)
     if "class" not in fields:
         raise UsageError(
@@ -90,9 +102,13 @@ def _check(card: Card, where: str) -> None:
         raise UsageError(f"{where}: [framing] needs a size, since [events] gives no fixed sensor")
     if card.framing.steps < 1 or (card.framing.size is not None and card.framing.size < 1):
         raise UsageError(f"{where}: [framing] steps and size must be at least 1")
+    if card.events.sensor is not None and min(card.events.sensor) < 1:
+        raise UsageError(f"{where}: [events] sensor must be positive [height, width]")
     if card.static is not None:
         _one_of(card.static.layout, STATIC_LAYOUTS, f"{where}: [static] layout")
         _one_of(card.static.fit, FITS, f"{where}: [static] fit")
+        for pattern in (card.static.pattern, card.static.twin):
+            _check_braces(pattern, f"{where}: [static]")
         for name in pattern_fields(card.static.twin):
             _one_of(name, tuple(fields), f"{where}: [static] twin uses field")
         if card.static.layout == "images" and "class" not in pattern_fields(card.static.pattern):
@@ -108,7 +124,8 @@ def _check(card: Card, where: str) -> None:
         if split.rule == "field":
             _one_of(split.field, tuple(fields), f"{place} field")
         shares = (split.validation, split.test, split.train)
-        if min(shares) < 0 or split.validation + split.test >= 1 or split.train > 1:
+        whole = min(shares) >= 0 and split.validation + split.test < 1 and split.train <= 1
+        if not whole or (split.rule == "leading" and split.train == 0):
             raise UsageError(f"{place} shares must be at least 0 and leave a part to train on")
     if len(set(card.classes)) != len(card.classes):
         raise UsageError(f"{where}: classes holds a name twice")

@@ -33,7 +33,7 @@ def _wanted(kind: Any) -> str:
         float: "a number",
         dict: "a table",
     }
-    return names.get(origin or kind, str(kind))
+    return "a table" if dataclasses.is_dataclass(kind) else names.get(origin or kind, str(kind))
 
 
 def _fits(value: Any, kind: Any) -> tuple[bool, Any]:
@@ -85,6 +85,9 @@ def from_table(schema: type[Table], table: Mapping[str, Any], where: str) -> Tab
         inner = [k for k in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(k)]
         if inner and isinstance(value, Mapping):
             if typing.get_origin(kind) is dict:
+                for name, entry in value.items():
+                    if not isinstance(entry, Mapping):
+                        raise UsageError(f"{where}: {key}.{name} = {entry!r} is not a table")
                 values[key] = {
                     name: from_table(inner[0], entry, f"{where} [{key}.{name}]")  # type: ignore[type-var]
                     for name, entry in value.items()

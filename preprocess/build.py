@@ -79,10 +79,10 @@ def preprocess(
     plan = make_plan(request)
     home = request.cache / request.card.name
     _make_folder(home)
-    memo = DigestMemo(home / "digests.json")
     draft = plan.draft()
     building = home / f".building-{draft}"
     with _locked(home / f".building-{draft}.lock", say):
+        memo = DigestMemo(home / "digests.json")
         sealed = _find_sealed(home, draft, plan, memo)
         if sealed is not None:
             index = fmt.Index.read(sealed / fmt.INDEX)
@@ -90,6 +90,8 @@ def preprocess(
         _check_space(home, plan, request.options)
         with _disk_errors(home):
             building.mkdir(exist_ok=True)
+            for name in (fmt.SEALED, fmt.INDEX, fmt.STATIC):  # left by a build that died sealing
+                (building / name).unlink(missing_ok=True)
             rows, resumed = _build_shards(request, plan, building, memo, progress)
             index, digests = _finish(request, plan, building, memo, rows)
             key = plan.key(digests)
@@ -97,9 +99,12 @@ def preprocess(
             index = dataclasses.replace(index, attributes={**index.attributes, "key": key})
             index.write(building / fmt.INDEX)
             fmt.seal(building, key, draft)
-            if (final / fmt.SEALED).is_file():  # same content under other names of one size
+            if _draft_of(final) == draft:  # sealed while the raw files changed under this build
                 shutil.rmtree(building)
             else:
+                if final.exists():
+                    say(f"{final} is damaged; putting the new build in its place")
+                    shutil.rmtree(final)
                 building.rename(final)
             _sync(home)
     return _summary(final, index, plan, started, reused=False, resumed=resumed)
@@ -140,7 +145,7 @@ def _disk_errors(home: Path) -> Iterator[None]:
         full = error.errno == errno.ENOSPC or "No space left" in str(error)
         if not full and error.errno is None:
             raise
-        cause = "the disk is full" if full else str(error)
+        cause = "the disk is full" if full else " ".join(str(error).split())
         raise SnntxError(
             f"{home}: {cause}; free space or mend it and run the same command again: "
             "finished shards are kept"
@@ -162,12 +167,20 @@ def _check_space(home: Path, plan: Plan, options: FrameOptions) -> None:
         )
 
 
+def _draft_of(directory: Path) -> str | None:
+    """Return the draft name of a whole sealed cache, None for anything else."""
+    try:
+        return str(fmt.read_seal(directory)["draft"])
+    except SnntxError:
+        return None
+
+
 def _find_sealed(home: Path, draft: str, plan: Plan, memo: DigestMemo) -> Path | None:
     """Return the sealed cache of exactly these files, reading those whose digest is unknown."""
     candidates = [
         path.parent
         for path in sorted(home.glob(f"*/{fmt.SEALED}"))
-        if not path.parent.name.startswith(".") and fmt.read_seal(path.parent)["draft"] == draft
+        if not path.parent.name.startswith(".") and _draft_of(path.parent) == draft
     ]
     if not candidates:
         return None
@@ -225,8 +238,11 @@ def _finish(
             plan.recordings, (d for rows in shards for d in rows.digest), strict=True
         )
     }
-    _write_static_images(request, plan, building, memo)
-    digests |= {f"static/{n}": _digest_of(p, memo) for n, p in plan.static_files.items()}
+    pictures = _write_static_images(request, plan, building, memo)
+    digests |= {
+        f"static/{name}": pictures.get(path) or _digest_of(path, memo)
+        for name, path in plan.static_files.items()
+    }
     memo.save()
     rows = fmt.Rows.join(shards)
     place = {image.identity: i for i, image in enumerate(plan.statics)}
@@ -262,21 +278,25 @@ def _digest_of(path: Path, memo: DigestMemo) -> str:
     known = memo.get(path)
     if known is None:
         status = path.stat()
-        known = digest(path.read_bytes())
+        known = digest(read_file(path))
         memo.put(path, known, status)
     return known
 
 
-def _write_static_images(request: Request, plan: Plan, building: Path, memo: DigestMemo) -> None:
-    """Decode, fit and write every static image; each picture file is read once."""
+def _write_static_images(
+    request: Request, plan: Plan, building: Path, memo: DigestMemo
+) -> dict[Path, str]:
+    """Decode, fit and write every static image; returns the digests of the picture files."""
     height, width = request.options.frame_shape[2:]
     fit = request.card.static.fit if request.card.static else "stretch"
+    digests: dict[Path, str] = {}
     images = np.empty((len(plan.statics), len(plan.planes), height, width), np.uint8)
     for i, image in enumerate(plan.statics):
         if image.pixels is None:
             status = image.path.stat()
             data = read_file(image.path)
-            memo.put(image.path, digest(data), status)
+            digests[image.path] = digest(data)
+            memo.put(image.path, digests[image.path], status)
             images[i] = planes_of(decode_picture(data, image.path), (height, width), fit, image)
         else:
             images[i] = planes_of(Image.fromarray(image.pixels), (height, width), fit, image)
@@ -288,6 +308,7 @@ def _write_static_images(request: Request, plan: Plan, building: Path, memo: Dig
         [s.identity for s in plan.statics],
         [label[s.class_name] for s in plan.statics],
     )
+    return digests
 
 
 def _check_twin_classes(

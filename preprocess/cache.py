@@ -78,7 +78,7 @@ class FrameCache:
         try:
             self._shard(shard).read_direct(out, np.s_[row])
             whole = self._verified[i] or checksum(out) == int(self.index.rows.checksum[i])
-        except OSError:
+        except (OSError, KeyError, ValueError, RuntimeError):  # as HDF5 reports damage
             whole = False
         if not whole:
             raise SnntxError(
@@ -132,9 +132,14 @@ class FrameCache:
             SnntxError: an image's bytes do not match their checksum.
         """
         path = self.directory / STATIC
-        with h5py.File(path, "r") as file:
-            images: NDArray[np.uint8] = file["images"][()]
-            sums = file["checksum"][()]
+        try:
+            with h5py.File(path, "r") as file:
+                images: NDArray[np.uint8] = file["images"][()]
+                sums = file["checksum"][()]
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise SnntxError(
+                f"{path}: cannot be read; remove the cache and build it again"
+            ) from error
         for i, image in enumerate(images):
             if checksum(image) != int(sums[i]):
                 raise SnntxError(

@@ -16,9 +16,11 @@ of fixed length, since HDF5's variable-length heap is not reproducible byte for 
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from ..errors import SnntxError
+from .manifest import digest
 from .splits import PARTS
 
 VERSION = 1
@@ -58,6 +61,33 @@ def shard_name(number: int) -> str:
 def checksum(array: NDArray[Any]) -> int:
     """Return the 64-bit XXH3 checksum of an array's bytes in C order."""
     return int(xxhash.xxh3_64_intdigest(np.ascontiguousarray(array).data))
+
+
+@contextmanager
+def creating(path: Path) -> Iterator[h5py.File]:
+    """Yield a new HDF5 file that comes to ``path`` whole or not at all.
+
+    It is composed in memory (a shard is tens of megabytes): HDF5 crashes the process when a
+    full disk keeps it from closing a file, where a plain write raises an OSError.
+    """
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        yield file
+    write_whole(path, image.getbuffer())
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write and sync a file beside its final name, then rename it."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_column(group: h5py.Group, name: str, values: Any, kind: str) -> None:
@@ -168,7 +198,7 @@ class Index:
 
     def write(self, path: Path) -> None:
         """Write ``index.h5``."""
-        with h5py.File(path, "w") as file:
+        with creating(path) as file:
             file.attrs["about"] = (
                 "snntx frame cache: frames-*.h5 hold /frames (recording, time step, polarity "
                 "off/on, row, column); recording i of this index is row[i] of shard[i]"
@@ -225,7 +255,7 @@ def write_statics(
     path: Path, images: NDArray[np.uint8], identities: Sequence[str], labels: Sequence[int]
 ) -> None:
     """Write ``static.h5``; ``images`` is uint8 ``(n, P, H, W)``."""
-    with h5py.File(path, "w") as file:
+    with creating(path) as file:
         count = len(images)
         chunks = (min(64, count), *images.shape[1:]) if count else None
         filters = hdf5plugin.Zstd(clevel=COMPRESSION_LEVEL) if count else {}
@@ -245,15 +275,11 @@ def seal(directory: Path, key: str, draft: str) -> None:
             "key": key,
             "draft": draft,
             "files": files,
+            "index": digest((directory / INDEX).read_bytes()),
         },
         indent=1,
     )
-    temporary = directory / f".{SEALED}"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, directory / SEALED)
+    write_whole(directory / SEALED, f"{text}\n".encode())
     for name in (*files, SEALED):
         (directory / name).chmod(0o444)
 
@@ -262,7 +288,8 @@ def read_seal(directory: Path) -> dict[str, Any]:
     """Return the content of ``SEALED`` after checking version and files.
 
     Raises:
-        SnntxError: not sealed, of another version, or a file is missing or cut short.
+        SnntxError: not sealed, of another version, a file is missing or cut short, or the
+            index is damaged. (Shards are checked recording by recording as they are read.)
     """
     path = directory / SEALED
     if not path.is_file():
@@ -271,8 +298,8 @@ def read_seal(directory: Path) -> dict[str, Any]:
         )
     try:
         sealed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version, files = sealed["version"], sealed["files"]
-    except (ValueError, KeyError, TypeError) as error:
+        version = sealed["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnntxError(
             f"{path}: damaged: {error}; remove the cache and build it again"
         ) from error
@@ -281,7 +308,9 @@ def read_seal(directory: Path) -> dict[str, Any]:
             f"{directory}: cache format {version}, this release reads {VERSION}; "
             "run snntx preprocess again"
         )
-    for name, size in files.items():
+    if not {"key", "draft", "files", "index"} <= sealed.keys() or INDEX not in sealed["files"]:
+        raise SnntxError(f"{path}: damaged: incomplete; remove the cache and build it again")
+    for name, size in sealed["files"].items():
         file = directory / name
         found = file.stat().st_size if file.is_file() else None
         if found != size:
@@ -289,4 +318,8 @@ def read_seal(directory: Path) -> dict[str, Any]:
             raise SnntxError(
                 f"{file}: {state}, sealed with {size} bytes; remove the cache and build it again"
             )
+    if digest((directory / INDEX).read_bytes()) != sealed["index"]:
+        raise SnntxError(
+            f"{directory / INDEX}: does not match its checksum; remove the cache and build it again"
+        )
     return sealed

@@ -14,6 +14,8 @@ most events of a large sensor cost one table look-up.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
@@ -23,11 +25,11 @@ from .options import TAILS
 
 
 @njit(cache=True, nogil=True)
-def _scan(x, y, t, p):  # type: ignore[no-untyped-def]
-    """Smallest and largest x and y, first event that goes back in time, first bad polarity."""
+def _scan(x, y, t):  # type: ignore[no-untyped-def]
+    """Smallest and largest x and y, and the first event that goes back in time."""
     x_low = x_high = x[0]
     y_low = y_high = y[0]
-    backwards = bad_polarity = -1
+    backwards = -1
     for i in range(x.size):
         x_low = min(x_low, x[i])
         x_high = max(x_high, x[i])
@@ -35,9 +37,7 @@ def _scan(x, y, t, p):  # type: ignore[no-untyped-def]
         y_high = max(y_high, y[i])
         if i and t[i] < t[i - 1] and backwards < 0:
             backwards = i
-        if (p[i] < 0 or p[i] > 1) and bad_polarity < 0:
-            bad_polarity = i
-    return x_low, x_high, y_low, y_high, backwards, bad_polarity
+    return x_low, x_high, y_low, y_high, backwards
 
 
 @njit(cache=True, nogil=True)
@@ -91,16 +91,34 @@ def _look_up(length: int, offset: int, *used: NDArray[np.intp]) -> tuple[NDArray
     return table, int(places.size)
 
 
+def _integers(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Return one column of whole numbers; fractions would be cut off without a word."""
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise SnntxError(f"{name} must be one column (N,), found shape {array.shape}")
+    if array.size and array.dtype.kind not in "iub":
+        raise SnntxError(f"{name} must be integers, found {array.dtype}")
+    return array
+
+
 def _narrow(values: ArrayLike, name: str) -> NDArray[np.int16]:
     """Return coordinates as int16 without ever wrapping one."""
-    array = np.asarray(values)
+    array = _integers(values, name)
     if array.dtype == np.int16:
         return array
-    if array.dtype.kind not in "iub":
-        raise SnntxError(f"{name} must be integers, found {array.dtype}")
     if array.size and (array.min() < 0 or array.max() > np.iinfo(np.int16).max):
         raise SnntxError(f"{name} lies in [{array.min()}, {array.max()}], expected [0, 32767]")
     return array.astype(np.int16)
+
+
+def _off_on(values: NDArray[Any]) -> NDArray[np.int8]:
+    """Return polarities as int8, checked before a wide integer could wrap."""
+    if values.dtype == np.bool_:
+        return values.view(np.int8)
+    if values.min() < 0 or values.max() > 1:
+        bad = int(np.flatnonzero((values < 0) | (values > 1))[0])
+        raise SnntxError(f"polarity of event {bad} is {values[bad]}, expected 0 (off) or 1 (on)")
+    return values.astype(np.int8, copy=False)
 
 
 def frames_from_events(
@@ -139,13 +157,11 @@ def frames_from_events(
         raise UsageError(f"steps must be at least 1, found {steps}")
     if tail not in TAILS:
         raise UsageError(f"tail must be one of {', '.join(TAILS)}, found '{tail}'")
+    target = (size, size) if isinstance(size, int) else size
+    if target is not None and min(target) < 1:
+        raise UsageError(f"size must be positive, found {size}")
     columns, rows = _narrow(x, "x"), _narrow(y, "y")
-    times, polarity = np.asarray(t, np.int64), np.asarray(p)
-    polarity = (
-        polarity.view(np.int8)
-        if polarity.dtype == np.bool_
-        else polarity.astype(np.int8, copy=False)
-    )
+    times, polarity = _integers(t, "t").astype(np.int64, copy=False), _integers(p, "p")
     if not columns.size == rows.size == times.size == polarity.size:
         raise SnntxError(
             "x, y, t, p differ in length: "
@@ -153,14 +169,13 @@ def frames_from_events(
         )
     if times.size == 0:
         raise SnntxError("no events; a recording needs at least one")
-    x_low, x_high, y_low, y_high, backwards, bad = _scan(columns, rows, times, polarity)
+    polarity = _off_on(polarity)
+    x_low, x_high, y_low, y_high, backwards = _scan(columns, rows, times)
     if backwards >= 0:
         raise SnntxError(
             f"time goes back at event {backwards}, from {times[backwards - 1]} to "
             f"{times[backwards]} us; sort the events by time first"
         )
-    if bad >= 0:
-        raise SnntxError(f"polarity of event {bad} is {polarity[bad]}, expected 0 (off) or 1 (on)")
     origin_x, origin_y = (int(x_low), int(y_low)) if zero_origin else (0, 0)
     height, width = sensor or (int(y_high) - origin_y + 1, int(x_high) - origin_x + 1)
     if x_low < 0 or y_low < 0 or x_high - origin_x >= width or y_high - origin_y >= height:
@@ -175,14 +190,14 @@ def frames_from_events(
     if tail == "keep":
         bounds[-1] = times.size
 
-    if size is None:
+    if target is None:
         row_of, n_rows = _look_up(height, origin_y)
         column_of, n_columns = _look_up(width, origin_x)
         counts = np.zeros((steps, 2, n_rows, n_columns), np.int32)
         _count(columns, rows, polarity, bounds, row_of, column_of, counts)
         return counts.astype(np.float32)
 
-    out_height, out_width = (size, size) if isinstance(size, int) else size
+    out_height, out_width = target
     top, bottom, row_weight = _taps(height, out_height)
     left, right, column_weight = _taps(width, out_width)
     row_of, n_rows = _look_up(height, origin_y, top, bottom)

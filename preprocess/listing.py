@@ -57,8 +57,11 @@ def _walk(
     folder: Path, parts: Sequence[re.Pattern[str]], fields: Mapping[str, str], below: str
 ) -> Iterator[Found]:
     """Yield the files below ``folder`` that match the remaining pattern components."""
-    with os.scandir(folder) as entries:
-        children = [(entry.name, entry) for entry in entries if not entry.name.startswith(".")]
+    try:
+        with os.scandir(folder) as entries:
+            children = [(entry.name, entry) for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be listed: {error.strerror}") from error
     last = len(parts) == 1
     for name, entry in children:
         match = parts[0].fullmatch(name)
@@ -67,10 +70,26 @@ def _walk(
         found = {**fields, **match.groupdict()}
         if any(fields.get(k, v) != v for k, v in match.groupdict().items()):
             continue
+        path = folder / name
+        if entry.is_symlink() and not path.exists():
+            if last:
+                raise UsageError(f"{path}: is a link that leads nowhere; remove or mend it")
+            continue
+        _require_utf8(path, name)
         if last and entry.is_file():
-            yield Found(folder / name, below + name, found)
+            yield Found(path, below + name, found)
         elif not last and entry.is_dir():
             yield from _walk(folder / name, parts[1:], found, f"{below}{name}/")
+
+
+def _require_utf8(path: Path, name: str) -> None:
+    """A cache stores identities as UTF-8 text, which a name of other bytes cannot become."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{os.fsencode(path)!r}: the name is not UTF-8; rename the file or folder"
+        ) from error
 
 
 def find_files(folder: Path, roots: Sequence[str], pattern: str, what: str) -> list[Found]:

@@ -58,9 +58,9 @@ class DigestMemo:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, list[Any]] = self._load()
+        self._known: dict[str, Any] = self._load()
 
-    def _load(self) -> dict[str, list[Any]]:
+    def _load(self) -> dict[str, Any]:
         try:
             known = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -71,9 +71,9 @@ class DigestMemo:
         """Return the digest of a file that has not changed since it was read, else None."""
         status = path.stat()
         entry = self._known.get(str(path.absolute()))
-        if entry is None or entry[:2] != [status.st_size, status.st_mtime_ns]:
+        if not isinstance(entry, list) or entry[:-1] != [status.st_size, status.st_mtime_ns]:
             return None
-        return str(entry[2])
+        return str(entry[-1])
 
     def put(self, path: Path, value: str, status: os.stat_result) -> None:
         """Remember a digest; ``status`` was taken before the file was read."""

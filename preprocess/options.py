@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..errors import UsageError
 
 TAILS = ("drop", "keep")
+MAX_FRAME_BYTES = 1 << 30
+"""Largest frame tensor of one recording; it is held in memory and is one HDF5 chunk."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,12 @@ class FrameOptions:
         if self.size is None and self.sensor is None:
             raise UsageError(
                 "frames would differ in size between recordings: give a size, or a fixed sensor"
+            )
+        if 4 * math.prod(self.frame_shape) > MAX_FRAME_BYTES:
+            shape = " x ".join(map(str, self.frame_shape))
+            raise UsageError(
+                f"one recording of {shape} frames would take more than "
+                f"{MAX_FRAME_BYTES >> 20} MiB; take fewer steps or a smaller size"
             )
 
     @property

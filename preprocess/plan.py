@@ -104,11 +104,14 @@ def make_plan(request: Request) -> Plan:
         files = {name: path for name, path in listed.files.items() if path in kept}
         files |= {n: p for n, p in listed.files.items() if card.static.layout != "images"}
         planes = listed.planes
+    static_rules = dataclasses.asdict(card.static) if card.static and statics else None
+    if static_rules:
+        del static_rules["twin_evidence"]  # prose: a better wording is no other cache
     settings = {
         "version": fmt.VERSION,
         "card": card.name,
         "events": dataclasses.asdict(card.events),
-        "static": dataclasses.asdict(card.static) if card.static and statics else None,
+        "static": static_rules,
         "splits": {name: dataclasses.asdict(rule) for name, rule in card.splits.items()},
         "classes": classes,
         "options": dataclasses.asdict(request.options),

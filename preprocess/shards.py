@@ -6,7 +6,6 @@ gives the same bytes in any process.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +73,8 @@ def build_shard(task: ShardTask, done: Callable[[int], None] = lambda n: None) -
         OSError: the shard cannot be written.
     """
     decode = decoder(task.format)
-    temporary = task.path.with_name(f".{task.path.name}.part")
     events_count, durations, extents, sums, digests = [], [], [], [], []
-    with h5py.File(temporary, "w") as file:
+    with fmt.creating(task.path) as file:
         frames = fmt.create_frames(file, len(task.files), task.options.frame_shape)
         for row, path in enumerate(task.files):
             data = read_file(path)
@@ -86,7 +84,7 @@ def build_shard(task: ShardTask, done: Callable[[int], None] = lambda n: None) -
             digests.append(digest(data))
             events_count.append(events.size)
             durations.append(events.duration_us)
-            extents.append((np.ptp(events.y) + 1, np.ptp(events.x) + 1))
+            extents.append((int(np.ptp(events.y)) + 1, int(np.ptp(events.x)) + 1))
             sums.append(fmt.checksum(tensor))
             done(row + 1)
         rows = fmt.Rows(
@@ -99,9 +97,6 @@ def build_shard(task: ShardTask, done: Callable[[int], None] = lambda n: None) -
             digest=digests,
         )
         rows.write(file)
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    os.replace(temporary, task.path)
     return rows
 
 
@@ -117,7 +112,7 @@ def read_shard(task: ShardTask, digests: Sequence[str | None]) -> fmt.Rows | Non
     try:
         with h5py.File(task.path, "r") as file:
             rows = fmt.Rows.read(file)
-    except (OSError, KeyError):
+    except (OSError, KeyError, ValueError, RuntimeError):  # whatever HDF5 says of a damaged file
         return None
     whole = list(rows.identity) == list(task.identities) and list(rows.digest) == list(digests)
     return rows if whole else None

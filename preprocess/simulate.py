@@ -43,9 +43,9 @@ class SaccadePath:
     Corners ``(x, y)``: ``(0, 0)``, ``(base_px / 2, height_px)``, ``(base_px, 0)``, y downwards.
 
     Attributes:
-        base_px: side of the third motion, right to left, in pixels.
-        height_px: how far the first motion goes down and the second back up, in pixels.
-        saccade_us: duration of each motion in microseconds.
+        base_px: length of the third motion, right to left.
+        height_px: how far the first motion goes down and the second back up.
+        saccade_us: duration of each motion.
     """
 
     base_px: float = 6.0
@@ -54,7 +54,7 @@ class SaccadePath:
 
     @property
     def duration_us(self) -> int:
-        """All three motions."""
+        """Duration of all three motions."""
         return 3 * self.saccade_us
 
     def at(self, times_us: ArrayLike) -> tuple[Float64Array, Float64Array]:
@@ -69,8 +69,8 @@ class SaccadePath:
         leg = np.clip(phase.astype(np.intp), 0, 2)
         u = np.clip(phase - leg, 0.0, 1.0)
         share = u * u * u * (10.0 - 15.0 * u + 6.0 * u * u)
-        x_px, y_px = (c[leg] + (c[leg + 1] - c[leg]) * share for c in (corners_x, corners_y))
-        return x_px, y_px
+        x_px = corners_x[leg] + np.diff(corners_x)[leg] * share
+        return x_px, corners_y[leg] + np.diff(corners_y)[leg] * share
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,8 @@ class SensorOptions:
     """The sensor, what it watches and how finely it is simulated.
 
     Attributes:
-        height: rows of the sensor.
-        width: columns of the sensor.
-        threshold_on: rise of log intensity that emits an ON event.
-        threshold_off: fall of log intensity that emits an OFF event.
+        height, width: rows and columns of the sensor.
+        threshold_on, threshold_off: rise and fall of log intensity that emit an event.
         threshold_sigma: standard deviation of both thresholds from pixel to pixel.
         sensor_seed: chooses the mismatch: one seed is one chip, whatever it records.
         refractory_us: dead time of a pixel after its event, in microseconds.
@@ -108,9 +106,8 @@ class SensorOptions:
     def __post_init__(self) -> None:
         positive = ("height", "width", "threshold_on", "threshold_off", "black_level", "step_us")
         for name in (*positive, "threshold_sigma", "refractory_us", "noise_hz", "sensor_seed"):
-            value = getattr(self, name)
+            value, least = getattr(self, name), "positive" if name in positive else "0 or more"
             if not (value > 0 or (value == 0 and name not in positive)):
-                least = "positive" if name in positive else "0 or more"
                 raise UsageError(f"{name} must be {least}, found {value}")
         if not 0 <= self.noise_on <= 1:
             raise UsageError(f"noise_on must lie in [0, 1], found {self.noise_on}")
@@ -142,11 +139,9 @@ def _cross(frames, width, times, on, off, refractory, x, y, t, p):  # type: igno
 
     Returns their number; those beyond the columns' length are counted, not written.
     """
-    log_now = np.empty(frames.shape[1])
-    reference = np.empty(frames.shape[1])
+    reference = np.log(frames[0])
     release = np.full(frames.shape[1], -1.0)  # end of the dead time; -1: the pixel is live
-    for i in range(frames.shape[1]):
-        log_now[i] = reference[i] = math.log(frames[0, i])
+    log_now = reference.copy()
     count = 0
     for k in range(1, frames.shape[0]):
         before, now = frames[k - 1], frames[k]
@@ -154,8 +149,8 @@ def _cross(frames, width, times, on, off, refractory, x, y, t, p):  # type: igno
         for i in range(now.size):
             if now[i] == before[i] and release[i] < 0:
                 continue
-            a = log_now[i]
-            b = log_now[i] = math.log(now[i])
+            a, b = log_now[i], math.log(now[i])
+            log_now[i] = b
             slope = (b - a) / (t1 - t0)
             while True:
                 if release[i] > t1:
@@ -216,8 +211,8 @@ def events_from_intensity(
     intensity = np.ascontiguousarray(frames, np.float64)
     times = np.ascontiguousarray(times_us, np.float64)
     if intensity.ndim != 3 or times.shape != intensity.shape[:1] or intensity.size == 0:
-        found = f"{intensity.shape} and {times.shape}"
-        raise UsageError(f"frames must be (K, H, W) and times_us (K,), not empty, found {found}")
+        shapes = f"{intensity.shape} and {times.shape}"
+        raise UsageError(f"frames must be (K, H, W) and times_us (K,), not empty, found {shapes}")
     if not 0 < intensity.min() <= intensity.max() < np.inf:
         found = f"[{intensity.min()}, {intensity.max()}]"
         raise UsageError(f"intensity must be positive and finite for its log, found {found}")
@@ -228,12 +223,12 @@ def events_from_intensity(
     on, off = (np.broadcast_to(np.asarray(e, float), (height, width)).ravel() for e in either)
     if not min(on.min(), off.min()) > 0:
         raise UsageError(f"thresholds must be positive, found {min(on.min(), off.min())}")
-    flat = intensity.reshape(times.size, -1)
     count, capacity = 1 << 13, 0
     while count > capacity:  # too small at first for a busy scene, then exact
         capacity = count
         x, y = np.empty(capacity, np.int16), np.empty(capacity, np.int16)
         t, p = np.empty(capacity, np.int64), np.empty(capacity, np.int8)
+        flat = intensity.reshape(times.size, -1)
         count = int(_cross(flat, width, times, on, off, float(refractory_us), x, y, t, p))
     return _in_order(Events(x, y, t, p).take(slice(count)), height, width)
 
@@ -241,13 +236,13 @@ def events_from_intensity(
 def moving_views(image: ArrayLike, options: SensorOptions, times_us: ArrayLike) -> Float64Array:
     """Intensity ``(K, H, W)`` that the sensor sees at ``times_us (K,)``.
 
-    The image is centred on the middle of its path, black around, sampled bilinearly:
+    The image, black around, is centred on the middle of its path and sampled bilinearly:
     row ``i`` sees row ``i - y_px - (H - H0 - height_px) / 2``, and so do the columns.
     """
     picture = np.asarray(image, np.float64)
     if picture.ndim != 2 or picture.size == 0:
         raise UsageError(f"the image must be (height, width), found {picture.shape}")
-    if not (picture.min() >= 0 and picture.max() <= 1):
+    if not 0 <= picture.min() <= picture.max() <= 1:
         raise UsageError(f"the image must lie in [0, 1], found [{picture.min()}, {picture.max()}]")
     (height, width), path = picture.shape, options.path
     reach = max(options.height, options.width, abs(path.base_px), abs(path.height_px))
@@ -265,8 +260,7 @@ def _background(options: SensorOptions, rng: np.random.Generator) -> Events:
     pixels, duration_us = options.height * options.width, options.path.duration_us
     count = int(rng.poisson(options.noise_hz * pixels * duration_us * 1e-6))
     y, x = np.divmod(rng.integers(0, pixels, count), options.width)
-    t = rng.integers(0, duration_us, count)
-    p = rng.random(count) < options.noise_on
+    t, p = rng.integers(0, duration_us, count), rng.random(count) < options.noise_on
     return Events(x.astype(np.int16), y.astype(np.int16), t, p.astype(np.int8))
 
 
@@ -288,17 +282,18 @@ def simulate_events(
     steps = -(-duration_us // options.step_us)
     times_us = np.minimum(np.arange(steps + 1, dtype=np.int64) * options.step_us, duration_us)
     mismatch = np.random.default_rng(options.sensor_seed).standard_normal((2, *shape))
-    mismatch *= options.threshold_sigma
+    nominal = np.array([options.threshold_on, options.threshold_off]).reshape(2, 1, 1)
+    on, off = np.maximum(nominal + options.threshold_sigma * mismatch, MIN_THRESHOLD)
     signal = events_from_intensity(
         moving_views(image, options, times_us),
         times_us,
-        threshold_on=np.maximum(options.threshold_on + mismatch[0], MIN_THRESHOLD),
-        threshold_off=np.maximum(options.threshold_off + mismatch[1], MIN_THRESHOLD),
+        threshold_on=on,
+        threshold_off=off,
         refractory_us=options.refractory_us,
     )
     noise = _background(options, np.random.default_rng(seed))
-    both = (np.concatenate(pair) for pair in zip(signal, noise, strict=True))
-    events = _in_order(Events(*both), *shape)
+    both = Events(*(np.concatenate(pair) for pair in zip(signal, noise, strict=True)))
+    events = _in_order(both, *shape)
     kept = np.empty(events.size, np.bool_)
     never = np.full(shape, -TIME_LIMIT_US - options.refractory_us, np.int64)
     _alive(events.x, events.y, events.t, never, options.refractory_us, kept)

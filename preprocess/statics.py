@@ -13,6 +13,7 @@ import gzip
 import io
 import math
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,6 +130,12 @@ def decode_picture(data: bytes, path: Path) -> Image.Image:
                         f"{path}: {picture.width} x {picture.height} pixels, more than the "
                         f"{MAX_PIXELS} allowed; shrink the image"
                     )
+                if picture.mode.startswith("I;16"):  # convert() would clip at 255
+                    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert(
+                        "RGB"
+                    )
+                if picture.mode in ("I", "F"):
+                    raise BadFileError(f"{path}: 32-bit pixels; convert the picture to 8 bits")
                 return picture.convert("RGB")
     except BadFileError:
         raise
@@ -186,7 +193,7 @@ def read_idx(path: Path, magic: int, dimensions: int) -> NDArray[np.uint8]:
     data = read_file(path)
     try:
         data = gzip.decompress(data) if path.suffix == ".gz" else data
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadFileError(f"{path}: not a whole gzip file: {error}") from error
     header = 4 + 4 * dimensions
     if len(data) < header:
@@ -207,7 +214,7 @@ def read_idx(path: Path, magic: int, dimensions: int) -> NDArray[np.uint8]:
 
 def _csv_digits(path: Path) -> Iterator[StaticImage]:
     """Yield the digits of a CSV whose rows are a label, then 784 pixels; row N is Train N."""
-    with path.open(newline="", encoding="ascii") as file:
+    with path.open(newline="", encoding="ascii", errors="replace") as file:
         for number, row in enumerate(csv.reader(file), 1):
             if len(row) != 1 + MNIST_PIXELS or not all(value.isdigit() for value in row):
                 raise BadFileError(

@@ -68,11 +68,13 @@ def encode(events: Events) -> bytes:
     """Encode events as ATIS records, the inverse of :func:`decode` without overflow markers.
 
     Raises:
-        ValueError: a coordinate or timestamp does not fit the record.
+        ValueError: a coordinate, timestamp or polarity does not fit the record.
     """
     x, y, t, p = (np.asarray(column, np.int64) for column in events)
     if t.size and (t.min() < 0 or t.max() >= TIMESTAMP_LIMIT_US):
         raise ValueError(f"ATIS timestamps lie in [0, {TIMESTAMP_LIMIT_US}) microseconds")
+    if p.size and (p.min() < 0 or p.max() > 1):
+        raise ValueError("ATIS polarities are 0 and 1")
     if x.size and (min(x.min(), y.min()) < 0 or x.max() > 255 or y.max() >= OVERFLOW_ROW):
         raise ValueError(f"ATIS coordinates lie in x [0, 255] and y [0, {OVERFLOW_ROW - 1}]")
     records: NDArray[np.uint8] = np.empty((t.size, RECORD_BYTES), np.uint8)

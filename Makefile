@@ -1,0 +1,42 @@
+# make demo   the main job on an embedded data set, from nothing
+# make test   the tests, from nothing
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test slow lint types wheel clean
+
+demo: .venv/installed
+	$(BIN)/snntx demo
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+slow: .venv/installed-dev
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy wants the package under its own name, which the checkout's folder need not have
+types: .venv/installed-dev
+	mkdir -p .types && ln -sfn .. .types/snntx
+	MYPYPATH=.types $(BIN)/mypy -p snntx
+
+wheel: .venv/installed-dev
+	rm -rf build dist
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
+	rm -rf build
+
+clean:
+	rm -rf .venv .types build dist snntx.egg-info
+
+.venv/installed: pyproject.toml constraints.txt setup.py
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) --editable ".[dev]"
+	touch $@

@@ -1,0 +1,76 @@
+"""Which sealed cache a run uses: by card, steps and size, or by key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+
+from ..data_cards.schema import Card
+from ..errors import SnntxError, UsageError, nearest
+from ..preprocess.cache import FrameCache
+from ..preprocess.cache_format import INDEX, SEALED
+
+
+def sealed_caches(root: Path, card: str) -> list[Path]:
+    """Return the sealed caches of a card, sorted by key."""
+    seals = (root / card).glob(f"*/{SEALED}")
+    return sorted(seal.parent for seal in seals if not seal.parent.name.startswith("."))
+
+
+def open_cache(
+    root: Path, card: Card, *, steps: int | None, size: int | None, key: str | None
+) -> FrameCache:
+    """Open the sealed cache of a card with the wanted steps and size.
+
+    Args:
+        root: root of all caches.
+        card: the dataset.
+        steps: frames per recording, None for the card's default.
+        size: side of the frames, None for the card's default.
+        key: choose by key (or the start of one) instead.
+
+    Raises:
+        SnntxError: no such cache (says how to make it), or it is damaged.
+        UsageError: several such caches and no key, or an unknown key.
+    """
+    found = sealed_caches(root, card.name)
+    if key is not None:
+        chosen = [path for path in found if path.name.startswith(key)]
+        if len(chosen) != 1:
+            names = [path.name for path in found]
+            problem = "no cache has key" if not chosen else "several caches have key"
+            raise UsageError(
+                f"{root / card.name}: {problem} '{key}'{nearest(key, names)} "
+                f"(sealed: {', '.join(names) or 'none'})"
+            )
+        return FrameCache(chosen[0])
+    wanted_steps = steps or card.framing.steps
+    side = size or card.framing.size
+    height, width = (side, side) if side else card.events.sensor or (0, 0)
+    wanted = (wanted_steps, 2, height, width)
+    shapes = {path: _frame_shape(path) for path in found}
+    chosen = [path for path, shape in shapes.items() if shape == wanted]
+    if len(chosen) > 1:
+        raise UsageError(
+            f"{root / card.name}: {len(chosen)} caches have frames {wanted}; choose one with --key: "
+            + ", ".join(path.name for path in chosen)
+        )
+    if not chosen:
+        options = (f" --steps {steps}" if steps else "") + (f" --size {size}" if size else "")
+        others = ", ".join(f"{path.name} {shape}" for path, shape in shapes.items()) or "none"
+        raise SnntxError(
+            f"{root / card.name}: no sealed cache with frames {wanted} (sealed there: {others}); make "
+            f"it with: snntx preprocess {card.name} --raw DIR --static DIR --cache {root}{options}"
+        )
+    return FrameCache(chosen[0])
+
+
+def _frame_shape(directory: Path) -> tuple[int, ...]:
+    try:
+        with h5py.File(directory / INDEX, "r") as file:
+            return tuple(int(n) for n in file.attrs["frame_shape"])
+    except (OSError, KeyError) as error:
+        raise SnntxError(
+            f"{directory / INDEX}: damaged: {error}; remove the cache and build it again"
+        ) from error

@@ -1,0 +1,274 @@
+"""The training run: data, model, optimizer, loop, validation, checkpoints.
+
+Reads top to bottom. One JSON line an epoch goes to ``log.jsonl``; ``last.pt`` is written
+after every epoch and ``best.pt`` when the selection part's top-1 accuracy rises (on a tie,
+when its loss falls).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data_cards.schema import Card
+from ..errors import SnntxError, UsageError
+from ..preprocess.cache import FrameCache
+from ..preprocess.manifest import write_atomic
+from .checkpoint import (
+    BEST,
+    LAST,
+    Checkpoint,
+    frame_options,
+    load_checkpoint,
+    save_checkpoint,
+)
+from .data import Batch, TrainingData
+from .evaluate import evaluate_part
+from .losses import TransferLoss, event_loss
+from .models import create_model
+from .models.base import TransferModel
+from .recipe import Recipe
+from .schedule import learning_rate, parameter_groups, scaled_lr
+
+RECIPE, LOG = "recipe.toml", "log.jsonl"
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        UsageError: CUDA is asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def train(
+    card: Card,
+    cache: FrameCache,
+    recipe: Recipe,
+    out: Path,
+    *,
+    device: torch.device,
+    resume: bool = False,
+    on_step: Report = lambda record: None,
+    on_epoch: Report = lambda record: None,
+) -> dict[str, Any]:
+    """Train one network and return the best epoch's record.
+
+    Args:
+        card: the dataset; names the raw format for ``predict``.
+        cache: its frame cache.
+        recipe: every setting.
+        out: run directory; must not hold another run unless ``resume``.
+        device: where to compute.
+        resume: go on from ``last.pt``; the recipe and the cache must be the same.
+        on_step: called after each step with epoch, step, loss, accuracy, replacement.
+        on_epoch: called after each epoch with its record.
+
+    Raises:
+        SnntxError: the cache lacks what the recipe needs, the loss is not finite, or the
+            disk fails.
+        UsageError: the run directory is taken, or does not match on resume.
+    """
+    previous = _prepare(out, recipe, cache, resume)
+    data = TrainingData(cache, recipe)
+    selection = cache.split(recipe.protocol, recipe.selection)
+    if selection.size == 0:
+        raise UsageError(
+            f"protocol {recipe.protocol} has no {recipe.selection} recordings in this cache "
+            "to choose the best epoch by"
+        )
+
+    torch.manual_seed(recipe.seed)
+    model = create_model(
+        recipe.model, num_classes=len(cache.classes), steps=cache.frame_shape[0]
+    ).to(device)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, recipe.weight_decay), lr=recipe.lr, betas=(0.9, 0.999), eps=1e-8
+    )
+    loss = TransferLoss(
+        tet=recipe.tet,
+        regularization=recipe.regularization,
+        domain_weight=recipe.domain_weight,
+        tet_lambda=recipe.tet_lambda,
+        tet_target=recipe.tet_target,
+    )
+    start, best = 0, {"epoch": -1, "top1": -1.0, "loss": float("inf")}
+    if previous is not None:
+        model.load_state_dict(previous.model)
+        optimizer.load_state_dict(previous.optimizer)
+        start, best = previous.epoch, previous.best
+    _trim_log(out / LOG, start)
+
+    for epoch in range(start, recipe.epochs):
+        began = time.perf_counter()
+        rate = learning_rate(
+            epoch,
+            base_lr=scaled_lr(recipe.lr, recipe.batch_size),
+            epochs=recipe.epochs,
+            schedule=recipe.schedule,
+            warmup_epochs=recipe.warmup_epochs,
+            warmup_lr=recipe.warmup_lr,
+            min_lr=recipe.min_lr,
+            decay_epochs=recipe.decay_epochs,
+            decay_rate=recipe.decay_rate,
+        )
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        model.train()
+        sums: defaultdict[str, float] = defaultdict(float)
+        for number, batch in enumerate(data.epoch(epoch)):
+            terms = _step(model, batch, loss, recipe, device)
+            if not torch.isfinite(terms["loss"]):
+                raise SnntxError(
+                    f"{out}: the loss is {float(terms['loss'])} in epoch {epoch}, step {number}; "
+                    "lower lr; the last whole epoch is kept in last.pt"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            terms["loss"].backward()
+            optimizer.step()
+            values = {name: float(value.detach()) for name, value in terms.items()}
+            values["replaced"] = batch.replaced / len(batch.labels)
+            for name, value in values.items():
+                sums[name] += value / data.batches
+            probability = data.replacement_probability(epoch, number) if _slides(recipe) else 0.0
+            on_step(
+                {"epoch": epoch, "step": number, "steps": data.batches, "P": probability, **values}
+            )
+
+        metrics = evaluate_part(model, cache, selection, device)
+        validation = {
+            "part": recipe.selection,
+            "top1": metrics.top1,
+            "top5": metrics.top5,
+            "loss": metrics.loss,
+        }
+        better = (metrics.top1, -metrics.loss) > (best["top1"], -best["loss"])
+        if better:
+            best = {"epoch": epoch, **validation}
+        record = {
+            "epoch": epoch,
+            "lr": rate,
+            "train": dict(sums),
+            "coefficient": torch.sigmoid(model.coefficient.detach()).tolist(),
+            "selection": validation,
+            "best_epoch": best["epoch"],
+            "seconds": time.perf_counter() - began,
+        }
+        checkpoint = Checkpoint(
+            recipe=recipe,
+            card=card.name,
+            cache_key=cache.key,
+            classes=cache.classes,
+            event_format=card.events.format,
+            sort=card.events.sort,
+            frames=frame_options(cache, card),
+            epoch=epoch + 1,
+            validation=validation,
+            best=best,
+            model=model.state_dict(),
+            optimizer=optimizer.state_dict(),
+        )
+        with (out / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+        if better:
+            save_checkpoint(out / BEST, checkpoint)
+        save_checkpoint(out / LAST, checkpoint)
+        on_epoch(record)
+    return best
+
+
+def _slides(recipe: Recipe) -> bool:
+    return recipe.transfer and recipe.sliding
+
+
+def _step(
+    model: TransferModel, batch: Batch, loss: TransferLoss, recipe: Recipe, device: torch.device
+) -> dict[str, Tensor]:
+    """Run one batch forward; returns the loss, its terms and the event branch's accuracy."""
+    event, labels = batch.event.to(device), batch.labels.to(device)
+    if batch.static is None:
+        logits = model.forward_event(event)
+        total = event_loss(
+            logits,
+            labels,
+            tet=recipe.tet,
+            tet_lambda=recipe.tet_lambda,
+            tet_target=recipe.tet_target,
+        )
+        terms = {"loss": total, "event": total}
+    else:
+        output = model(batch.static.to(device), event)
+        logits = output.event_logits
+        parts = loss(output, labels, model.coefficient)
+        terms = {
+            "loss": parts.total,
+            "static": parts.static,
+            "event": parts.event,
+            "domain": parts.domain,
+            "cka": parts.cka.mean(),
+        }
+    accuracy = (logits.detach().mean(0).argmax(1) == labels).float().mean()
+    return {**terms, "accuracy": accuracy}
+
+
+def _prepare(out: Path, recipe: Recipe, cache: FrameCache, resume: bool) -> Checkpoint | None:
+    """Claim the run directory, or read where an earlier run stopped."""
+    last = out / LAST
+    if resume:
+        if not last.is_file():
+            raise UsageError(f"{out}: nothing to resume (no {LAST}); leave out --resume")
+        previous = load_checkpoint(last)
+        if previous.recipe != recipe:
+            changed = [
+                name
+                for name, value in recipe.to_table().items()
+                if previous.recipe.to_table().get(name) != value
+            ]
+            raise UsageError(
+                f"{out}: was trained with other settings ({', '.join(changed)}); resume with the "
+                "same, or choose another --out"
+            )
+        if previous.cache_key != cache.key:
+            raise UsageError(
+                f"{out}: was trained on cache {previous.cache_key}, not {cache.key}; choose it with "
+                f"--key {previous.cache_key}"
+            )
+        return previous
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out}: exists already; go on with --resume, or choose another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomic(out / RECIPE, recipe.to_toml())
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from error
+    return None
+
+
+def _trim_log(path: Path, epochs: int) -> None:
+    """Drop log lines of epochs that no checkpoint holds, or a line cut off by a crash."""
+    if not path.is_file():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["epoch"] < epochs:
+                kept.append(line)
+        except (ValueError, KeyError):
+            break
+    write_atomic(path, "".join(f"{line}\n" for line in kept))
+    os.chmod(path, 0o644)

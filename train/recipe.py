@@ -1,0 +1,177 @@
+"""A recipe: everything that decides a training run, validated and saved whole.
+
+A card's ``[recipes.default]`` is the base; ``[recipes.NAME]`` of the same card and each
+``--set key=value`` override it. The published settings (He et al., AAAI 2024) are the
+dataclass's defaults.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..data_cards.schema import Card
+from ..data_cards.tables import from_table
+from ..errors import UsageError, nearest
+
+CHANNELS = ("V", "grey", "blue", "mean")
+SCHEDULES = ("cosine", "step")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of one run.
+
+    Attributes:
+        model: name of the network.
+        epochs: passes over the training part.
+        protocol: name of the cache's split; ``paper`` selects on the test part.
+        seed: of initialisation, sampling, partners, replacement and augmentation.
+        transfer: train with static partners; false trains the event branch alone.
+        batch_size: recordings a step.
+        lr: base learning rate before it is scaled by ``batch_size / 1024``.
+        min_lr: floor of the cosine schedule, not scaled.
+        warmup_lr: learning rate of epoch 0, not scaled.
+        warmup_epochs: epochs of linear warm-up.
+        schedule: ``cosine`` or ``step``.
+        decay_epochs: epochs between steps of the ``step`` schedule.
+        decay_rate: factor of each of them.
+        weight_decay: of AdamW, on weights of two or more dimensions.
+        tet: temporal efficient training: a loss at every time step.
+        tet_lambda: weight of its mean-squared term.
+        tet_target: logit that this term pulls towards.
+        regularization: weight the losses by the learnable coefficients.
+        domain_weight: weight of the domain (CKA) loss.
+        sliding: replace static images by events as training goes on.
+        sliding_power: exponent of the replacement probability.
+        channel: of the static image: V of HSV, grey, blue or mean of R, G, B.
+        crop_padding: pixels of zero padding before a random crop of training frames.
+        balanced: draw recordings so that classes are equally likely.
+        recordings_per_class: use only this many training recordings a class; 0 uses all.
+        steps: frames per recording of the cache to use; absent takes the card's.
+        size: side of its frames; absent takes the card's.
+    """
+
+    model: str
+    epochs: int
+    protocol: str = "holdout"
+    seed: int = 42
+    transfer: bool = True
+    batch_size: int = 120
+    lr: float = 5e-3
+    min_lr: float = 1e-5
+    warmup_lr: float = 1e-6
+    warmup_epochs: int = 5
+    schedule: str = "cosine"
+    decay_epochs: int = 40
+    decay_rate: float = 0.1
+    weight_decay: float = 0.01
+    tet: bool = True
+    tet_lambda: float = 1e-3
+    tet_target: float = 0.5
+    regularization: bool = True
+    domain_weight: float = 0.5
+    sliding: bool = True
+    sliding_power: float = 3.0
+    channel: str = "V"
+    crop_padding: int = 0
+    balanced: bool = True
+    recordings_per_class: int = 0
+    steps: int | None = None
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 2:
+            raise UsageError("recipe: batch_size must be at least 2: batch norm needs two samples")
+        for name in ("epochs", "steps", "size", "decay_epochs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"recipe: {name} must be at least 1, found {value}")
+        for name in ("crop_padding", "recordings_per_class", "warmup_epochs", "seed"):
+            if getattr(self, name) < 0:
+                raise UsageError(
+                    f"recipe: {name} must not be negative, found {getattr(self, name)}"
+                )
+        for name, known in (("channel", CHANNELS), ("schedule", SCHEDULES)):
+            value = getattr(self, name)
+            if value not in known:
+                raise UsageError(
+                    f"recipe: unknown {name} '{value}'{nearest(value, known)} "
+                    f"(known: {', '.join(known)})"
+                )
+
+    @property
+    def selection(self) -> str:
+        """Part whose top-1 accuracy chooses the best epoch."""
+        return "test" if self.protocol == "paper" else "validation"
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the settings as a TOML table; what is absent is left out."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+
+    def to_toml(self) -> str:
+        """Return the settings as TOML text."""
+        lines = [f"{key} = {_toml_value(value)}" for key, value in self.to_table().items()]
+        return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def load_recipe(card: Card, name: str = "default", settings: Sequence[str] = ()) -> Recipe:
+    """Resolve a recipe.
+
+    Args:
+        card: whose recipes to use.
+        name: one of the card's recipes, or the path of a TOML file over its default.
+        settings: overrides, each ``key=value`` with a TOML value (a bare word is a string).
+
+    Raises:
+        UsageError: an unknown recipe, key or value.
+    """
+    table: dict[str, Any] = dict(card.recipes["default"])
+    where = f"recipe {name} of card {card.name}"
+    if name.endswith(".toml"):
+        table |= _read_toml(Path(name))
+        where = name
+    elif name in card.recipes:
+        table |= card.recipes[name]
+    else:
+        raise UsageError(
+            f"unknown recipe '{name}'{nearest(name, card.recipes)} "
+            f"(card {card.name} has: {', '.join(card.recipes)}; or give the path of a .toml file)"
+        )
+    table |= dict(_parse_setting(setting) for setting in settings)
+    return from_table(Recipe, table, where)
+
+
+def recipe_from_table(table: Mapping[str, Any], where: str) -> Recipe:
+    """Return a saved recipe; ``where`` names it in errors."""
+    return from_table(Recipe, table, where)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+
+
+def _parse_setting(setting: str) -> tuple[str, Any]:
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {setting}: expected key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    return key.strip(), value
