@@ -1,4 +1,4 @@
-"""Data for ``snntx demo``: real handwritten digits, recorded by a simulated sensor.
+"""``snntx demo``: real handwritten digits, recorded by a simulated sensor, and the whole job.
 
 The digits are scikit-learn's ``load_digits``, 1,797 drawings of 8x8 pixels (Alpaydin and
 Kaynak, 1998); they come with the package, so nothing is downloaded. Each is smoothed to
@@ -156,3 +156,114 @@ def _clear(directory: Path) -> None:
                 "choose an empty directory"
             )
         shutil.rmtree(folder)
+
+
+CARD = "simulated-digits"
+SEED = 1
+TRAINING_SEEDS = (1, 2, 3)
+CONTENDERS = (("event-only baseline", "baseline"), ("knowledge transfer", "default"))
+SHOWN = ("0", "3", "5", "8")
+"""Classes of the recordings in the picture."""
+
+
+def run_demo(out: Path) -> None:
+    """Simulate, preprocess, train with and without transfer, evaluate, draw.
+
+    Every step is a public command, printed as it is run. Runs that are finished are kept,
+    those that are not are gone on with.
+
+    Args:
+        out: receives ``data/``, ``cache/``, ``runs/`` and ``recordings.png``.
+
+    Raises:
+        SnntxError: a command failed; it has printed why.
+    """
+    import click
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from error
+    data, cache = out / "data", out / "cache"
+    count = write_simulated_digits(data, seed=SEED)
+    click.echo(f"{count:,} simulated recordings of real handwritten digits in {data}")
+    _command("preprocess", CARD, "--raw", data / "raw", "--static", data / "static",
+             "--cache", cache)  # fmt: skip
+    scores: dict[str, list[float]] = {}
+    for title, recipe in CONTENDERS:
+        for seed in TRAINING_SEEDS:
+            run = out / "runs" / f"{recipe}-seed{seed}"
+            resume = ["--resume"] if (run / "last.pt").is_file() else []
+            _command("train", CARD, "--recipe", recipe, "--set", f"seed={seed}",
+                     "--cache", cache, "--out", run, *resume)  # fmt: skip
+            _command("evaluate", run, "--cache", cache, quiet=True)
+            result = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+            scores.setdefault(title, []).append(result["top1"])
+    picture = out / "recordings.png"
+    _draw(cache, picture)
+    _table(scores, result)
+    click.echo(f"picture of some simulated recordings and their twins: {picture}")
+
+
+def _command(*arguments: object, quiet: bool = False) -> None:
+    """Print and run one public command.
+
+    Raises:
+        SnntxError: its exit code is not 0.
+    """
+    import contextlib
+    import io
+
+    import click
+
+    from .cli import run
+
+    words = [str(argument) for argument in arguments]
+    click.echo(f"\n$ snntx {' '.join(words)}")
+    hidden = io.StringIO() if quiet else None
+    with contextlib.redirect_stdout(hidden) if hidden else contextlib.nullcontext():
+        code = run(words)
+    if code:
+        raise SnntxError(f"the command 'snntx {' '.join(words)}' failed (exit code {code})")
+
+
+def _draw(cache: Path, picture: Path) -> None:
+    """Draw one training recording of some classes beside its twin."""
+    from .data_cards import load_card
+    from .preprocess.picture import SheetRow, contact_sheet
+    from .train.caches import open_cache
+
+    frames = open_cache(cache, load_card(CARD), steps=None, size=None, key=None)
+    statics = frames.static_images()
+    train = frames.split("holdout", "train")
+    rows = []
+    for name in SHOWN:
+        i = int(train[frames.labels[train] == frames.classes.index(name)][0])
+        twin = statics[frames.index.twin[i], 0].astype(np.float32) / 255
+        rows.append(SheetRow(name, frames.identities[i], twin, frames.frames(i)))
+    contact_sheet(rows, title="simulated recordings of real handwritten digits", path=picture)
+
+
+def _table(scores: dict[str, list[float]], result: dict[str, Any]) -> None:
+    """Print the runs' test accuracy with everything it takes to read it."""
+    import click
+
+    from .data_cards import load_card
+    from .terminal import print_table
+
+    shots = load_card(CARD).recipes["default"]["recordings_per_class"]
+    click.echo(
+        f"\ntest top-1 on {result['recordings']} simulated recordings, {shots} labelled recordings "
+        f"a class,\nprotocol {result['protocol']}, epoch chosen on {result['selected_on']}"
+    )
+    rows = [
+        [title, *(f"{value:.3f}" for value in values), f"{np.mean(values):.3f}"]
+        for title, values in scores.items()
+    ]
+    print_table(["", *(f"seed {seed}" for seed in TRAINING_SEEDS), "mean"], rows)
+    (first, baseline), (second, transfer) = scores.items()
+    gains = [b - a for a, b in zip(baseline, transfer, strict=True)]
+    click.echo(
+        f"{second} minus {first}: {np.mean(gains):+.3f} (by seed "
+        f"{', '.join(f'{gain:+.3f}' for gain in gains)})"
+    )

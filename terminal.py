@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -100,7 +101,7 @@ def _size(card: Card) -> str:
 def print_card(card: Card) -> None:
     """Print everything a user needs to know of one card."""
     about = card.about
-    click.echo(f"{card.name}: {about.title}\n{about.summary}\n")
+    click.echo(f"{card.name}: {about.title}\n{click.wrap_text(about.summary, 96)}\n")
     frames = f"{card.framing.steps} steps of {_size(card)}, tail {card.framing.tail}"
     lines = [
         ("get it", about.obtain),
@@ -156,14 +157,14 @@ class TrainingDisplay:
     def epoch(self, record: dict[str, Any]) -> None:
         """Print one finished epoch above the bar."""
         train, chosen = record["train"], record["selection"]
-        self._bar.write(
+        line = (
             f"epoch {record['epoch'] + 1:3d}/{self._epochs}  loss {train['loss']:.4f}  "
             f"train {train['accuracy']:.3f}  {chosen['part']} top-1 {chosen['top1']:.4f}  "
             f"loss {chosen['loss']:.4f}  replaced {train['replaced']:.2f}  "
             f"lr {record['lr']:.2e}  {record['seconds']:.1f} s"
-            + ("  *" if record["best_epoch"] == record["epoch"] else ""),
-            file=click.get_text_stream("stderr"),
+            + ("  *" if record["best_epoch"] == record["epoch"] else "")
         )
+        self._bar.write(line, file=sys.stderr)
 
 
 def print_metrics(result: Evaluation) -> None:

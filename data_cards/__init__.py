@@ -127,6 +127,8 @@ def _check(card: Card, where: str) -> None:
         whole = min(shares) >= 0 and split.validation + split.test < 1 and split.train <= 1
         if not whole or (split.rule == "leading" and split.train == 0):
             raise UsageError(f"{place} shares must be at least 0 and leave a part to train on")
+    if card.events.sensor is not None and card.events.limit is not None:
+        raise UsageError(f"{where}: [events] gives sensor and limit; a fixed sensor needs no limit")
     if len(set(card.classes)) != len(card.classes):
         raise UsageError(f"{where}: classes holds a name twice")
     if "default" not in card.recipes:

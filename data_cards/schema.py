@@ -44,6 +44,7 @@ class EventFiles:
         pattern: path pattern below the root.
         roots: folders below ``--raw`` to look in; the first that holds a match is the root.
         sensor: ``[height, width]``; absent where the extent differs per recording.
+        limit: largest ``[height, width]`` there can be, where ``sensor`` is absent.
         sort: sort a recording whose times go back instead of refusing it.
     """
 
@@ -51,6 +52,7 @@ class EventFiles:
     pattern: str
     roots: tuple[str, ...] = (".",)
     sensor: tuple[int, int] | None = None
+    limit: tuple[int, int] | None = None
     sort: bool = False
 
 

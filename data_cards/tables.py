@@ -82,18 +82,19 @@ def from_table(schema: type[Table], table: Mapping[str, Any], where: str) -> Tab
                 f"{where}: unknown key '{key}'{nearest(key, fields)} (known: {', '.join(fields)})"
             )
         kind = hints[key]
-        inner = [k for k in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(k)]
+        options = (kind, *typing.get_args(kind))
+        inner: list[Any] = [k for k in options if dataclasses.is_dataclass(k)]
         if inner and isinstance(value, Mapping):
             if typing.get_origin(kind) is dict:
                 for name, entry in value.items():
                     if not isinstance(entry, Mapping):
                         raise UsageError(f"{where}: {key}.{name} = {entry!r} is not a table")
                 values[key] = {
-                    name: from_table(inner[0], entry, f"{where} [{key}.{name}]")  # type: ignore[type-var]
+                    name: from_table(inner[0], entry, f"{where} [{key}.{name}]")
                     for name, entry in value.items()
                 }
             else:
-                values[key] = from_table(inner[0], value, f"{where} [{key}]")  # type: ignore[type-var]
+                values[key] = from_table(inner[0], value, f"{where} [{key}]")
             continue
         fits, converted = _fits(value, kind)
         if not fits:

@@ -20,15 +20,15 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import BadFileError, SnntxError, UsageError
+from ..errors import SnntxError, UsageError
 from . import cache_format as fmt
 from .manifest import DigestMemo, digest
 from .options import FrameOptions
+from .pairing import Pairs, pair
 from .plan import Plan, Request, attributes, make_plan
-from .readers import read_file
+from .readers import read_file, record_bytes
 from .shards import ShardTask, build_shard, read_shard
 from .splits import split_recordings, split_statics
 from .statics import decode_picture, planes_of
@@ -90,10 +90,11 @@ def preprocess(
         _check_space(home, plan, request.options)
         with _disk_errors(home):
             building.mkdir(exist_ok=True)
-            for name in (fmt.SEALED, fmt.INDEX, fmt.STATIC):  # left by a build that died sealing
-                (building / name).unlink(missing_ok=True)
+            pairs = pair(plan, request.card)  # what the two folders disagree on shows at once
+            pictures = _write_static_images(request, plan, building, memo)
             rows, resumed = _build_shards(request, plan, building, memo, progress)
-            index, digests = _finish(request, plan, building, memo, rows)
+            index = _index(request, plan, rows, pairs)
+            digests = _digests(plan, rows, pictures, memo)
             key = plan.key(digests)
             final = home / key
             index = dataclasses.replace(index, attributes={**index.attributes, "key": key})
@@ -156,8 +157,9 @@ def _check_space(home: Path, plan: Plan, options: FrameOptions) -> None:
     """Refuse to start a build that could fill the disk."""
     frame_bytes = int(np.prod(options.frame_shape)) * fmt.FRAMES.itemsize
     height, width = options.frame_shape[2:]
-    sizes = (f.path.stat().st_size for f in plan.recordings)
-    needed = sum(min(frame_bytes, EVENT_BYTES * size) for size in sizes)
+    record = record_bytes(plan.settings["events"]["format"])
+    events = (f.path.stat().st_size // record for f in plan.recordings)
+    needed = sum(min(frame_bytes, EVENT_BYTES * count) for count in events)
     needed += len(plan.statics) * len(plan.planes) * height * width
     free = shutil.disk_usage(home).free
     if free < needed:
@@ -228,49 +230,43 @@ def _build_shards(
     return shards, resumed
 
 
-def _finish(
-    request: Request, plan: Plan, building: Path, memo: DigestMemo, shards: Sequence[fmt.Rows]
-) -> tuple[fmt.Index, dict[str, str]]:
-    """Write the static images; pair, split and collect the index and the files' digests."""
-    digests = {
-        f"raw/{found.relative}": value
-        for found, value in zip(
-            plan.recordings, (d for rows in shards for d in rows.digest), strict=True
-        )
-    }
-    pictures = _write_static_images(request, plan, building, memo)
-    digests |= {
-        f"static/{name}": pictures.get(path) or _digest_of(path, memo)
-        for name, path in plan.static_files.items()
-    }
-    memo.save()
+def _index(request: Request, plan: Plan, shards: Sequence[fmt.Rows], pairs: Pairs) -> fmt.Index:
+    """Split the recordings and collect everything about the cache but its pixels."""
     rows = fmt.Rows.join(shards)
-    place = {image.identity: i for i, image in enumerate(plan.statics)}
-    template = request.card.static.twin if request.card.static else ""
-    twin = np.array([place.get(template.format(**f.fields), -1) for f in plan.recordings], np.int64)
-    label = {name: i for i, name in enumerate(plan.classes)}
-    static_label = np.array([label[s.class_name] for s in plan.statics], np.int64)
-    _check_twin_classes(plan, rows.label, twin, static_label)
     fields = [f.fields for f in plan.recordings]
     splits = {
         name: split_recordings(rule, rows.identity, rows.label, fields)
         for name, rule in request.card.splits.items()
     }
+    statics = {n: split_statics(len(plan.statics), pairs.twin, p) for n, p in splits.items()}
     sizes = [len(part.identity) for part in shards]
-    index = fmt.Index(
+    return fmt.Index(
         attributes=attributes(request),
         classes=plan.classes,
         rows=rows,
         shard=np.repeat(np.arange(len(sizes)), sizes).astype(np.int32),
         row=np.concatenate([np.arange(n) for n in sizes]).astype(np.int32),
-        twin=twin,
+        twin=pairs.twin,
         splits=splits,
         static_identity=[s.identity for s in plan.statics],
-        static_label=static_label,
-        static_splits={n: split_statics(len(plan.statics), twin, p) for n, p in splits.items()},
+        static_label=pairs.static_label,
+        static_splits=statics,
         planes=plan.planes,
     )
-    return index, digests
+
+
+def _digests(
+    plan: Plan, shards: Sequence[fmt.Rows], pictures: dict[Path, str], memo: DigestMemo
+) -> dict[str, str]:
+    """Return the digest of every raw file by its name in the manifest."""
+    read = [value for rows in shards for value in rows.digest]
+    digests = {f"raw/{f.relative}": d for f, d in zip(plan.recordings, read, strict=True)}
+    digests |= {
+        f"static/{name}": pictures.get(path) or _digest_of(path, memo)
+        for name, path in plan.static_files.items()
+    }
+    memo.save()
+    return digests
 
 
 def _digest_of(path: Path, memo: DigestMemo) -> str:
@@ -309,21 +305,6 @@ def _write_static_images(
         [label[s.class_name] for s in plan.statics],
     )
     return digests
-
-
-def _check_twin_classes(
-    plan: Plan, labels: NDArray[np.int64], twin: NDArray[np.int64], static: NDArray[np.int64]
-) -> None:
-    """A twin of another class means that the two folders do not belong together."""
-    paired = np.flatnonzero(twin >= 0)
-    wrong = paired[labels[paired] != static[twin[paired]]]
-    if wrong.size:
-        recording, image = plan.recordings[wrong[0]], plan.statics[twin[wrong[0]]]
-        raise BadFileError(
-            f"{recording.path}: class {recording.class_name}, but its twin {image.identity} in "
-            f"{image.path} is of class {image.class_name} ({wrong.size} such pairs); "
-            "the recordings and the static images do not belong together"
-        )
 
 
 def _sync(folder: Path) -> None:

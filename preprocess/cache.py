@@ -49,7 +49,7 @@ class FrameCache:
         return len(self.identities)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": {}}
+        return {**self.__dict__, "_files": {}, "_held": None}
 
     def _shard(self, number: int) -> h5py.Dataset:
         if self._process != os.getpid():  # a forked child must not use its parent's handles

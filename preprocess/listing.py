@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ..errors import UsageError
 
@@ -27,16 +27,18 @@ class Found:
         path: the file.
         relative: its path below the root, with forward slashes.
         fields: the pattern's fields and their values.
+        suffix: suffix of the files, if the pattern gives one, such as ``.bin``.
     """
 
     path: Path
     relative: str
     fields: Mapping[str, str]
+    suffix: str = ""
 
     @property
     def identity(self) -> str:
-        """Path below the root without the suffix, such as ``airplanes/image_0001``."""
-        return str(PurePosixPath(self.relative).with_suffix(""))
+        """Path below the root without the pattern's suffix, such as ``airplanes/image_0001``."""
+        return self.relative[: len(self.relative) - len(self.suffix)]
 
     @property
     def class_name(self) -> str:
@@ -54,7 +56,11 @@ def _component(pattern: str) -> re.Pattern[str]:
 
 
 def _walk(
-    folder: Path, parts: Sequence[re.Pattern[str]], fields: Mapping[str, str], below: str
+    folder: Path,
+    parts: Sequence[re.Pattern[str]],
+    suffix: str,
+    fields: Mapping[str, str],
+    below: str,
 ) -> Iterator[Found]:
     """Yield the files below ``folder`` that match the remaining pattern components."""
     try:
@@ -77,9 +83,9 @@ def _walk(
             continue
         _require_utf8(path, name)
         if last and entry.is_file():
-            yield Found(path, below + name, found)
+            yield Found(path, below + name, found, suffix)
         elif not last and entry.is_dir():
-            yield from _walk(folder / name, parts[1:], found, f"{below}{name}/")
+            yield from _walk(folder / name, parts[1:], suffix, found, f"{below}{name}/")
 
 
 def _require_utf8(path: Path, name: str) -> None:
@@ -106,9 +112,11 @@ def find_files(folder: Path, roots: Sequence[str], pattern: str, what: str) -> l
     """
     require_folder(folder, what)
     parts = [_component(part) for part in pattern.split("/")]
+    suffix = Path("x" + pattern.rpartition("}")[2]).suffix
     for root in roots:
         if (folder / root).is_dir():
-            files = sorted(_walk(folder / root, parts, {}, ""), key=lambda f: f.identity)
+            walk = _walk(folder / root, parts, suffix, {}, "")
+            files = sorted(walk, key=lambda f: f.identity)
             if files:
                 _refuse_twice(files, folder / root)
                 return files

@@ -20,6 +20,7 @@ class FrameOptions:
         steps: number of frames ``T``.
         size: ``(H, W)`` of the frames, or None for the sensor's own.
         sensor: ``(height, width)`` of the sensor, or None to infer it per recording.
+        limit: largest ``(height, width)`` there can be, where the sensor is inferred.
         tail: what becomes of the events after the last whole window: ``drop`` or ``keep``.
         zero_origin: subtract each recording's smallest x and y first.
     """
@@ -27,13 +28,14 @@ class FrameOptions:
     steps: int
     size: tuple[int, int] | None = None
     sensor: tuple[int, int] | None = None
+    limit: tuple[int, int] | None = None
     tail: str = "drop"
     zero_origin: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UsageError(f"steps must be at least 1, found {self.steps}")
-        for name, pair in (("size", self.size), ("sensor", self.sensor)):
+        for name, pair in (("size", self.size), ("sensor", self.sensor), ("limit", self.limit)):
             if pair is not None and min(pair) < 1:
                 raise UsageError(f"{name} must be positive (height, width), found {pair}")
         if self.tail not in TAILS:

@@ -89,12 +89,13 @@ def frame_colours(frames: NDArray[np.floating]) -> NDArray[np.uint8]:
     brightest = float(np.percentile(fired, BRIGHTEST_PERCENTILE)) if fired.size else 1.0
     light = np.clip(counts / brightest, 0, 1) ** GAMMA
     colour = np.einsum("tphw,pc->thwc", light, POLARITIES)
-    return np.rint(np.minimum(colour, 255)).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.rint(np.minimum(colour, 255)).astype(np.uint8)
+    return rounded
 
 
 def _scale(row: SheetRow) -> int:
     """Whole factor by which a recording's pixels are enlarged."""
-    return max(1, -(-TILE_PX // max(row.frames.shape[2:])))
+    return max(1, -(-TILE_PX // int(max(row.frames.shape[2:]))))
 
 
 def _tile(rows: Sequence[SheetRow]) -> tuple[int, int]:

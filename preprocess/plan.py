@@ -168,6 +168,7 @@ def make_request(
         steps=steps if steps is not None else card.framing.steps,
         size=None if side is None else (side, side),
         sensor=card.events.sensor,
+        limit=card.events.limit,
         tail=card.framing.tail,
         zero_origin=card.framing.zero_origin,
     )

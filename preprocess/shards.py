@@ -47,7 +47,18 @@ class ShardTask:
 
 
 def frame_recording(events: Events, path: Path, options: FrameOptions) -> NDArray[np.float32]:
-    """Frame one recording; errors name its file."""
+    """Frame one recording; errors name its file.
+
+    Raises:
+        BadFileError: an event lies outside the sensor, or times or polarities are wrong.
+    """
+    if options.limit is not None and events.size:
+        rows, columns = int(events.y.max()) + 1, int(events.x.max()) + 1
+        if rows > options.limit[0] or columns > options.limit[1]:
+            raise BadFileError(
+                f"{path}: events span {rows} rows and {columns} columns, but the sensor has "
+                f"{options.limit[0]} rows and {options.limit[1]} columns; the file is damaged"
+            )
     try:
         return frames_from_events(
             *events,

@@ -292,7 +292,12 @@ def simulate_events(
         refractory_us=options.refractory_us,
     )
     noise = _background(options, np.random.default_rng(seed))
-    both = Events(*(np.concatenate(pair) for pair in zip(signal, noise, strict=True)))
+    both = Events(
+        np.concatenate((signal.x, noise.x)),
+        np.concatenate((signal.y, noise.y)),
+        np.concatenate((signal.t, noise.t)),
+        np.concatenate((signal.p, noise.p)),
+    )
     events = _in_order(both, *shape)
     kept = np.empty(events.size, np.bool_)
     never = np.full(shape, -TIME_LIMIT_US - options.refractory_us, np.int64)

@@ -123,7 +123,9 @@ def decode_picture(data: bytes, path: Path) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter(
+                "ignore"
+            )  # size is checked here, damage raises or does not matter
             with Image.open(io.BytesIO(data)) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise BadFileError(

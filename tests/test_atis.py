@@ -2,11 +2,12 @@
 
 import csv
 import gzip
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snntx.errors import BadFileError, UsageError
@@ -73,10 +74,9 @@ record_values = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(record_values, min_size=1, max_size=60))
 def test_equals_tonic_with_markers(values: list[tuple[int, int, int, int]]) -> None:
-    import io
-
     from tonic.io import make_structured_array, read_mnist_file
 
     data = b"".join(record(*value) for value in values)
@@ -86,6 +86,7 @@ def test_equals_tonic_with_markers(values: list[tuple[int, int, int, int]]) -> N
     assert make_structured_array(*ours, dtype=dtype).tolist() == theirs.tolist()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, n) for n in (255, 239, 2**23 - 1, 1)]), max_size=50))
 def test_round_trip(values: list[tuple[int, int, int, int]]) -> None:
     columns = np.array(values, np.int64).reshape(-1, 4).T
@@ -100,7 +101,7 @@ def test_round_trip(values: list[tuple[int, int, int, int]]) -> None:
 )
 def test_encode_refuses_what_does_not_fit(x: int, y: int, t: int, p: int) -> None:
     with pytest.raises(ValueError, match="ATIS"):
-        encode(Events(*(np.array([v], np.int64) for v in (x, y, t, p))))
+        encode(Events(*(np.array([v]) for v in (x, y, t, p))))
 
 
 @pytest.mark.parametrize("extra", [1, 2, 3, 4])

@@ -49,28 +49,27 @@ def open_cache(
     side = size or card.framing.size
     height, width = (side, side) if side else card.events.sensor or (0, 0)
     wanted = (wanted_steps, 2, height, width)
-    shapes = {path: _frame_shape(path) for path in found}
+    shapes = {path: _frame_shape(path) for path in found}  # a damaged one has none
     chosen = [path for path, shape in shapes.items() if shape == wanted]
     if len(chosen) > 1:
         raise UsageError(
-            f"{root / card.name}: {len(chosen)} caches have frames {wanted}; choose one with --key: "
-            + ", ".join(path.name for path in chosen)
+            f"{root / card.name}: {len(chosen)} caches have frames {wanted}; "
+            f"choose one with --key: {', '.join(path.name for path in chosen)}"
         )
     if not chosen:
         options = (f" --steps {steps}" if steps else "") + (f" --size {size}" if size else "")
-        others = ", ".join(f"{path.name} {shape}" for path, shape in shapes.items()) or "none"
+        others = ", ".join(f"{p.name} {shape or '(damaged)'}" for p, shape in shapes.items())
+        command = f"snntx preprocess {card.name} --raw DIR --static DIR --cache {root}{options}"
         raise SnntxError(
-            f"{root / card.name}: no sealed cache with frames {wanted} (sealed there: {others}); make "
-            f"it with: snntx preprocess {card.name} --raw DIR --static DIR --cache {root}{options}"
+            f"{root / card.name}: no sealed cache with frames {wanted} "
+            f"(sealed there: {others or 'none'}); make it with: {command}"
         )
     return FrameCache(chosen[0])
 
 
-def _frame_shape(directory: Path) -> tuple[int, ...]:
+def _frame_shape(directory: Path) -> tuple[int, ...] | None:
     try:
         with h5py.File(directory / INDEX, "r") as file:
             return tuple(int(n) for n in file.attrs["frame_shape"])
-    except (OSError, KeyError) as error:
-        raise SnntxError(
-            f"{directory / INDEX}: damaged: {error}; remove the cache and build it again"
-        ) from error
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError):
+        return None

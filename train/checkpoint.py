@@ -81,6 +81,7 @@ def frame_options(cache: FrameCache, card: Card) -> FrameOptions:
         steps=steps,
         size=None if attributes["size"] == "native" else (height, width),
         sensor=card.events.sensor,
+        limit=card.events.limit,
         tail=str(attributes["tail"]),
         zero_origin=bool(attributes["zero_origin"]),
     )

@@ -120,7 +120,8 @@ class TrainingData:
         self.indices = training_subset(cache, recipe)
         self.labels = cache.labels[self.indices]
         self.batch_size = min(recipe.batch_size, self.indices.size)
-        self.batches = self.indices.size // self.batch_size
+        self.draws = recipe.draws_per_epoch or self.indices.size
+        self.batches = max(1, self.draws // self.batch_size)
         hold_in_memory(cache)
         if not recipe.transfer:
             return
@@ -148,11 +149,12 @@ class TrainingData:
     def _order(self, epoch: int) -> NDArray[np.int64]:
         """Return positions in drawing order: class-balanced with replacement, or shuffled."""
         draw = generator(self.recipe.seed, _Purpose.ORDER, epoch)
+        count, needed = self.indices.size, self.batches * self.batch_size
         if not self.recipe.balanced:
-            return draw.permutation(self.indices.size)
-        counts = np.bincount(self.labels)
-        weight = 1.0 / counts[self.labels]
-        return draw.choice(self.indices.size, self.indices.size, p=weight / weight.sum())
+            rounds = [draw.permutation(count) for _ in range(-(-needed // count))]
+            return np.concatenate(rounds)[:needed]
+        weight = 1.0 / np.bincount(self.labels)[self.labels]
+        return draw.choice(count, needed, p=weight / weight.sum())
 
     def batch(self, positions: NDArray[np.int64], epoch: int, number: int) -> Batch:
         """Return one batch from positions in :attr:`indices`."""

@@ -71,11 +71,11 @@ def measure(logits: Tensor, labels: NDArray[np.int64], classes: list[str]) -> Me
     per_class = {}
     for label in np.unique(labels).tolist():
         members = target == label
-        per_class[classes[label]] = (int(members.sum()), float(first[members].float().mean()))
+        per_class[classes[label]] = (int(members.sum()), float(first[members].double().mean()))
     return Metrics(
         recordings=len(labels),
-        top1=float(first.float().mean()),
-        top5=float(right.any(1).float().mean()),
+        top1=float(first.double().mean()),
+        top5=float(right.any(1).double().mean()),
         loss=float(F.cross_entropy(logits, target)),
         per_class=per_class,
         confusion=confusion.tolist(),
@@ -108,7 +108,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Return plain values, metrics beside the rest."""
         content = asdict(self)
-        return {**content, **content.pop("metrics")}
+        return content | content.pop("metrics")
 
 
 def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:

@@ -107,7 +107,8 @@ def train(
         tet_lambda=recipe.tet_lambda,
         tet_target=recipe.tet_target,
     )
-    start, best = 0, {"epoch": -1, "top1": -1.0, "loss": float("inf")}
+    start = 0
+    best: dict[str, Any] = {"epoch": -1, "top1": -1.0, "loss": float("inf")}
     if previous is not None:
         model.load_state_dict(previous.model)
         optimizer.load_state_dict(previous.optimizer)
@@ -139,7 +140,7 @@ def train(
                     "lower lr; the last whole epoch is kept in last.pt"
                 )
             optimizer.zero_grad(set_to_none=True)
-            terms["loss"].backward()
+            terms["loss"].backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             values = {name: float(value.detach()) for name, value in terms.items()}
             values["replaced"] = batch.replaced / len(batch.labels)
@@ -245,8 +246,8 @@ def _prepare(out: Path, recipe: Recipe, cache: FrameCache, resume: bool) -> Chec
             )
         if previous.cache_key != cache.key:
             raise UsageError(
-                f"{out}: was trained on cache {previous.cache_key}, not {cache.key}; choose it with "
-                f"--key {previous.cache_key}"
+                f"{out}: was trained on cache {previous.cache_key}, not {cache.key}; "
+                f"choose it with --key {previous.cache_key}"
             )
         return previous
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -93,7 +93,7 @@ class ConvNormLIF(SpikingLayer):
 class LinearNormLIF(SpikingLayer):
     """Linear map (no bias), batch norm, LIF.
 
-    ``(T, B, in_features)`` to ``(T, B, out_features)``.
+    ``(T, B, in_features)`` to ``(T, B, out_features)``; training needs B of 2 or more.
     """
 
     def __init__(

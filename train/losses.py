@@ -47,7 +47,8 @@ def linear_cka(a: Tensor, b: Tensor) -> Tensor:
     """
     gram_a, gram_b = _centred_gram(a), _centred_gram(b)
     alignment = (gram_a * gram_b).sum((-2, -1))
-    norm_a, norm_b = (torch.linalg.vector_norm(gram, dim=(-2, -1)) for gram in (gram_a, gram_b))
+    norm_a: Tensor = torch.linalg.vector_norm(gram_a, dim=(-2, -1))
+    norm_b: Tensor = torch.linalg.vector_norm(gram_b, dim=(-2, -1))
     return alignment / (norm_a * norm_b + CKA_EPSILON)
 
 

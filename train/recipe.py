@@ -8,6 +8,8 @@ dataclass's defaults.
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,19 @@ from ..errors import UsageError, nearest
 
 CHANNELS = ("V", "grey", "blue", "mean")
 SCHEDULES = ("cosine", "step")
+SEEDS = 2**63
+RANGES = {
+    "lr": (0, math.inf),
+    "min_lr": (0, math.inf),
+    "warmup_lr": (0, math.inf),
+    "decay_rate": (0, math.inf),
+    "weight_decay": (0, math.inf),
+    "domain_weight": (0, math.inf),
+    "sliding_power": (0, math.inf),
+    "tet_lambda": (0, 1),
+    "tet_target": (-math.inf, math.inf),
+}
+"""Smallest and largest value of every real number; all are finite."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,7 @@ class Recipe:
         crop_padding: pixels of zero padding before a random crop of training frames.
         balanced: draw recordings so that classes are equally likely.
         recordings_per_class: use only this many training recordings a class; 0 uses all.
+        draws_per_epoch: recordings drawn an epoch; 0 draws as many as there are.
         steps: frames per recording of the cache to use; absent takes the card's.
         size: side of its frames; absent takes the card's.
     """
@@ -81,6 +97,7 @@ class Recipe:
     crop_padding: int = 0
     balanced: bool = True
     recordings_per_class: int = 0
+    draws_per_epoch: int = 0
     steps: int | None = None
     size: int | None = None
 
@@ -91,11 +108,24 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"recipe: {name} must be at least 1, found {value}")
-        for name in ("crop_padding", "recordings_per_class", "warmup_epochs", "seed"):
+        for name in (
+            "crop_padding",
+            "recordings_per_class",
+            "draws_per_epoch",
+            "warmup_epochs",
+            "seed",
+        ):
             if getattr(self, name) < 0:
                 raise UsageError(
                     f"recipe: {name} must not be negative, found {getattr(self, name)}"
                 )
+        if self.seed >= SEEDS:
+            raise UsageError(f"recipe: seed must be below 2**63, found {self.seed}")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not (low <= value <= high and math.isfinite(value)):
+                limit = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+                raise UsageError(f"recipe: {name} must be a number {limit}, found {value}")
         for name, known in (("channel", CHANNELS), ("schedule", SCHEDULES)):
             value = getattr(self, name)
             if value not in known:
@@ -122,7 +152,7 @@ class Recipe:
 def _toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def load_recipe(card: Card, name: str = "default", settings: Sequence[str] = ()) -> Recipe:

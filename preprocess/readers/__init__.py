@@ -1,6 +1,7 @@
 """Raw event files by format name; a new format is one module here and one line in ``FORMATS``.
 
-A reader module offers ``decode(data, path) -> Events``: columns in file order, or a
+A reader module offers ``RECORD_BYTES``, the fewest bytes of an event, and
+``decode(data, path) -> Events``: columns in file order, or a
 :class:`~snntx.errors.BadFileError` naming the file, the place and what was expected.
 """
 
@@ -33,6 +34,12 @@ def decoder(format: str) -> Callable[[bytes, Path | str], Events]:
     module = importlib.import_module(f".{FORMATS[format]}", __name__)
     decode: Callable[[bytes, Path | str], Events] = module.decode
     return decode
+
+
+def record_bytes(format: str) -> int:
+    """Return the fewest bytes that an event takes in a raw file of a format."""
+    module = importlib.import_module(f".{FORMATS[format]}", __name__)
+    return int(module.RECORD_BYTES)
 
 
 def checked(events: Events, path: Path | str, *, sort: bool = False) -> Events:

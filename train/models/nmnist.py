@@ -4,12 +4,12 @@
 layer                                                   output
 ======================================================  ==================
 frames                                                  2 x 34 x 34
-conv3x3 2-32, padding 1, no bias - batch norm - LIF     32 x 34 x 34
-average pool 2                                          32 x 17 x 17
-conv3x3 32-64, padding 1, no bias - batch norm - LIF    64 x 17 x 17
-average pool 2 (the odd border is dropped)              64 x 8 x 8
-flatten                                                 4096
-linear 4096-256, no bias - batch norm - LIF             256
+conv3x3 2-16, padding 1, no bias - batch norm - LIF     16 x 34 x 34
+average pool 2                                          16 x 17 x 17
+conv3x3 16-32, padding 1, no bias - batch norm - LIF    32 x 17 x 17
+average pool 2 (the odd border is dropped)              32 x 8 x 8
+flatten                                                 2048
+linear 2048-256, no bias - batch norm - LIF             256
 static head, event head: linear 256-C with bias         C each
 ======================================================  ==================
 
@@ -37,9 +37,9 @@ class TransferNMNIST(TransferModel):
         self, *, num_classes: int, steps: int, neuron: LIFParameters, backend: str = "auto"
     ) -> None:
         super().__init__(num_classes=num_classes, steps=steps, neuron=neuron, backend=backend)
-        self.first = ConvNormLIF(POLARITIES, 32, neuron=neuron, backend=self.backend)
-        self.second = ConvNormLIF(32, 64, neuron=neuron, backend=self.backend)
-        self.hidden = LinearNormLIF(64 * 8 * 8, 256, neuron=neuron, backend=self.backend)
+        self.first = ConvNormLIF(POLARITIES, 16, neuron=neuron, backend=self.backend)
+        self.second = ConvNormLIF(16, 32, neuron=neuron, backend=self.backend)
+        self.hidden = LinearNormLIF(32 * 8 * 8, 256, neuron=neuron, backend=self.backend)
         self.static_head = nn.Linear(256, num_classes)
         self.event_head = nn.Linear(256, num_classes)
 
