@@ -142,6 +142,7 @@ def train(
     from .data_cards import load_card
     from .terminal import TrainingDisplay
     from .train.caches import open_cache
+    from .train.checkpoint import LAST
     from .train.fit import pick_device
     from .train.fit import train as fit
     from .train.recipe import load_recipe
@@ -149,23 +150,28 @@ def train(
     loaded = load_card(card)
     resolved = load_recipe(loaded, recipe, settings)
     frames = open_cache(
-        _cache_root(cache), loaded, steps=resolved.steps, size=resolved.size, key=key
+        _cache_root(cache), loaded, steps=resolved.steps, size=resolved.size, key=key, given=card
     )
     where = pick_device(device)
     out = out or Path("runs") / f"{loaded.name}-{Path(recipe).stem}-seed{resolved.seed}"
     _say(f"cache {frames.directory}, device {where.type}, run {out}")
     _say(", ".join(resolved.to_toml().splitlines()))
-    with TrainingDisplay(resolved.epochs) as display:
-        best = fit(
-            loaded,
-            frames,
-            resolved,
-            out,
-            device=where,
-            resume=resume,
-            on_step=display.step,
-            on_epoch=display.epoch,
-        )
+    try:
+        with TrainingDisplay(resolved.epochs) as display:
+            best = fit(
+                loaded,
+                frames,
+                resolved,
+                out,
+                device=where,
+                resume=resume,
+                on_step=display.step,
+                on_epoch=display.epoch,
+            )
+    except KeyboardInterrupt:
+        how = " with --resume" if (out / LAST).is_file() else ""
+        _say(f"interrupted; run the same command again{how} to go on")
+        click.get_current_context().exit(130)
     if as_json:
         _print_json({"run": str(out), "protocol": resolved.protocol, "best": best})
         return

@@ -29,7 +29,8 @@ from .options import FrameOptions
 from .pairing import Pairs, pair
 from .plan import Plan, Request, attributes, make_plan
 from .readers import read_file, record_bytes
-from .shards import ShardTask, build_shard, read_shard
+from .recordings import by_file, in_shards
+from .shards import Member, RawFile, ShardTask, build_shard, read_shard
 from .splits import split_recordings, split_statics
 from .statics import decode_picture, planes_of
 
@@ -158,8 +159,10 @@ def _check_space(home: Path, plan: Plan, options: FrameOptions) -> None:
     frame_bytes = int(np.prod(options.frame_shape)) * fmt.FRAMES.itemsize
     height, width = options.frame_shape[2:]
     record = record_bytes(plan.settings["events"]["format"])
-    events = (f.path.stat().st_size // record for f in plan.recordings)
-    needed = sum(min(frame_bytes, EVENT_BYTES * count) for count in events)
+    needed = sum(
+        min(len(held) * frame_bytes, EVENT_BYTES * path.stat().st_size // record)
+        for path, held in by_file(plan.recordings)
+    )
     needed += len(plan.statics) * len(plan.planes) * height * width
     free = shutil.disk_usage(home).free
     if free < needed:
@@ -204,28 +207,30 @@ def _build_shards(
     total, done, resumed = len(plan.recordings), 0, 0
     shards: list[fmt.Rows] = []
     progress(0, total)
-    for start in range(0, total, fmt.SHARD_RECORDINGS):
-        members = plan.recordings[start : start + fmt.SHARD_RECORDINGS]
+    for files in in_shards(plan.recordings, fmt.SHARD_RECORDINGS):
         task = ShardTask(
             path=building / fmt.shard_name(len(shards)),
-            files=tuple(f.path for f in members),
-            identities=tuple(f.identity for f in members),
-            labels=tuple(label[f.class_name] for f in members),
+            files=tuple(
+                RawFile(path, tuple(Member(r.identity, label[r.class_name], r.part) for r in held))
+                for path, held in files
+            ),
             format=request.card.events.format,
             sort=request.card.events.sort,
             options=request.options,
         )
-        rows = read_shard(task, [memo.get(path) for path in task.files])
+        known = {file.path: memo.get(file.path) for file in task.files}
+        rows = read_shard(task, [known[f.path] for f in task.files for _ in f.members])
         if rows is None:
-            states = [path.stat() for path in task.files]
+            states = {file.path: file.path.stat() for file in task.files}
             rows = build_shard(task, lambda n, base=done: progress(base + n, total))  # type: ignore[misc]
-            for path, value, state in zip(task.files, rows.digest, states, strict=True):
-                memo.put(path, value, state)
+            first = np.cumsum([0, *(len(file.members) for file in task.files[:-1])])
+            for file, row in zip(task.files, first, strict=True):
+                memo.put(file.path, rows.digest[row], states[file.path])
             memo.save()
         else:
             resumed += 1
         shards.append(rows)
-        done += len(members)
+        done += task.recordings
         progress(done, total)
     return shards, resumed
 
@@ -260,7 +265,11 @@ def _digests(
 ) -> dict[str, str]:
     """Return the digest of every raw file by its name in the manifest."""
     read = [value for rows in shards for value in rows.digest]
-    digests = {f"raw/{f.relative}": d for f, d in zip(plan.recordings, read, strict=True)}
+    of_path = {r.path: value for r, value in zip(plan.recordings, read, strict=True)}
+    digests = {
+        f"raw/{name}": of_path.get(path) or _digest_of(path, memo)
+        for name, path in plan.event_files.items()
+    }
     digests |= {
         f"static/{name}": pictures.get(path) or _digest_of(path, memo)
         for name, path in plan.static_files.items()
@@ -325,7 +334,7 @@ def _summary(
         recordings=len(index.rows.identity),
         classes=len(set(index.rows.label.tolist())),
         events=int(index.rows.events.sum()),
-        raw_bytes=sum(f.path.stat().st_size for f in plan.recordings),
+        raw_bytes=sum(path.stat().st_size for path in plan.event_files.values()),
         cache_bytes=sum(f.stat().st_size for f in directory.iterdir()),
         seconds=time.perf_counter() - started,
         statics=len(index.static_identity),

@@ -145,12 +145,3 @@ def _refuse_twice(files: Sequence[Found], root: Path) -> None:
     if twice:
         both = sorted(f.relative for f in files if f.identity == twice[0])
         raise UsageError(f"{root}: {' and '.join(both)} have one identity; remove one of them")
-
-
-def keep_classes(
-    files: Sequence[Found], classes: Sequence[str]
-) -> tuple[list[Found], Counter[str]]:
-    """Split files into those of known classes and a count of the others by class name."""
-    known = set(classes)
-    kept = [f for f in files if f.class_name in known]
-    return kept, Counter(f.class_name for f in files if f.class_name not in known)

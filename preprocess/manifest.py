@@ -19,6 +19,8 @@ from typing import Any
 
 import xxhash
 
+from ..errors import BadFileError
+
 KEY_DIGITS = 16
 SETTLED_NS = 2_000_000_000
 """A file changed less than this ago may change again within one tick of its clock."""
@@ -27,6 +29,22 @@ SETTLED_NS = 2_000_000_000
 def digest(data: bytes) -> str:
     """Return the XXH3-128 digest of a file's content in hexadecimal."""
     return xxhash.xxh3_128_hexdigest(data)
+
+
+def digest_file(path: Path) -> str:
+    """Return the digest of a file too large to hold, reading it piece by piece.
+
+    Raises:
+        BadFileError: the file cannot be read.
+    """
+    state = xxhash.xxh3_128()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                state.update(piece)
+    except OSError as error:
+        raise BadFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return state.hexdigest()
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:

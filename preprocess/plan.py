@@ -14,9 +14,9 @@ import numpy as np
 from ..data_cards.schema import Card
 from ..errors import UsageError
 from . import cache_format as fmt
-from .listing import Found, find_files, keep_classes
 from .manifest import fingerprint
 from .options import FrameOptions
+from .recordings import Recording, list_recordings
 from .statics import StaticImage, list_statics
 
 
@@ -43,7 +43,8 @@ class Request:
 class Plan:
     """Everything known before a raw file is opened."""
 
-    recordings: list[Found]
+    recordings: list[Recording]
+    event_files: dict[str, Path]
     statics: list[StaticImage]
     static_files: dict[str, Path]
     planes: tuple[str, ...]
@@ -54,7 +55,7 @@ class Plan:
     @property
     def files(self) -> dict[str, Path]:
         """Name in the manifest → path of every raw file."""
-        events = {f"raw/{f.relative}": f.path for f in self.recordings}
+        events = {f"raw/{name}": path for name, path in self.event_files.items()}
         return events | {f"static/{name}": path for name, path in self.static_files.items()}
 
     def draft(self) -> str:
@@ -77,18 +78,23 @@ def make_plan(request: Request) -> Plan:
     """
     card = request.card
     notes: list[str] = []
-    found = find_files(request.raw, card.events.roots, card.events.pattern, "--raw")
-    classes = list(card.classes) or sorted({f.class_name for f in found})
-    recordings, unknown = keep_classes(found, classes)
+    found = list_recordings(card.events, request.raw)
+    classes = list(card.classes) or sorted({r.class_name for r in found.recordings})
+    known = set(classes)
+    recordings = [r for r in found.recordings if r.class_name in known]
+    unknown = Counter(r.class_name for r in found.recordings if r.class_name not in known)
     notes += _unknown_notes(unknown, "recordings", card.name)
     if not recordings:
         raise UsageError(
-            f"--raw {request.raw}: {len(found)} files match {card.events.pattern}, but none is of "
-            f"a class of the card (found {', '.join(sorted(unknown)[:5])})"
+            f"--raw {request.raw}: {len(found.recordings)} recordings match "
+            f"{card.events.pattern}, but none is of a class of the card "
+            f"(found {', '.join(sorted(unknown)[:5])})"
         )
-    absent = len(set(classes) - {f.class_name for f in recordings})
+    absent = len(known - {r.class_name for r in recordings})
     if absent:
         notes.append(f"{absent} of {len(classes)} classes have no recording here")
+    left_out = {r.path for r in found.recordings} - {r.path for r in recordings}
+    event_files = {n: path for n, path in found.files.items() if path not in left_out}
     statics: list[StaticImage] = []
     files: dict[str, Path] = {}
     planes: tuple[str, ...] = ()
@@ -96,7 +102,6 @@ def make_plan(request: Request) -> Plan:
         if card.static is None:
             raise UsageError(f"card {card.name} describes no static images; leave out --static")
         listed = list_statics(card.static, request.static)
-        known = set(classes)
         statics = [image for image in listed.images if image.class_name in known]
         others = Counter(i.class_name for i in listed.images if i.class_name not in known)
         notes += _unknown_notes(others, "static images", card.name)
@@ -116,7 +121,7 @@ def make_plan(request: Request) -> Plan:
         "classes": classes,
         "options": dataclasses.asdict(request.options),
     }
-    return Plan(recordings, statics, files, planes, classes, settings, tuple(notes))
+    return Plan(recordings, event_files, statics, files, planes, classes, settings, tuple(notes))
 
 
 def _unknown_notes(counts: Counter[str], what: str, card: str) -> Iterator[str]:

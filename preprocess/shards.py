@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -18,9 +19,23 @@ from ..errors import BadFileError, SnntxError
 from . import cache_format as fmt
 from .events import Events
 from .framing import frames_from_events
-from .manifest import digest
 from .options import FrameOptions
-from .readers import checked, decoder, read_file
+from .readers import checked, read_recordings
+
+
+class Member(NamedTuple):
+    """One recording of a raw file: identity, class index, and its part of the file."""
+
+    identity: str
+    label: int
+    part: tuple[int, ...]
+
+
+class RawFile(NamedTuple):
+    """One raw file and its recordings, in order of identity."""
+
+    path: Path
+    members: tuple[Member, ...]
 
 
 @dataclass(frozen=True)
@@ -29,21 +44,27 @@ class ShardTask:
 
     Attributes:
         path: where the finished shard goes.
-        files: raw files, in order of identity.
-        identities: identity of each recording.
-        labels: class index of each recording.
+        files: raw files with their recordings.
         format: event format of the files.
         sort: sort a recording whose times go back.
         options: framing options.
     """
 
     path: Path
-    files: tuple[Path, ...]
-    identities: tuple[str, ...]
-    labels: tuple[int, ...]
+    files: tuple[RawFile, ...]
     format: str
     sort: bool
     options: FrameOptions
+
+    @property
+    def identities(self) -> list[str]:
+        """Identity of every recording."""
+        return [member.identity for file in self.files for member in file.members]
+
+    @property
+    def recordings(self) -> int:
+        """Number of recordings."""
+        return sum(len(file.members) for file in self.files)
 
 
 def frame_recording(events: Events, path: Path, options: FrameOptions) -> NDArray[np.float32]:
@@ -83,25 +104,29 @@ def build_shard(task: ShardTask, done: Callable[[int], None] = lambda n: None) -
         BadFileError: a recording cannot be used.
         OSError: the shard cannot be written.
     """
-    decode = decoder(task.format)
-    events_count, durations, extents, sums, digests = [], [], [], [], []
+    identities: list[str] = []
+    digests: list[str] = []
+    labels, counts, durations, extents, sums = [], [], [], [], []
     with fmt.creating(task.path) as file:
-        frames = fmt.create_frames(file, len(task.files), task.options.frame_shape)
-        for row, path in enumerate(task.files):
-            data = read_file(path)
-            events = checked(decode(data, path), path, sort=task.sort)
-            tensor = frame_recording(events, path, task.options)
-            frames[row] = tensor
-            digests.append(digest(data))
-            events_count.append(events.size)
-            durations.append(events.duration_us)
-            extents.append((int(np.ptp(events.y)) + 1, int(np.ptp(events.x)) + 1))
-            sums.append(fmt.checksum(tensor))
-            done(row + 1)
+        frames = fmt.create_frames(file, task.recordings, task.options.frame_shape)
+        for raw in task.files:
+            read, recordings = read_recordings(raw.path, task.format, [m.part for m in raw.members])
+            for member, events in zip(raw.members, recordings, strict=True):
+                events = checked(events, raw.path, sort=task.sort)
+                tensor = frame_recording(events, raw.path, task.options)
+                frames[len(identities)] = tensor
+                identities.append(member.identity)
+                labels.append(member.label)
+                counts.append(events.size)
+                durations.append(events.duration_us)
+                extents.append((int(np.ptp(events.y)) + 1, int(np.ptp(events.x)) + 1))
+                sums.append(fmt.checksum(tensor))
+                digests.append(read)
+                done(len(identities))
         rows = fmt.Rows(
-            identity=task.identities,
-            label=np.array(task.labels, np.int64),
-            events=np.array(events_count, np.int64),
+            identity=identities,
+            label=np.array(labels, np.int64),
+            events=np.array(counts, np.int64),
             duration_us=np.array(durations, np.int64),
             extent=np.array(extents, np.int32),
             checksum=np.array(sums, np.uint64),
@@ -116,7 +141,7 @@ def read_shard(task: ShardTask, digests: Sequence[str | None]) -> fmt.Rows | Non
 
     Args:
         task: what the shard should hold.
-        digests: digest of each raw file, None where it may have changed since it was read.
+        digests: digest of each recording's file, None where it may have changed since.
     """
     if not task.path.is_file():
         return None
@@ -125,5 +150,5 @@ def read_shard(task: ShardTask, digests: Sequence[str | None]) -> fmt.Rows | Non
             rows = fmt.Rows.read(file)
     except (OSError, KeyError, ValueError, RuntimeError):  # whatever HDF5 says of a damaged file
         return None
-    whole = list(rows.identity) == list(task.identities) and list(rows.digest) == list(digests)
+    whole = list(rows.identity) == task.identities and list(rows.digest) == list(digests)
     return rows if whole else None

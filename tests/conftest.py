@@ -21,6 +21,29 @@ def real() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of 80 simulated digits in ``data`` and their sealed frames of 3 steps in ``cache``.
+
+    Shared by all tests, so a test copies what it wants to change.
+    """
+    from snntx.data_cards import load_card
+    from snntx.demo import write_simulated_digits
+    from snntx.preprocess.build import preprocess
+    from snntx.preprocess.plan import make_request
+
+    folder = tmp_path_factory.mktemp("small")
+    data = folder / "data"
+    write_simulated_digits(data, seed=1, recordings=80)
+    card = load_card("simulated-digits")
+    preprocess(
+        make_request(
+            card, raw=data / "raw", static=data / "static", cache=folder / "cache", steps=3
+        )
+    )
+    return folder
+
+
 def pytest_report_header() -> str:
     folder = _real_folder()
     return f"real recordings: {folder if folder.is_dir() else f'absent ({folder})'}"

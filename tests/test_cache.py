@@ -327,7 +327,7 @@ def test_the_second_run_opens_no_raw_file(
     def refuse(path: object) -> bytes:
         raise AssertionError(f"{path} was opened")
 
-    for module in (build, shards, readers):
+    for module in (build, readers):
         monkeypatch.setattr(module, "read_file", refuse)
     second = make(data, tmp_path / "cache")
     assert second.reused
@@ -530,16 +530,16 @@ BUILDER = """
 import sys, time
 from pathlib import Path
 from snntx.data_cards import load_card
-from snntx.preprocess import build, shards
+from snntx.preprocess import build, readers
 from snntx.preprocess.plan import make_request
 
 data, cache, started = map(Path, sys.argv[1:])
-read = shards.read_file
+read = readers.read_file
 def slow(path):
     started.touch()
     time.sleep(0.1)
     return read(path)
-shards.read_file = slow
+readers.read_file = slow
 request = make_request(
     load_card("n-mnist"), raw=data / "raw", static=data / "static", cache=cache, steps=4
 )

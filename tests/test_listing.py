@@ -7,7 +7,7 @@ import pytest
 
 from snntx.errors import UsageError
 from snntx.preprocess import listing
-from snntx.preprocess.listing import find_files, keep_classes
+from snntx.preprocess.listing import find_files
 
 PATTERN = "{class}/{stem}.bin"
 
@@ -181,10 +181,3 @@ def test_nothing_matches_says_where_it_looked(tmp_path: Path) -> None:
     touch(tmp_path, "Train/5/1.txt")
     with pytest.raises(UsageError, match=r"no file matches {class}/{stem}\.bin \(looked in .*/Tr"):
         identities(tmp_path, roots=("Train", "."))
-
-
-def test_keep_classes_counts_the_others(tmp_path: Path) -> None:
-    touch(tmp_path, "a/1.bin", "b/1.bin", "b/2.bin", "c/1.bin")
-    kept, others = keep_classes(find_files(tmp_path, (".",), PATTERN, "--raw"), ["a", "c", "d"])
-    assert [f.identity for f in kept] == ["a/1", "c/1"]
-    assert others == {"b": 2}

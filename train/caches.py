@@ -19,7 +19,13 @@ def sealed_caches(root: Path, card: str) -> list[Path]:
 
 
 def open_cache(
-    root: Path, card: Card, *, steps: int | None, size: int | None, key: str | None
+    root: Path,
+    card: Card,
+    *,
+    steps: int | None,
+    size: int | None,
+    key: str | None,
+    given: str | None = None,
 ) -> FrameCache:
     """Open the sealed cache of a card with the wanted steps and size.
 
@@ -29,6 +35,7 @@ def open_cache(
         steps: frames per recording, None for the card's default.
         size: side of the frames, None for the card's default.
         key: choose by key (or the start of one) instead.
+        given: how the user named the card, where that was the path of a file.
 
     Raises:
         SnntxError: no such cache (says how to make it), or it is damaged.
@@ -44,7 +51,9 @@ def open_cache(
                 f"{root / card.name}: {problem} '{key}'{nearest(key, names)} "
                 f"(sealed: {', '.join(names) or 'none'})"
             )
-        return FrameCache(chosen[0])
+        cache = FrameCache(chosen[0])
+        _check_asked(cache, steps, size)
+        return cache
     wanted_steps = steps or card.framing.steps
     side = size or card.framing.size
     height, width = (side, side) if side else card.events.sensor or (0, 0)
@@ -57,14 +66,25 @@ def open_cache(
             f"choose one with --key: {', '.join(path.name for path in chosen)}"
         )
     if not chosen:
+        name, static = given or card.name, " --static DIR" if card.static else ""
         options = (f" --steps {steps}" if steps else "") + (f" --size {size}" if size else "")
         others = ", ".join(f"{p.name} {shape or '(damaged)'}" for p, shape in shapes.items())
-        command = f"snntx preprocess {card.name} --raw DIR --static DIR --cache {root}{options}"
+        command = f"snntx preprocess {name} --raw DIR{static} --cache {root}{options}"
         raise SnntxError(
             f"{root / card.name}: no sealed cache with frames {wanted} "
             f"(sealed there: {others or 'none'}); make it with: {command}"
         )
     return FrameCache(chosen[0])
+
+
+def _check_asked(cache: FrameCache, steps: int | None, size: int | None) -> None:
+    """Refuse a cache chosen by key that contradicts the recipe's steps or size."""
+    found_steps, _, *sides = cache.frame_shape
+    if steps not in (None, found_steps) or (size is not None and sides != [size, size]):
+        raise UsageError(
+            f"{cache.directory}: has frames {cache.frame_shape}, but the recipe asks for "
+            f"steps = {steps or 'any'} and size = {size or 'any'}; leave out --key or the setting"
+        )
 
 
 def _frame_shape(directory: Path) -> tuple[int, ...] | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,22 @@ __all__ = ["Checkpoint", "load_checkpoint", "load_reference_state", "save_checkp
 
 FORMAT = 1
 LAST, BEST = "last.pt", "best.pt"
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    pickle.UnpicklingError,
+    RuntimeError,
+    NotImplementedError,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+"""As zipfile and torch report a file that is damaged or is something else."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +140,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise UsageError(f"{path}: no such checkpoint")
     try:
+        _check_bytes(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except _DAMAGE as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SnntxError(f"{path}: not a readable checkpoint: {cause}") from error
     version = content.get("snntx_checkpoint") if isinstance(content, dict) else None
@@ -132,10 +151,21 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: checkpoint format {version}, this release reads {FORMAT}; "
             "is it a checkpoint of snntx train?"
         )
+    missing = [name for name in Checkpoint.__dataclass_fields__ if name not in content]
+    if missing:
+        raise SnntxError(f"{path}: not a whole checkpoint: it has no {', '.join(missing)}")
     fields = {name: content[name] for name in Checkpoint.__dataclass_fields__}
     fields["recipe"] = recipe_from_table(content["recipe"], str(path))
     fields["frames"] = FrameOptions(**content["frames"])
     return Checkpoint(**fields)
+
+
+def _check_bytes(path: Path) -> None:
+    """Compare every stored tensor with its checksum, which ``torch.load`` does not do."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
 
 
 def checkpoint_path(run: Path) -> Path:

@@ -108,7 +108,8 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Return plain values, metrics beside the rest."""
         content = asdict(self)
-        return content | content.pop("metrics")
+        metrics: dict[str, Any] = content.pop("metrics")
+        return content | metrics
 
 
 def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:

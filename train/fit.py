@@ -12,6 +12,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def train(
             disk fails.
         UsageError: the run directory is taken, or does not match on resume.
     """
-    previous = _prepare(out, recipe, cache, resume)
+    previous = _previous(out, recipe, cache, resume)
     data = TrainingData(cache, recipe)
     selection = cache.split(recipe.protocol, recipe.selection)
     if selection.size == 0:
@@ -113,7 +114,7 @@ def train(
         model.load_state_dict(previous.model)
         optimizer.load_state_dict(previous.optimizer)
         start, best = previous.epoch, previous.best
-    _trim_log(out / LOG, start)
+    _claim(out, recipe, start)
 
     for epoch in range(start, recipe.epochs):
         began = time.perf_counter()
@@ -135,10 +136,7 @@ def train(
         for number, batch in enumerate(data.epoch(epoch)):
             terms = _step(model, batch, loss, recipe, device)
             if not torch.isfinite(terms["loss"]):
-                raise SnntxError(
-                    f"{out}: the loss is {float(terms['loss'])} in epoch {epoch}, step {number}; "
-                    "lower lr; the last whole epoch is kept in last.pt"
-                )
+                raise _diverged(out, f"the loss is {float(terms['loss'])}", epoch, number)
             optimizer.zero_grad(set_to_none=True)
             terms["loss"].backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -151,6 +149,8 @@ def train(
                 {"epoch": epoch, "step": number, "steps": data.batches, "P": probability, **values}
             )
 
+        if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
+            raise _diverged(out, "a weight is not finite", epoch, data.batches - 1)
         metrics = evaluate_part(model, cache, selection, device)
         validation = {
             "part": recipe.selection,
@@ -193,6 +193,11 @@ def train(
     return best
 
 
+def _diverged(out: Path, what: str, epoch: int, step: int) -> SnntxError:
+    kept = "the last whole epoch is kept in last.pt" if epoch else "no epoch was finished"
+    return SnntxError(f"{out}: {what} in epoch {epoch}, step {step}; lower lr; {kept}")
+
+
 def _slides(recipe: Recipe) -> bool:
     return recipe.transfer and recipe.sliding
 
@@ -227,8 +232,12 @@ def _step(
     return {**terms, "accuracy": accuracy}
 
 
-def _prepare(out: Path, recipe: Recipe, cache: FrameCache, resume: bool) -> Checkpoint | None:
-    """Claim the run directory, or read where an earlier run stopped."""
+def _previous(out: Path, recipe: Recipe, cache: FrameCache, resume: bool) -> Checkpoint | None:
+    """Read where an earlier run stopped, or check that the run directory is free.
+
+    A run that was stopped within its first epoch left nothing to go on from, so its
+    directory is free.
+    """
     last = out / LAST
     if resume:
         if not last.is_file():
@@ -236,9 +245,9 @@ def _prepare(out: Path, recipe: Recipe, cache: FrameCache, resume: bool) -> Chec
         previous = load_checkpoint(last)
         if previous.recipe != recipe:
             changed = [
-                name
-                for name, value in recipe.to_table().items()
-                if previous.recipe.to_table().get(name) != value
+                field.name
+                for field in fields(Recipe)
+                if getattr(previous.recipe, field.name) != getattr(recipe, field.name)
             ]
             raise UsageError(
                 f"{out}: was trained with other settings ({', '.join(changed)}); resume with the "
@@ -250,14 +259,35 @@ def _prepare(out: Path, recipe: Recipe, cache: FrameCache, resume: bool) -> Chec
                 f"choose it with --key {previous.cache_key}"
             )
         return previous
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if last.is_file():
         raise UsageError(f"{out}: exists already; go on with --resume, or choose another --out")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: exists already and is a file; choose another --out")
+    if out.is_dir():
+        names = [path.name for path in out.iterdir() if not _is_leftover(path.name)]
+        if not set(names) <= {RECIPE, LOG}:
+            raise UsageError(
+                f"{out}: exists already, with no {LAST} to go on from; choose another --out"
+            )
+    return None
+
+
+def _is_leftover(name: str) -> bool:
+    """Whether this is the temporary file of a process that was killed while writing."""
+    return name.startswith(tuple(f".{own}." for own in (RECIPE, LOG, BEST, LAST)))
+
+
+def _claim(out: Path, recipe: Recipe, epochs: int) -> None:
+    """Make the run directory hold this recipe and the log of the epochs finished so far."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for path in out.iterdir():
+            if _is_leftover(path.name):
+                path.unlink()
         write_atomic(out / RECIPE, recipe.to_toml())
     except OSError as error:
         raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from error
-    return None
+    _trim_log(out / LOG, epochs)
 
 
 def _trim_log(path: Path, epochs: int) -> None:

@@ -34,7 +34,7 @@ RANGES = {
     "tet_lambda": (0, 1),
     "tet_target": (-math.inf, math.inf),
 }
-"""Smallest and largest value of every real number; all are finite."""
+"""Smallest and largest value of every real number; infinity itself is refused."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,10 @@ class Recipe:
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not (low <= value <= high and math.isfinite(value)):
-                limit = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-                raise UsageError(f"recipe: {name} must be a number {limit}, found {value}")
+                raise UsageError(
+                    f"recipe: {name} must be a finite number from {low:g} to {high:g}, "
+                    f"found {value}"
+                )
         for name, known in (("channel", CHANNELS), ("schedule", SCHEDULES)):
             value = getattr(self, name)
             if value not in known:

@@ -1,20 +1,23 @@
 """Raw event files by format name; a new format is one module here and one line in ``FORMATS``.
 
-A reader module offers ``RECORD_BYTES``, the fewest bytes of an event, and
-``decode(data, path) -> Events``: columns in file order, or a
-:class:`~snntx.errors.BadFileError` naming the file, the place and what was expected.
+A reader module offers ``RECORD_BYTES``, the fewest bytes of an event, and either
+``decode(data, path) -> Events`` for files of one recording, or, for files of many,
+``recordings(path, parts) -> Iterator[Events]`` that streams the wanted parts in order. They
+give columns in file order, or a :class:`~snntx.errors.BadFileError` that names the file, the
+place and what was expected.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import BadFileError, UsageError, nearest
 from ..events import Events
+from ..manifest import digest, digest_file
 
 FORMATS = {"atis": "atis"}
 """Format name → module of this package."""
@@ -81,6 +84,23 @@ def read_file(path: Path | str) -> bytes:
     if not data:
         raise BadFileError(f"{path}: the file is empty (0 bytes); copy or download it again")
     return data
+
+
+def read_recordings(
+    path: Path, format: str, parts: Sequence[tuple[int, ...]]
+) -> tuple[str, Iterable[Events]]:
+    """Return a raw file's digest and the recordings that lie in its ``parts``, in order.
+
+    A file of one recording is read once for both; a file of many is streamed.
+
+    Raises:
+        BadFileError: the file is unreadable or damaged.
+    """
+    module = importlib.import_module(f".{FORMATS[format]}", __name__)
+    if hasattr(module, "recordings"):
+        return digest_file(path), module.recordings(path, parts)
+    data = read_file(path)
+    return digest(data), [module.decode(data, path)]
 
 
 def read_events(path: Path | str, format: str, *, sort: bool = False) -> Events:
