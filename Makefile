@@ -2,6 +2,7 @@
 # make test   the tests, from nothing
 PYTHON ?= python3
 BIN := .venv/bin
+export OMP_WAIT_POLICY ?= PASSIVE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: demo test slow lint types wheel clean

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from snntx.errors import UsageError
 from snntx.train.layers import SpikingLayer
@@ -73,9 +73,10 @@ def test_running_statistics_see_static_steps_then_event_steps() -> None:
         model(static, event)
     layer = model.get_submodule("first")
     norm = layer.get_submodule("norm")
-    assert isinstance(norm.running_mean, Tensor)
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
 
-    running = torch.zeros(32)
+    running = torch.zeros(norm.num_features)
     for branch in (static, event):
         for step in branch.transpose(0, 1):
             response = layer.get_submodule("conv")(step)
