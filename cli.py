@@ -8,6 +8,7 @@ Results go to standard output, progress and messages to standard error. Exit cod
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,13 @@ def preprocess(
     help="Override a setting, such as epochs=20 or transfer=false; repeatable.",
 )
 @click.option("--out", type=_FOLDER, help="Run directory [default: runs/CARD-RECIPE-seedN].")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Processes that make batches ahead; changes no result.",
+)
 @_device_option
 @click.option("--resume", is_flag=True, help="Go on from the run directory's last epoch.")
 @_json_option
@@ -132,6 +140,7 @@ def train(
     settings: tuple[str, ...],
     out: Path | None,
     device: str,
+    workers: int,
     resume: bool,
     as_json: bool,
 ) -> None:
@@ -164,6 +173,7 @@ def train(
                 resolved,
                 out,
                 device=where,
+                workers=workers,
                 resume=resume,
                 on_step=display.step,
                 on_epoch=display.epoch,
@@ -276,6 +286,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    # threads that spin while they wait make a shared machine's steps up to ten times longer
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         result = cli.main(args=arguments, prog_name="snntx", standalone_mode=False)
         return result if isinstance(result, int) else 0

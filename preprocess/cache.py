@@ -40,7 +40,7 @@ class FrameCache:
         self.frame_shape: tuple[int, ...] = tuple(
             int(n) for n in self.index.attributes["frame_shape"]
         )
-        self._files: dict[int, h5py.File] = {}
+        self._shards: dict[int, h5py.Dataset] = {}
         self._process = os.getpid()
         self._verified = np.zeros(len(self), np.bool_)
         self._held: NDArray[np.float32] | None = None
@@ -49,14 +49,15 @@ class FrameCache:
         return len(self.identities)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": {}, "_held": None}
+        return {**self.__dict__, "_shards": {}, "_held": None}
 
     def _shard(self, number: int) -> h5py.Dataset:
         if self._process != os.getpid():  # a forked child must not use its parent's handles
-            self._files, self._process = {}, os.getpid()
-        if number not in self._files:
-            self._files[number] = h5py.File(self.directory / shard_name(number), "r")
-        return self._files[number]["frames"]
+            self._shards, self._process = {}, os.getpid()
+        if number not in self._shards:  # a dataset keeps its file open
+            file = h5py.File(self.directory / shard_name(number), "r")
+            self._shards[number] = file["frames"]
+        return self._shards[number]
 
     def frames(self, which: int | Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
         """Return one frame tensor ``(T, 2, H, W)``, or ``(n, T, 2, H, W)`` for ``n`` indices.

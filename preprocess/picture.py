@@ -76,9 +76,9 @@ def contact_sheet(rows: Sequence[SheetRow], *, title: str, path: Path) -> tuple[
 
 def sheet_size(rows: Sequence[SheetRow]) -> tuple[int, int]:
     """``(width, height)`` in pixels of the sheet of these rows."""
-    columns = 1 + max(row.frames.shape[0] for row in rows)
+    steps = max(row.frames.shape[0] for row in rows)
     tile_width, tile_height = _tile(rows)
-    width = 2 * MARGIN_PX + TEXT_PX + columns * (tile_width + GAP_PX) + 2 * GAP_PX
+    width = 2 * MARGIN_PX + TEXT_PX + (steps + 1) * tile_width + (steps + 2) * GAP_PX
     return width, HEAD_PX + len(rows) * (tile_height + GAP_PX) - GAP_PX + MARGIN_PX
 
 

@@ -158,7 +158,9 @@ def test_folder_of_other_things(snntx: Snntx, raw: Path) -> None:
 def test_no_known_class(snntx: Snntx, raw: Path) -> None:
     for digit in "01":
         (raw / "Train" / digit).rename(raw / "Train" / f"digit {digit}")
-    one_line(snntx.preprocess(raw), 2, "6 recordings match", "none is of a class", "digit 0, digit 1")
+    one_line(
+        snntx.preprocess(raw), 2, "6 recordings match", "none is of a class", "digit 0, digit 1"
+    )
 
 
 def test_missing_or_wrong_static_folder(snntx: Snntx, raw: Path, tmp_path: Path) -> None:

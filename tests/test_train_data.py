@@ -321,7 +321,7 @@ def test_a_batch_depends_on_seed_epoch_and_number_alone(cache: FrameCache) -> No
     fresh = TrainingData(cache, settings)
     (last,) = islice(fresh.epoch(2), 2, None)
     assert same(last, batches[2])
-    positions = fresh._order(2)[12:18]
+    positions = fresh.order(2)[12:18]
     assert same(fresh.batch(positions, 2, 2), batches[2])  # no earlier batch was made
     assert not same(fresh.batch(positions, 2, 1), batches[2])
     assert not same(fresh.batch(positions, 1, 2), batches[2])
@@ -331,7 +331,7 @@ def test_a_batch_depends_on_seed_epoch_and_number_alone(cache: FrameCache) -> No
 
 def test_epochs_and_seeds_draw_differently(cache: FrameCache) -> None:
     first, second = TrainingData(cache, recipe()), TrainingData(cache, recipe(seed=43))
-    orders = [tuple(data._order(epoch)) for data in (first, second) for epoch in range(3)]
+    orders = [tuple(data.order(epoch)) for data in (first, second) for epoch in range(3)]
     assert len(set(orders)) == 6
 
 

@@ -51,6 +51,11 @@ class Batch:
     labels: Tensor
     replaced: int
 
+    def pin_memory(self) -> Batch:
+        """Return the batch in pinned memory, from which it copies to CUDA without waiting."""
+        static = None if self.static is None else self.static.contiguous().pin_memory()
+        return Batch(self.event.pin_memory(), static, self.labels.pin_memory(), self.replaced)
+
 
 def replacement_probability(step: int, steps: int, power: float) -> float:
     """Return ``min(1, (step / steps) ** power)`` (sliding training, He et al., AAAI 2024).
@@ -142,11 +147,11 @@ class TrainingData:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
-        order = self._order(epoch)
+        order = self.order(epoch)
         for number in range(self.batches):
             yield self.batch(order[number * self.batch_size :][: self.batch_size], epoch, number)
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
+    def order(self, epoch: int) -> NDArray[np.int64]:
         """Return positions in drawing order: class-balanced with replacement, or shuffled."""
         draw = generator(self.recipe.seed, _Purpose.ORDER, epoch)
         count, needed = self.indices.size, self.batches * self.batch_size

@@ -33,6 +33,7 @@ from .checkpoint import (
 )
 from .data import Batch, TrainingData
 from .evaluate import evaluate_part
+from .loader import epoch_batches
 from .losses import TransferLoss, event_loss
 from .models import create_model
 from .models.base import TransferModel
@@ -64,6 +65,7 @@ def train(
     out: Path,
     *,
     device: torch.device,
+    workers: int = 0,
     resume: bool = False,
     on_step: Report = lambda record: None,
     on_epoch: Report = lambda record: None,
@@ -76,6 +78,7 @@ def train(
         recipe: every setting.
         out: run directory; must not hold another run unless ``resume``.
         device: where to compute.
+        workers: processes that make batches ahead; the result is the same for any number.
         resume: go on from ``last.pt``; the recipe and the cache must be the same.
         on_step: called after each step with epoch, step, loss, accuracy, replacement.
         on_epoch: called after each epoch with its record.
@@ -133,10 +136,10 @@ def train(
             group["lr"] = rate
         model.train()
         sums: defaultdict[str, float] = defaultdict(float)
-        for number, batch in enumerate(data.epoch(epoch)):
+        for number, batch in enumerate(epoch_batches(data, epoch, workers=workers, device=device)):
             terms = _step(model, batch, loss, recipe, device)
             if not torch.isfinite(terms["loss"]):
-                raise _diverged(out, f"the loss is {float(terms['loss'])}", epoch, number)
+                raise _diverged(out, f"the loss is {float(terms['loss'].detach())}", epoch, number)
             optimizer.zero_grad(set_to_none=True)
             terms["loss"].backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -206,7 +209,7 @@ def _step(
     model: TransferModel, batch: Batch, loss: TransferLoss, recipe: Recipe, device: torch.device
 ) -> dict[str, Tensor]:
     """Run one batch forward; returns the loss, its terms and the event branch's accuracy."""
-    event, labels = batch.event.to(device), batch.labels.to(device)
+    event, labels = batch.event.to(device, non_blocking=True), batch.labels.to(device)
     if batch.static is None:
         logits = model.forward_event(event)
         total = event_loss(
