@@ -7,7 +7,6 @@ Results go to standard output, progress and messages to standard error. Exit cod
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -16,23 +15,20 @@ from typing import Any
 import click
 
 from . import __version__
-from .errors import SnntxError, UsageError, nearest
-
-_FOLDER = click.Path(path_type=Path)
-
-
-class _Commands(click.Group):
-    """Commands in the order of use, with a hint when a name is misspelt."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            raise UsageError(f"unknown command '{args[0]}'{nearest(args[0], self.commands)}")
-        return super().resolve_command(ctx, args)
+from .cache_cli import cache as _cache_commands
+from .cache_cli import cards as _cards
+from .cache_cli import show_recording as _show
+from .cli_options import FOLDER as _FOLDER
+from .cli_options import Commands as _Commands
+from .cli_options import cache_option as _cache_option
+from .cli_options import cache_root as _cache_root
+from .cli_options import device_option as _device_option
+from .cli_options import json_option as _json_option
+from .cli_options import print_json as _print_json
+from .cli_options import say as _say
+from .errors import SnntxError
+from .fetch_cli import fetch as _fetch
+from .framing_cli import framing_options as _framing_options
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,28 +37,7 @@ def cli() -> None:
     """Carry knowledge from static images into spiking networks for event cameras."""
 
 
-_cache_option = click.option(
-    "--cache",
-    type=_FOLDER,
-    envvar="SNNTX_CACHE",
-    help="Root of all caches [default: $SNNTX_CACHE or the user's cache folder].",
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-_device_option = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute; auto takes CUDA where there is one.",
-)
-
-
-def _cache_root(cache: Path | None) -> Path:
-    if cache is not None:
-        return cache
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("snntx"))
+cli.add_command(_fetch)
 
 
 @cli.command()
@@ -70,33 +45,60 @@ def _cache_root(cache: Path | None) -> Path:
 @click.option("--raw", type=_FOLDER, required=True, help="Folder of the raw recordings.")
 @click.option("--static", type=_FOLDER, help="Folder of the static images.")
 @_cache_option
-@click.option("--steps", type=int, help="Frames per recording [default: the card's].")
-@click.option("--size", type=int, help="Side of the frames in pixels [default: the card's].")
+@_framing_options
+@click.option("--jobs", type=int, help="Worker processes [default: one for each usable core].")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Let the workers of a Dask cluster do the work."
+)
+@click.option(
+    "--bad-files",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="On a file that cannot be used: stop, or skip it and list it in the cache.",
+)
 @_json_option
 def preprocess(
     card: str,
     raw: Path,
     static: Path | None,
     cache: Path | None,
-    steps: int | None,
-    size: int | None,
+    jobs: int | None,
+    scheduler: str | None,
+    bad_files: str,
     as_json: bool,
+    **framing: Any,
 ) -> None:
     """Turn raw recordings and their static twins into a sealed frame cache.
 
-    CARD is a shipped card's name (see: snntx cards) or the path of your own .toml file. A
-    cache of the same files and options is found and reused.
+    CARD is a shipped card's name (see: snntx cards), the path of your own .toml file, or
+    tonic:NAME for a data set that the package tonic reads from --raw. A cache of the same
+    files and options is found and reused; a build that was killed is gone on with. Neither
+    --jobs nor --scheduler changes a byte of it.
     """
-    from .data_cards import load_card
+    from .data_cards import TONIC, load_card
     from .preprocess.build import preprocess as build
     from .preprocess.plan import make_request
+    from .preprocess.workers import usable_cores
     from .terminal import build_bar, print_summary
 
-    request = make_request(
-        load_card(card), raw=raw, static=static, cache=_cache_root(cache), steps=steps, size=size
-    )
+    root = _cache_root(cache)
+    if card.startswith(TONIC):
+        from .preprocess.tonic_cards import write_card
+
+        loaded = write_card(card.removeprefix(TONIC), root)
+    else:
+        loaded = load_card(card)
+    request = make_request(loaded, raw=raw, static=static, cache=root, **framing)
     with build_bar() as progress:
-        summary = build(request, say=_say, progress=progress)
+        summary = build(
+            request,
+            jobs=usable_cores() if jobs is None else jobs,
+            scheduler=scheduler,
+            skip=bad_files == "skip",
+            say=_say,
+            progress=progress,
+        )
     if as_json:
         _print_json({**vars(summary), "directory": str(summary.directory)})
     else:
@@ -156,7 +158,7 @@ def train(
     from .train.fit import train as fit
     from .train.recipe import load_recipe
 
-    loaded = load_card(card)
+    loaded = load_card(card, _cache_root(cache))
     resolved = load_recipe(loaded, recipe, settings)
     frames = open_cache(
         _cache_root(cache), loaded, steps=resolved.steps, size=resolved.size, key=key, given=card
@@ -250,33 +252,9 @@ def demo(out: Path) -> None:
     run_demo(out)
 
 
-@cli.command()
-@click.argument("name", required=False)
-@_json_option
-def cards(name: str | None, as_json: bool) -> None:
-    """List the shipped data cards, or explain one."""
-    import dataclasses
-
-    from .data_cards import card_names, load_card
-    from .terminal import print_card, print_cards
-
-    if name is not None:
-        card = load_card(name)
-        _print_json(dataclasses.asdict(card)) if as_json else print_card(card)
-        return
-    loaded = [load_card(known) for known in card_names()]
-    if as_json:
-        _print_json([dataclasses.asdict(card) for card in loaded])
-    else:
-        print_cards(loaded)
-
-
-def _say(line: str) -> None:
-    click.echo(f"snntx: {line}", err=True)
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+cli.add_command(_cache_commands)
+cli.add_command(_show)
+cli.add_command(_cards)
 
 
 def main(arguments: list[str] | None = None) -> None:

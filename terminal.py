@@ -21,7 +21,7 @@ def build_bar() -> Iterator[Callable[[int, int], None]]:
     """Yield a ``progress(done, total)`` that draws a bar once work takes two seconds."""
     from tqdm import tqdm
 
-    bar = tqdm(desc="preprocess", unit=" recordings", delay=2, leave=False, disable=None)
+    bar = tqdm(desc="preprocess", unit=" items", delay=2, leave=False, disable=None)
 
     def progress(done: int, total: int) -> None:
         bar.total = total
@@ -75,8 +75,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
         click.echo("  ".join(cells).rstrip())
 
 
-def print_cards(cards: Sequence[Card]) -> None:
-    """Print one line a card."""
+def print_cards(cards: Sequence[Card], caches: Sequence[str]) -> None:
+    """Print one line a card; ``caches`` says what is on disk of each."""
     rows = [
         [
             c.name,
@@ -84,17 +84,21 @@ def print_cards(cards: Sequence[Card]) -> None:
             _size(c),
             str(c.framing.steps),
             str(len(c.classes) or "any"),
+            state,
             c.about.title,
         ]
-        for c in cards
+        for c, state in zip(cards, caches, strict=True)
     ]
-    print_table(["card", "format", "frames", "steps", "classes", "dataset"], rows, right=6)
+    print_table(
+        ["card", "format", "frames", "steps", "classes", "caches", "dataset"], rows, right=7
+    )
     click.echo("\nsnntx cards NAME explains one.")
 
 
 def _size(card: Card) -> str:
-    side = card.framing.size
-    height, width = (side, side) if side else card.events.sensor or (0, 0)
+    from .preprocess.options import FrameOptions
+
+    *_, height, width = FrameOptions.from_card(card).frame_shape
     return f"{height} x {width}"
 
 

@@ -11,13 +11,15 @@ import tomllib
 from importlib import resources
 from pathlib import Path
 
-from ..errors import UsageError, nearest
-from .schema import Card
+from ..errors import SnntxError, UsageError, nearest
+from .schema import Card, StaticFiles
 from .tables import from_table
+from .templates import check_picture_templates, template_fields
 
 STATIC_LAYOUTS = ("images", "mnist")
 FITS = ("stretch", "pad")
-SPLIT_RULES = ("hash", "leading", "field")
+STATIC_ORDERS = ("resize-then-channel", "channel-then-resize")
+SPLIT_RULES = ("hash", "leading", "window", "field")
 _FIELD = re.compile(r"{([A-Za-z_]\w*)}", re.ASCII)
 
 
@@ -32,12 +34,36 @@ def pattern_fields(pattern: str) -> list[str]:
     return _FIELD.findall(pattern)
 
 
-def load_card(name: str) -> Card:
-    """Load a card by shipped name or by the path of a TOML file.
+TONIC = "tonic:"
+"""Starts the name of a card that stands for a data set of the package tonic."""
+
+
+def tonic_card_path(name: str, cache: Path) -> Path:
+    """Return where the card of tonic's data set ``name`` is kept below the root of caches."""
+    return cache / f"tonic-{name.lower()}" / "card.toml"
+
+
+def load_card(name: str, cache: Path | None = None) -> Card:
+    """Load a card by shipped name, by the path of a TOML file, or as ``tonic:NAME``.
+
+    Args:
+        name: which card.
+        cache: root of all caches; ``preprocess`` leaves the card of ``tonic:NAME`` there.
 
     Raises:
         UsageError: no such card or file, not TOML, or not of the schema.
+        SnntxError: no cache of ``tonic:NAME`` was made.
     """
+    if name.startswith(TONIC):
+        dataset = name.removeprefix(TONIC)
+        known = dataset.isidentifier() and cache is not None
+        path = tonic_card_path(dataset, cache) if known and cache else None
+        if path is None or not path.is_file():
+            raise SnntxError(
+                f"card {name}: no cache of it here ({path or 'a tonic data set'}); make one with: "
+                f"snntx preprocess {name} --raw DIR" + (f" --cache {cache}" if cache else "")
+            )
+        return parse_card(path.read_bytes(), str(path))
     if name.endswith(".toml") or "/" in name:
         path = Path(name)
         if not path.is_file():
@@ -83,38 +109,91 @@ def _check_braces(pattern: str, where: str) -> None:
             )
 
 
+def _check_events(card: Card, where: str) -> list[str]:
+    """Check how recordings are found and classed; returns the fields that each will have."""
+    events = card.events
+    _check_braces(events.pattern, f"{where}: [events]")
+    fields = pattern_fields(events.pattern)
+    if events.order:
+        _one_of(events.order, tuple(fields), f"{where}: [events] order")
+    fields = template_fields(events, fields, where)
+    if events.labels is None:
+        if "class" not in fields:
+            raise UsageError(
+                f"{where}: [events] pattern = '{events.pattern}' has no {{class}} field, and "
+                "[events.labels] does not say where the classes stand, nor class what they are"
+            )
+        return fields
+    place, labels = f"{where}: [events.labels]", events.labels
+    if "class" in fields:
+        raise UsageError(f"{place}: [events] pattern has a {{class}} field already; leave one out")
+    _one_of(labels.key, tuple(fields), f"{place} key")
+    if labels.column < 1 or labels.header_rows < 0:
+        raise UsageError(f"{place} column counts from 1, and header_rows from 0")
+    if not labels.file or labels.file.startswith("/") or ".." in labels.file.split("/"):
+        raise UsageError(f"{place} file = '{labels.file}' must be a path below the root")
+    return [*fields, "class"]
+
+
+def _check_static(static: StaticFiles, fields: list[str], where: str) -> None:
+    """Check the table of static images; ``fields`` are the recordings'."""
+    _one_of(static.layout, STATIC_LAYOUTS, f"{where} layout")
+    _one_of(static.fit, FITS, f"{where} fit")
+    _one_of(static.order, STATIC_ORDERS, f"{where} order")
+    for pattern in (static.pattern, static.twin):
+        _check_braces(pattern, where)
+    for name in pattern_fields(static.twin):
+        _one_of(name, tuple(fields), f"{where} twin uses field")
+    check_picture_templates(static, where)
+    own = pattern_fields(static.pattern)
+    classed = "class" in own or static.class_name
+    if static.layout == "images" and not classed and not (own and set(own) <= {*fields}):
+        raise UsageError(
+            f"{where} pattern = '{static.pattern}' has no {{class}} field, nor only fields of the "
+            "recordings, whose classes its images could take"
+        )
+    if any(not re.fullmatch(r"[A-Za-z0-9]+", suffix) for suffix in static.suffixes):
+        raise UsageError(f"{where} suffixes are letters and digits without a dot, such as 'jpg'")
+    if static.suffixes and not static.pattern.endswith("}"):
+        raise UsageError(f"{where} pattern must end with a field, since suffixes follow it")
+    if static.order == "channel-then-resize":
+        if static.layout != "images" or static.fit != "stretch":
+            raise UsageError(f"{where} order = '{static.order}' needs layout images, fit stretch")
+    elif static.antialias:
+        raise UsageError(
+            f"{where} antialias belongs to order = 'channel-then-resize'; the other order "
+            "always averages where it shrinks"
+        )
+
+
 def _check(card: Card, where: str) -> None:
     """Check what types alone cannot say."""
-    from ..preprocess.options import TAILS
+    from ..preprocess.options import ALL_VALUES, BINS, EXTENTS, POLARITIES, TAILS, FrameOptions
     from ..preprocess.readers import FORMATS
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", card.name):
         raise UsageError(f"{where}: name = '{card.name}' may hold a-z, 0-9, '.', '_' and '-' only")
     _one_of(card.events.format, tuple(FORMATS), f"{where}: [events] format")
     _one_of(card.framing.tail, TAILS, f"{where}: [framing] tail")
-    _check_braces(card.events.pattern, f"{where}: [events]")
-    fields = pattern_fields(card.events.pattern)
-    if "class" not in fields:
-        raise UsageError(
-            f"{where}: [events] pattern = '{card.events.pattern}' has no {{class}} field"
-        )
-    if card.framing.size is None and card.events.sensor is None:
+    _one_of(card.framing.extent, EXTENTS, f"{where}: [framing] extent")
+    _one_of(card.framing.bins, BINS, f"{where}: [framing] bins")
+    _one_of(card.framing.values, ALL_VALUES, f"{where}: [framing] values")
+    _one_of(card.framing.polarity, POLARITIES, f"{where}: [framing] polarity")
+    fields = _check_events(card, where)
+    if card.framing.size is None and card.framing.extent == "recording":
+        raise UsageError(f"{where}: [framing] extent = 'recording' needs a size")
+    if card.framing.size is None and card.events.sensor is None and card.framing.crop is None:
         raise UsageError(f"{where}: [framing] needs a size, since [events] gives no fixed sensor")
     if card.framing.steps < 1 or (card.framing.size is not None and card.framing.size < 1):
         raise UsageError(f"{where}: [framing] steps and size must be at least 1")
     if card.events.sensor is not None and min(card.events.sensor) < 1:
         raise UsageError(f"{where}: [events] sensor must be positive [height, width]")
+    try:
+        FrameOptions.from_card(card)
+    except UsageError as error:
+        raise UsageError(f"{where}: [framing] {error}") from error
     if card.static is not None:
-        _one_of(card.static.layout, STATIC_LAYOUTS, f"{where}: [static] layout")
-        _one_of(card.static.fit, FITS, f"{where}: [static] fit")
-        for pattern in (card.static.pattern, card.static.twin):
-            _check_braces(pattern, f"{where}: [static]")
-        for name in pattern_fields(card.static.twin):
-            _one_of(name, tuple(fields), f"{where}: [static] twin uses field")
-        if card.static.layout == "images" and "class" not in pattern_fields(card.static.pattern):
-            raise UsageError(
-                f"{where}: [static] pattern = '{card.static.pattern}' has no {{class}} field"
-            )
+        _check_static(card.static, fields, f"{where}: [static]")
     for protocol in ("holdout",):
         if protocol not in card.splits:
             raise UsageError(f"{where}: [splits.{protocol}] is missing; it is required")
@@ -123,6 +202,10 @@ def _check(card: Card, where: str) -> None:
         _one_of(split.rule, SPLIT_RULES, f"{place} rule")
         if split.rule == "field":
             _one_of(split.field, tuple(fields), f"{place} field")
+        if min(split.train_count, split.test_count) < 0 or (
+            split.rule == "window" and split.train_count == 0
+        ):
+            raise UsageError(f"{place} counts must be at least 0, and train_count positive")
         shares = (split.validation, split.test, split.train)
         whole = min(shares) >= 0 and split.validation + split.test < 1 and split.train <= 1
         if not whole or (split.rule == "leading" and split.train == 0):
@@ -133,3 +216,29 @@ def _check(card: Card, where: str) -> None:
         raise UsageError(f"{where}: classes holds a name twice")
     if "default" not in card.recipes:
         raise UsageError(f"{where}: [recipes.default] is missing; it is required")
+    _check_downloads(card, where)
+
+
+def _check_downloads(card: Card, where: str) -> None:
+    from ..preprocess.unpacking import SUFFIXES, is_archive
+
+    for i, entry in enumerate(card.downloads):
+        place = f"{where}: [[downloads]] {i + 1}"
+        if not re.fullmatch(r"https?://[^/\s]+/\S*", entry.url):
+            raise UsageError(f"{place} url = '{entry.url}' is no http or https address")
+        if not re.fullmatch(r"\w[\w .+-]*", entry.file, re.ASCII):
+            raise UsageError(f"{place} file = '{entry.file}' is no plain file name")
+        if not re.fullmatch(r"([0-9a-fA-F]{64})?", entry.sha256):
+            raise UsageError(f"{place} sha256 = '{entry.sha256}' is not 64 hexadecimal digits")
+        if not re.fullmatch(r"([0-9a-fA-F]{32})?", entry.md5):
+            raise UsageError(f"{place} md5 = '{entry.md5}' is not 32 hexadecimal digits")
+        if not (entry.sha256 or entry.md5):
+            raise UsageError(f"{place} has neither sha256 nor md5; one is required")
+        if entry.bytes is not None and entry.bytes < 0:
+            raise UsageError(f"{place} bytes must not be negative")
+        if entry.unpack and not is_archive(entry.file):
+            raise UsageError(
+                f"{place} file = '{entry.file}' cannot be unpacked (known: {', '.join(SUFFIXES)})"
+            )
+    if len({entry.file for entry in card.downloads}) != len(card.downloads):
+        raise UsageError(f"{where}: [[downloads]] names a file twice")

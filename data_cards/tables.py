@@ -66,7 +66,8 @@ def from_table(schema: type[Table], table: Mapping[str, Any], where: str) -> Tab
     """Build ``schema`` from a parsed TOML table.
 
     Args:
-        schema: a dataclass; nested dataclasses are nested tables.
+        schema: a dataclass; nested dataclasses are nested tables. A field's metadata ``key`` is
+            its name in TOML, where Python reserves the word.
         table: the parsed table.
         where: names the table in errors, such as ``card.toml [events]``.
 
@@ -74,16 +75,25 @@ def from_table(schema: type[Table], table: Mapping[str, Any], where: str) -> Tab
         UsageError: an unknown key, a missing key, or a value of the wrong type.
     """
     hints = typing.get_type_hints(schema)
-    fields = {f.name: f for f in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    schema_fields = dataclasses.fields(schema)  # type: ignore[arg-type]
+    fields = {f.metadata.get("key", f.name): f for f in schema_fields}
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in fields:
             raise UsageError(
                 f"{where}: unknown key '{key}'{nearest(key, fields)} (known: {', '.join(fields)})"
             )
-        kind = hints[key]
+        kind = hints[fields[key].name]
         options = (kind, *typing.get_args(kind))
         inner: list[Any] = [k for k in options if dataclasses.is_dataclass(k)]
+        if inner and typing.get_origin(kind) is tuple:
+            if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
+                raise UsageError(f"{where}: {key} is not a list of tables ([[{key}]])")
+            values[key] = tuple(
+                from_table(inner[0], entry, f"{where} [[{key}]] {i + 1}")
+                for i, entry in enumerate(value)
+            )
+            continue
         if inner and isinstance(value, Mapping):
             if typing.get_origin(kind) is dict:
                 for name, entry in value.items():
@@ -106,4 +116,4 @@ def from_table(schema: type[Table], table: Mapping[str, Any], where: str) -> Tab
         )
         if required and name not in values:
             raise UsageError(f"{where}: the key '{name}' is missing; it is required")
-    return schema(**values)
+    return schema(**{fields[key].name: value for key, value in values.items()})

@@ -40,7 +40,8 @@ class FrameCache:
         self.frame_shape: tuple[int, ...] = tuple(
             int(n) for n in self.index.attributes["frame_shape"]
         )
-        self._shards: dict[int, h5py.Dataset] = {}
+        self._files: dict[int, h5py.File] = {}
+        self._datasets: dict[int, h5py.Dataset] = {}
         self._process = os.getpid()
         self._verified = np.zeros(len(self), np.bool_)
         self._held: NDArray[np.float32] | None = None
@@ -49,15 +50,16 @@ class FrameCache:
         return len(self.identities)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_shards": {}, "_held": None}
+        return {**self.__dict__, "_files": {}, "_datasets": {}, "_held": None}
 
     def _shard(self, number: int) -> h5py.Dataset:
         if self._process != os.getpid():  # a forked child must not use its parent's handles
-            self._shards, self._process = {}, os.getpid()
-        if number not in self._shards:  # a dataset keeps its file open
-            file = h5py.File(self.directory / shard_name(number), "r")
-            self._shards[number] = file["frames"]
-        return self._shards[number]
+            self._files, self._datasets, self._process = {}, {}, os.getpid()
+        if number not in self._files:
+            path = self.directory / shard_name(number)  # a chunk is read whole, and once: no cache
+            self._files[number] = h5py.File(path, "r", rdcc_nbytes=0)
+            self._datasets[number] = self._files[number]["frames"]
+        return self._datasets[number]
 
     def frames(self, which: int | Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
         """Return one frame tensor ``(T, 2, H, W)``, or ``(n, T, 2, H, W)`` for ``n`` indices.
@@ -126,8 +128,10 @@ class FrameCache:
         chosen: NDArray[np.bool_] = splits[protocol] == PARTS.index(part)
         return chosen
 
-    def static_images(self) -> NDArray[np.uint8]:
-        """Return all static images, uint8 ``(n, P, H, W)``, after checking each checksum.
+    def static_images(self) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """Return all static images, ``(n, P, H, W)``, after checking each checksum.
+
+        They are uint8, or float32 in [0, 1]; ``index.planes`` names the planes.
 
         Raises:
             SnntxError: an image's bytes do not match their checksum.
@@ -135,7 +139,7 @@ class FrameCache:
         path = self.directory / STATIC
         try:
             with h5py.File(path, "r") as file:
-                images: NDArray[np.uint8] = file["images"][()]
+                images: NDArray[np.uint8] | NDArray[np.float32] = file["images"][()]
                 sums = file["checksum"][()]
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise SnntxError(

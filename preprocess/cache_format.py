@@ -6,8 +6,9 @@ One directory, sealed once::
         /frames         float32 (n, T, 2, H, W), one chunk a recording, Zstandard
         /recordings/…   identity, label, events, duration_us, extent, checksum, digest
         /skipped/…      files passed over, with the reason
-    static.h5           /images uint8 (n, P, H, W), identity, label, digest, checksum
-    index.h5            every recording's row in every shard, twins, splits, classes, options
+    static.h5           /images uint8 (n, P, H, W), identity, label, checksum
+    index.h5            every recording's row in every shard, twins, splits, classes, options,
+                        and the manifest: name, size and digest of every raw file
     SEALED              JSON, written last: key and size of every file; without it, no cache
 
 Numbers are little-endian, since that is what every machine that trains is; text is UTF-8
@@ -16,11 +17,8 @@ of fixed length, since HDF5's variable-length heap is not reproducible byte for 
 
 from __future__ import annotations
 
-import io
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,16 +30,16 @@ import xxhash
 from numpy.typing import NDArray
 
 from ..errors import SnntxError
+from .hdf5_files import creating, read_text, write_column, write_whole
 from .manifest import digest
-from .splits import PARTS
 
 VERSION = 1
 SHARD_RECORDINGS = 512
 SEALED, INDEX, STATIC = "SEALED", "index.h5", "static.h5"
 FRAMES = np.dtype("<f4")
 COMPRESSION_LEVEL = 1
+STATICS_PER_CHUNK = 64
 
-_PART = h5py.enum_dtype({name: value for value, name in enumerate(PARTS)}, basetype="u1")
 _COLUMNS = {
     "identity": "text",
     "label": "<i8",
@@ -61,51 +59,6 @@ def shard_name(number: int) -> str:
 def checksum(array: NDArray[Any]) -> int:
     """Return the 64-bit XXH3 checksum of an array's bytes in C order."""
     return int(xxhash.xxh3_64_intdigest(np.ascontiguousarray(array).data))
-
-
-@contextmanager
-def creating(path: Path) -> Iterator[h5py.File]:
-    """Yield a new HDF5 file that comes to ``path`` whole or not at all.
-
-    It is composed in memory (a shard is tens of megabytes): HDF5 crashes the process when a
-    full disk keeps it from closing a file, where a plain write raises an OSError.
-    """
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        yield file
-    write_whole(path, image.getbuffer())
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write and sync a file beside its final name, then rename it."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_column(group: h5py.Group, name: str, values: Any, kind: str) -> None:
-    """Write one column; ``kind`` is a NumPy dtype string, ``text`` or ``part``."""
-    if kind == "text":
-        encoded = [str(value).encode() for value in values]
-        width = max([1, *map(len, encoded)])
-        dtype = h5py.string_dtype("utf-8", width)
-        group.create_dataset(name, data=np.array(encoded, dtype), dtype=dtype)
-    elif kind == "part":
-        group.create_dataset(name, data=np.asarray(values, np.uint8), dtype=_PART)
-    else:
-        group.create_dataset(name, data=np.asarray(values, np.dtype(kind)))
-
-
-def read_text(group: h5py.Group, name: str) -> list[str]:
-    """Read a text column."""
-    return [value.decode() for value in group[name][()]]
 
 
 @dataclass(frozen=True)
@@ -137,9 +90,6 @@ class Rows:
         group = file.create_group("recordings")
         for name, kind in _COLUMNS.items():
             write_column(group, name, getattr(self, name), kind)
-        group["extent"].attrs["columns"] = "height, width in pixels"
-        group["checksum"].attrs["meaning"] = "64-bit XXH3 of the frame tensor's bytes"
-        group["digest"].attrs["meaning"] = "128-bit XXH3 of the raw file"
         skipped = file.create_group("skipped")
         write_column(skipped, "file", [name for name, _ in self.skipped], "text")
         write_column(skipped, "reason", [reason for _, reason in self.skipped], "text")
@@ -182,6 +132,7 @@ class Index:
         static_label: class of each static image, ``(m,)`` int64.
         static_splits: protocol → part of each static image, ``(m,)`` uint8.
         planes: names of the planes of a static image.
+        manifest: name below ``raw/`` or ``static/`` → size and digest of each raw file.
     """
 
     attributes: Mapping[str, Any]
@@ -195,14 +146,11 @@ class Index:
     static_label: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     static_splits: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     planes: Sequence[str] = ()
+    manifest: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write ``index.h5``."""
         with creating(path) as file:
-            file.attrs["about"] = (
-                "snntx frame cache: frames-*.h5 hold /frames (recording, time step, polarity "
-                "off/on, row, column); recording i of this index is row[i] of shard[i]"
-            )
             for name, value in self.attributes.items():
                 file.attrs[name] = value
             write_column(file, "classes", self.classes, "text")
@@ -218,6 +166,10 @@ class Index:
                 parent.create_group("split")
                 for protocol, parts in splits.items():
                     write_column(parent["split"], protocol, parts, "part")
+            manifest = file.create_group("manifest")
+            write_column(manifest, "file", self.manifest, "text")
+            write_column(manifest, "bytes", [size for size, _ in self.manifest.values()], "<i8")
+            write_column(manifest, "digest", [each for _, each in self.manifest.values()], "text")
 
     @classmethod
     def read(cls, path: Path) -> Index:
@@ -236,7 +188,13 @@ class Index:
                 static_label=statics["label"][()],
                 static_splits={name: data[()] for name, data in statics["split"].items()},
                 planes=read_text(statics, "planes"),
+                manifest=_read_manifest(file["manifest"]) if "manifest" in file else {},
             )
+
+
+def _read_manifest(group: h5py.Group) -> dict[str, tuple[int, str]]:
+    contents = zip(group["bytes"][()].tolist(), read_text(group, "digest"), strict=True)
+    return dict(zip(read_text(group, "file"), contents, strict=True))
 
 
 def create_frames(file: h5py.File, count: int, shape: Sequence[int]) -> h5py.Dataset:
@@ -251,18 +209,12 @@ def create_frames(file: h5py.File, count: int, shape: Sequence[int]) -> h5py.Dat
     )
 
 
-def write_statics(
-    path: Path, images: NDArray[np.uint8], identities: Sequence[str], labels: Sequence[int]
-) -> None:
-    """Write ``static.h5``; ``images`` is uint8 ``(n, P, H, W)``."""
-    with creating(path) as file:
-        count = len(images)
-        chunks = (min(64, count), *images.shape[1:]) if count else None
-        filters = hdf5plugin.Zstd(clevel=COMPRESSION_LEVEL) if count else {}
-        file.create_dataset("images", data=images, chunks=chunks, **filters)
-        write_column(file, "identity", identities, "text")
-        write_column(file, "label", labels, "<i8")
-        write_column(file, "checksum", [checksum(image) for image in images], "<u8")
+def write_frames(dataset: h5py.Dataset, row: int, tensor: NDArray[np.float32]) -> None:
+    """Write one recording's frames, past h5py's selections, which cost as much as framing."""
+    space = dataset.id.get_space()
+    space.select_hyperslab((row, 0, 0, 0, 0), (1, *tensor.shape))
+    memory = h5py.h5s.create_simple((1, *tensor.shape))
+    dataset.id.write(memory, space, np.ascontiguousarray(tensor, FRAMES))
 
 
 def seal(directory: Path, key: str, draft: str) -> None:

@@ -33,6 +33,18 @@ class Events(NamedTuple):
         return Events(self.x[which], self.y[which], self.t[which], self.p[which])
 
     @property
+    def extent(self) -> tuple[int, int]:
+        """``(height, width)`` in pixels of the smallest rectangle that holds all events."""
+        if not self.t.size:
+            return 0, 0
+        return int(np.ptp(self.y)) + 1, int(np.ptp(self.x)) + 1
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """``(height, width)`` in pixels of the smallest sensor that could have all events."""
+        return (int(self.y.max()) + 1, int(self.x.max()) + 1) if self.t.size else (0, 0)
+
+    @property
     def duration_us(self) -> int:
         """Time from the first to the last event in microseconds, 0 when empty."""
         return int(self.t[-1] - self.t[0]) if self.t.size else 0

@@ -1,15 +1,28 @@
-"""Events to frame tensors ``(T, 2, H, W)``, float32: counts per time bin and polarity.
+"""Events to frame tensors ``(T, C, H, W)``, float32: events per pixel, frame and polarity.
 
-With ``t_0`` and ``t_1`` the first and last timestamp, ``window = max(1, (t_1 - t_0) // T)``
-and frame ``i`` counts the events with ``t_0 + i * window <= t < t_0 + (i + 1) * window``.
-``tail="drop"`` leaves out what remains after frame ``T - 1`` (tonic's
-``ToFrame(n_time_bins=T)``; at least the last event); ``tail="keep"`` puts it into the last
-frame (SpikingJelly's convention). Counts are int32, then float32.
+**Bins.** With ``N`` events from ``t_0`` to ``t_1``, frame ``i`` of ``T`` counts
 
-Resizing is bilinear with aligned corners and no antialias, as the published method does
-(He et al., AAAI 2024): output row ``i`` reads input rows ``floor(r)`` and ``floor(r) + 1``
-with ``r = i * (h_in - 1) / (h_out - 1)``. Only those rows and columns are ever counted, so
-most events of a large sensor cost one table look-up.
+=================  ==========================================================================
+``bins="time"``    ``t_0 + i w <= t < t_0 + (i + 1) w`` with ``w = max(1, (t_1 - t_0) // T)``
+                   (tonic ``ToFrame(n_time_bins=T)``), or ``w = window_ms`` where it is given
+                   (tonic ``ToFrame(time_window=w)``): frames past the recording are empty
+``bins="count"``   events ``i n`` up to ``(i + 1) n`` with ``n = max(1, N // T)``
+                   (tonic ``ToFrame(n_event_bins=T)``)
+=================  ==========================================================================
+
+**Tail.** ``drop`` leaves out what remains after frame ``T - 1``, as tonic does: for equal
+windows at least the last event. ``keep`` puts it into the last frame (SpikingJelly's
+``integrate_events_by_fixed_frames_number``, ``split_by="number"`` or ``"time"``).
+
+**Space.** ``crop`` keeps sensor pixels ``[top:bottom, left:right]`` of the frames (which
+events make a frame does not change); pixels past an inferred sensor are empty. Resizing
+is described in :mod:`snntx.preprocess.grid`. Counts are int32, then float32.
+
+**Polarity.** ``split``: off and on, C = 2. ``merged``: their sum, counted together, C = 1.
+
+**Values**, of the finished frames ``f``: ``counts`` is ``f``; ``binary`` is 1 where ``f > 0``,
+else 0; ``log`` is ``ln(1 + f)``; ``max`` is ``f / max(f)`` over the recording's whole tensor,
+and all 0 where that is all 0.
 """
 
 from __future__ import annotations
@@ -17,78 +30,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import SnntxError, UsageError
-from .options import TAILS
+from ..errors import SnntxError
+from .grid import Span, axes
+from .kernels import frame, scan_columns, search_records
+from .options import FrameOptions, check_framing, window_us
+from .records import Records
 
-
-@njit(cache=True, nogil=True)
-def _scan(x, y, t):  # type: ignore[no-untyped-def]
-    """Smallest and largest x and y, and the first event that goes back in time."""
-    x_low = x_high = x[0]
-    y_low = y_high = y[0]
-    backwards = -1
-    for i in range(x.size):
-        x_low = min(x_low, x[i])
-        x_high = max(x_high, x[i])
-        y_low = min(y_low, y[i])
-        y_high = max(y_high, y[i])
-        if i and t[i] < t[i - 1] and backwards < 0:
-            backwards = i
-    return x_low, x_high, y_low, y_high, backwards
-
-
-@njit(cache=True, nogil=True)
-def _count(x, y, p, bounds, row_of, column_of, counts):  # type: ignore[no-untyped-def]
-    """Count events into ``counts (T, 2, rows, columns)``; a look-up of -1 means not sampled."""
-    for step in range(counts.shape[0]):
-        frame = counts[step]
-        for i in range(bounds[step], bounds[step + 1]):
-            row = row_of[y[i]]
-            column = column_of[x[i]]
-            if row >= 0 and column >= 0:
-                frame[p[i], row, column] += 1
-
-
-@njit(cache=True, nogil=True)
-def _interpolate(counts, top, bottom, row_weight, left, right, column_weight, out):  # type: ignore[no-untyped-def]
-    """Bilinear combination of the counted rows and columns, in float32."""
-    one = np.float32(1.0)
-    for step in range(out.shape[0]):
-        for polarity in range(2):
-            source = counts[step, polarity]
-            target = out[step, polarity]
-            for i in range(target.shape[0]):
-                upper = source[top[i]]
-                lower = source[bottom[i]]
-                v = row_weight[i]
-                for j in range(target.shape[1]):
-                    h = column_weight[j]
-                    above = (one - h) * np.float32(upper[left[j]]) + h * np.float32(upper[right[j]])
-                    below = (one - h) * np.float32(lower[left[j]]) + h * np.float32(lower[right[j]])
-                    target[i, j] = (one - v) * above + v * below
-
-
-def _taps(
-    source: int, target: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """First input index, second input index and weight of the second, per output index."""
-    scale = np.float32(source - 1) / np.float32(target - 1) if target > 1 else np.float32(0)
-    position = scale * np.arange(target, dtype=np.float32)
-    first = np.minimum(position.astype(np.intp), source - 1)
-    second = np.minimum(first + 1, source - 1)
-    weight = np.clip(position - first.astype(np.float32), 0, 1).astype(np.float32)
-    return first, second, weight
-
-
-def _look_up(length: int, offset: int, *used: NDArray[np.intp]) -> tuple[NDArray[np.int32], int]:
-    """Map a coordinate (offset included) to its place among the ``used`` ones, else -1."""
-    places = np.unique(np.concatenate(used)) if used else np.arange(length)
-    table = np.full(length + offset, -1, np.int32)
-    table[places + offset] = np.arange(places.size, dtype=np.int32)
-    return table, int(places.size)
+_COLUMN = np.iinfo(np.int16)
 
 
 def _integers(values: ArrayLike, name: str) -> NDArray[Any]:
@@ -104,21 +54,39 @@ def _integers(values: ArrayLike, name: str) -> NDArray[Any]:
 def _narrow(values: ArrayLike, name: str) -> NDArray[np.int16]:
     """Return coordinates as int16 without ever wrapping one."""
     array = _integers(values, name)
-    if array.dtype == np.int16:
-        return array
-    if array.size and (array.min() < 0 or array.max() > np.iinfo(np.int16).max):
+    if array.dtype != np.int16 and array.size and (array.min() < 0 or array.max() > _COLUMN.max):
         raise SnntxError(f"{name} lies in [{array.min()}, {array.max()}], expected [0, 32767]")
-    return array.astype(np.int16)
+    return np.ascontiguousarray(array, np.int16)
 
 
 def _off_on(values: NDArray[Any]) -> NDArray[np.int8]:
     """Return polarities as int8, checked before a wide integer could wrap."""
-    if values.dtype == np.bool_:
-        return values.view(np.int8)
-    if values.min() < 0 or values.max() > 1:
+    if values.dtype != np.bool_ and (values.min() < 0 or values.max() > 1):
         bad = int(np.flatnonzero((values < 0) | (values > 1))[0])
         raise SnntxError(f"polarity of event {bad} is {values[bad]}, expected 0 (off) or 1 (on)")
-    return values.astype(np.int8, copy=False)
+    return np.ascontiguousarray(values, np.int8)
+
+
+def _edges(
+    first: int, last: int, count: int, *, steps: int, bins: str, window_ms: float | None
+) -> NDArray[np.int64]:
+    """Return ``T + 1`` edges: times in microseconds, or numbers of events for ``count``."""
+    if bins == "count":
+        return np.minimum(max(1, count // steps) * np.arange(steps + 1, dtype=np.int64), count)
+    window = max(1, (last - first) // steps) if window_ms is None else window_us(window_ms)
+    return first + window * np.arange(steps + 1, dtype=np.int64)
+
+
+def _valued(frames: NDArray[np.float32], values: str) -> NDArray[np.float32]:
+    """Return frames with other values; ``frames`` may be overwritten."""
+    if values == "binary":
+        return (frames > 0).astype(np.float32)
+    if values == "log":
+        return np.log1p(frames, out=frames)
+    if values == "max":
+        largest = frames.max()
+        return np.divide(frames, largest, out=frames) if largest > 0 else frames
+    return frames
 
 
 def frames_from_events(
@@ -132,8 +100,13 @@ def frames_from_events(
     sensor: tuple[int, int] | None = None,
     tail: str = "drop",
     zero_origin: bool = False,
+    bins: str = "time",
+    window_ms: float | None = None,
+    values: str = "counts",
+    polarity: str = "split",
+    crop: tuple[int, int, int, int] | None = None,
 ) -> NDArray[np.float32]:
-    """Frame one recording; formula and source in the module's docstring.
+    """Frame one recording; formulas and sources in the module's docstring.
 
     Args:
         x, y: pixel coordinates from 0, ``(N,)``.
@@ -142,77 +115,86 @@ def frames_from_events(
         steps: number of frames ``T``.
         size: side, or ``(H, W)``, of the frames; None keeps the sensor's pixels.
         sensor: ``(height, width)``; None takes the largest coordinate plus one.
-        tail: ``drop`` or ``keep`` the events after the last whole window.
+        tail: ``drop`` or ``keep`` the events after the last frame.
         zero_origin: subtract the smallest x and y first.
+        bins: ``time`` or ``count``.
+        window_ms: duration of a frame in milliseconds, for ``bins="time"``; None takes the
+            recording's duration divided by ``steps``.
+        values: ``counts``, ``binary``, ``log`` or ``max``.
+        polarity: ``split`` or ``merged``.
+        crop: ``(top, bottom, left, right)`` in pixels, ends excluded, before resizing.
 
     Returns:
-        float32 ``(T, 2, H, W)``, polarity off then on.
+        float32 ``(T, 2, H, W)``, polarity off then on; merged ``(T, 1, H, W)``.
 
     Raises:
         SnntxError: no events, times that go back, a polarity that is not 0 or 1, a
             coordinate outside the sensor.
         UsageError: an option has no meaning.
     """
-    if steps < 1:
-        raise UsageError(f"steps must be at least 1, found {steps}")
-    if tail not in TAILS:
-        raise UsageError(f"tail must be one of {', '.join(TAILS)}, found '{tail}'")
     target = (size, size) if isinstance(size, int) else size
-    if target is not None and min(target) < 1:
-        raise UsageError(f"size must be positive, found {size}")
+    check_framing(
+        steps=steps, tail=tail, bins=bins, values=values, polarity=polarity, size=target,
+        sensor=sensor, window_ms=window_ms, crop=crop,
+    )  # fmt: skip
     columns, rows = _narrow(x, "x"), _narrow(y, "y")
-    times, polarity = _integers(t, "t").astype(np.int64, copy=False), _integers(p, "p")
-    if not columns.size == rows.size == times.size == polarity.size:
+    times, signs = _integers(t, "t").astype(np.int64, copy=False), _integers(p, "p")
+    if not columns.size == rows.size == times.size == signs.size:
         raise SnntxError(
-            "x, y, t, p differ in length: "
-            f"{columns.size}, {rows.size}, {times.size}, {polarity.size}"
+            f"x, y, t, p differ in length: {columns.size}, {rows.size}, {times.size}, {signs.size}"
         )
     if times.size == 0:
         raise SnntxError("no events; a recording needs at least one")
-    polarity = _off_on(polarity)
-    x_low, x_high, y_low, y_high, backwards = _scan(columns, rows, times)
-    if backwards >= 0:
+    signs, times = _off_on(signs), np.ascontiguousarray(times)
+    *span, ordered = scan_columns(columns, rows, times)
+    if not ordered:
+        at = int(np.flatnonzero(times[1:] < times[:-1])[0]) + 1
         raise SnntxError(
-            f"time goes back at event {backwards}, from {times[backwards - 1]} to "
-            f"{times[backwards]} us; sort the events by time first"
+            f"time goes back at event {at}, from {times[at - 1]} to {times[at]} us; "
+            "sort the events by time first"
         )
-    origin_x, origin_y = (int(x_low), int(y_low)) if zero_origin else (0, 0)
-    height, width = sensor or (int(y_high) - origin_y + 1, int(x_high) - origin_x + 1)
-    if x_low < 0 or y_low < 0 or x_high - origin_x >= width or y_high - origin_y >= height:
-        raise SnntxError(
-            f"events lie in x [{x_low}, {x_high}] and y [{y_low}, {y_high}], outside the sensor "
-            f"of {height} rows and {width} columns"
-        )
-
-    window = max(1, int(times[-1] - times[0]) // steps)
-    edges = times[0] + window * np.arange(steps + 1, dtype=np.int64)
-    bounds = np.searchsorted(times, edges)
+    down, across = axes(
+        Span(*map(int, span)), size=target, sensor=sensor, crop=crop, zero_origin=zero_origin
+    )
+    bounds = _edges(
+        int(times[0]), int(times[-1]), times.size, steps=steps, bins=bins, window_ms=window_ms
+    )
+    if bins == "time":
+        bounds = np.searchsorted(times, bounds)
     if tail == "keep":
         bounds[-1] = times.size
+    frames = frame((columns, rows, signs), bounds, down, across, polarity)
+    assert frames is not None  # columns were found in order above
+    return _valued(frames, values)
 
-    if target is None:
-        row_of, n_rows = _look_up(height, origin_y)
-        column_of, n_columns = _look_up(width, origin_x)
-        counts = np.zeros((steps, 2, n_rows, n_columns), np.int32)
-        _count(columns, rows, polarity, bounds, row_of, column_of, counts)
-        return counts.astype(np.float32)
 
-    out_height, out_width = target
-    top, bottom, row_weight = _taps(height, out_height)
-    left, right, column_weight = _taps(width, out_width)
-    row_of, n_rows = _look_up(height, origin_y, top, bottom)
-    column_of, n_columns = _look_up(width, origin_x, left, right)
-    counts = np.zeros((steps, 2, n_rows, n_columns), np.int32)
-    _count(columns, rows, polarity, bounds, row_of, column_of, counts)
-    out = np.empty((steps, 2, out_height, out_width), np.float32)
-    _interpolate(
-        counts,
-        row_of[top + origin_y],
-        row_of[bottom + origin_y],
-        row_weight,
-        column_of[left + origin_x],
-        column_of[right + origin_x],
-        column_weight,
-        out,
+def frames_from_records(records: Records, options: FrameOptions) -> NDArray[np.float32] | None:
+    """Frame ATIS records without unpacking them: :func:`frames_from_events` bit for bit.
+
+    Returns:
+        float32 ``(T, C, H, W)``; None where times go back, for the reader to sort or report.
+
+    Raises:
+        SnntxError: a coordinate outside the sensor.
+    """
+    down, across = axes(
+        records.span,
+        size=options.size,
+        sensor=options.sensor,
+        crop=options.crop,
+        zero_origin=options.zero_origin,
     )
-    return out
+    bounds = _edges(
+        records.first_us,
+        records.first_us + records.duration_us,
+        records.size,
+        steps=options.steps,
+        bins=options.bins,
+        window_ms=options.window_ms,
+    )
+    if options.bins == "time":
+        bounds = search_records(records.data, bounds)
+    if options.tail == "keep":
+        bounds[-1] = records.size
+    frames = frame(records.data, bounds, down, across, options.polarity)
+    return None if frames is None else _valued(frames, options.values)

@@ -47,6 +47,14 @@ def digest_file(path: Path) -> str:
     return state.hexdigest()
 
 
+def digest_or_none(path: Path) -> str | None:
+    """Return the digest of a file, or None where it cannot be read."""
+    try:
+        return digest_file(path)
+    except BadFileError:
+        return None
+
+
 def fingerprint(content: Mapping[str, Any]) -> str:
     """Return a name for a JSON-like value: the start of its SHA-256."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
@@ -97,6 +105,10 @@ class DigestMemo:
         """Remember a digest; ``status`` was taken before the file was read."""
         if time.time_ns() - status.st_mtime_ns > SETTLED_NS:
             self._known[str(path.absolute())] = [status.st_size, status.st_mtime_ns, value]
+
+    def take(self, other: DigestMemo) -> None:
+        """Remember what another memo remembers."""
+        self._known |= other._known
 
     def save(self) -> None:
         """Write the memo, keeping what other processes have added meanwhile."""

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from ..data_cards.schema import EventFiles
-from .listing import find_files
+from ..data_cards.schema import EventFiles, Slices
+from ..errors import UsageError
+from .labels import classes_from_table
+from .listing import Found, find_files
+from .slices import read_slices, table_of
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,14 @@ class RecordingSet:
     """All recordings of a folder, and the files they come from.
 
     Attributes:
-        recordings: sorted by identity; those of one file stand together.
+        recordings: sorted by identity, or by number; those of one file stand together.
         files: name below the root → path, of every file that was or will be read.
+        reader: what decodes them and its version, where that is no part of this package.
     """
 
     recordings: tuple[Recording, ...]
     files: Mapping[str, Path]
+    reader: str = ""
 
 
 def list_recordings(spec: EventFiles, folder: Path) -> RecordingSet:
@@ -48,10 +53,63 @@ def list_recordings(spec: EventFiles, folder: Path) -> RecordingSet:
 
     Raises:
         UsageError: the folder is missing, or nothing in it matches the card.
+        BadFileError: the table of classes does not serve.
     """
-    found = find_files(folder, spec.roots, spec.pattern, "--raw")
-    recordings = tuple(Recording(f.identity, f.class_name, f.fields, f.path) for f in found)
-    return RecordingSet(recordings, {f.relative: f.path for f in found})
+    if spec.format == "tonic":
+        from .readers import tonic_bridge
+
+        return tonic_bridge.list_recordings(spec.roots[0], folder)
+    found = find_files(folder, spec.roots, spec.pattern, "--raw", number=spec.order)
+    files = {f.relative: f.path for f in found}
+    if spec.slices is not None:
+        return _slices(spec, spec.slices, found)
+    if spec.labels is None:
+        classes = [class_of(spec.class_name, f.fields) for f in found]
+    else:
+        files[spec.labels.file], classes = classes_from_table(spec.labels, found)
+    recordings = tuple(
+        Recording(f.identity, name, {**f.fields, "class": name}, f.path)
+        for f, name in zip(found, classes, strict=True)
+    )
+    return RecordingSet(recordings, files)
+
+
+def class_of(template: str, fields: Mapping[str, str]) -> str:
+    """Return a file's class: the template over its fields, or its field ``class``."""
+    return template.format(**fields) if template else fields["class"]
+
+
+def found_classes(spec: EventFiles, recordings: Sequence[Recording]) -> list[str]:
+    """Return the classes of some recordings in label order, where the card does not list them."""
+    names = {r.class_name: spec.class_order.format(**r.fields) for r in recordings}
+    return sorted(names, key=lambda name: (names[name], name))
+
+
+def _slices(spec: EventFiles, slices: Slices, found: Sequence[Found]) -> RecordingSet:
+    """List the recordings of files of many, from the table beside each."""
+    recordings: dict[str, Recording] = {}
+    files: dict[str, Path] = {}
+    for entry in found:
+        table = table_of(entry.path, slices)
+        files[entry.relative] = entry.path
+        files[entry.relative.removesuffix(entry.path.name) + table.name] = table
+        for start, end, row in read_slices(table, slices):
+            fields = {**entry.fields, slices.field: f"{row:02d}"}
+            fields["class"] = class_of(spec.class_name, fields)
+            identity = slices.identity.format(**fields)
+            if identity in recordings:
+                raise UsageError(
+                    f"{entry.path} and {recordings[identity].path}: both have a recording "
+                    f"{identity}; remove one of them"
+                )
+            recordings[identity] = Recording(
+                identity, fields["class"], fields, entry.path, (start, end, row)
+            )
+    first: dict[Path, str] = {}  # a file's recordings stand together whatever the template
+    for identity in sorted(recordings):
+        first.setdefault(recordings[identity].path, identity)
+    listed = sorted(recordings.values(), key=lambda r: (first[r.path], r.identity))
+    return RecordingSet(tuple(listed), files)
 
 
 def by_file(recordings: Sequence[Recording]) -> Iterator[tuple[Path, list[Recording]]]:

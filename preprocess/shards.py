@@ -6,81 +6,58 @@ gives the same bytes in any process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadFileError, SnntxError
 from . import cache_format as fmt
 from .events import Events
-from .framing import frames_from_events
-from .options import FrameOptions
-from .readers import checked, read_recordings
+from .framing import frames_from_events, frames_from_records
+from .frequency import frequency_frames
+from .hdf5_files import creating
+from .manifest import DigestMemo, digest_or_none
+from .options import FREQUENCIES, FrameOptions
+from .readers import atis, checked, read_recordings
+from .records import Records
+from .tasks import Done, Member, RawFile, ShardTask, reason_of, skipped_name
 
 
-class Member(NamedTuple):
-    """One recording of a raw file: identity, class index, and its part of the file."""
+class _Row(NamedTuple):
+    """One recording's columns, as :class:`~snntx.preprocess.cache_format.Rows` names them."""
 
     identity: str
     label: int
-    part: tuple[int, ...]
+    events: int
+    duration_us: int
+    extent: tuple[int, int]
+    checksum: int
+    digest: str
 
 
-class RawFile(NamedTuple):
-    """One raw file and its recordings, in order of identity."""
-
-    path: Path
-    members: tuple[Member, ...]
-
-
-@dataclass(frozen=True)
-class ShardTask:
-    """What one shard holds.
-
-    Attributes:
-        path: where the finished shard goes.
-        files: raw files with their recordings.
-        format: event format of the files.
-        sort: sort a recording whose times go back.
-        options: framing options.
-    """
-
-    path: Path
-    files: tuple[RawFile, ...]
-    format: str
-    sort: bool
-    options: FrameOptions
-
-    @property
-    def identities(self) -> list[str]:
-        """Identity of every recording."""
-        return [member.identity for file in self.files for member in file.members]
-
-    @property
-    def recordings(self) -> int:
-        """Number of recordings."""
-        return sum(len(file.members) for file in self.files)
-
-
-def frame_recording(events: Events, path: Path, options: FrameOptions) -> NDArray[np.float32]:
-    """Frame one recording; errors name its file.
+def frame_recording(
+    events: Events | Records, path: Path, options: FrameOptions
+) -> NDArray[np.float32]:
+    """Frame one recording, as columns or as its file's records; errors name the file.
 
     Raises:
         BadFileError: an event lies outside the sensor, or times or polarities are wrong.
     """
     if options.limit is not None and events.size:
-        rows, columns = int(events.y.max()) + 1, int(events.x.max()) + 1
+        rows, columns = events.reach
         if rows > options.limit[0] or columns > options.limit[1]:
             raise BadFileError(
                 f"{path}: events span {rows} rows and {columns} columns, but the sensor has "
                 f"{options.limit[0]} rows and {options.limit[1]} columns; the file is damaged"
             )
+    if options.values in FREQUENCIES:
+        return _frequency_frames(events, path, options)
     try:
+        if isinstance(events, Records):
+            return frames_from_records(events, options)
         return frames_from_events(
             *events,
             steps=options.steps,
@@ -88,67 +65,130 @@ def frame_recording(events: Events, path: Path, options: FrameOptions) -> NDArra
             sensor=options.sensor,
             tail=options.tail,
             zero_origin=options.zero_origin,
+            bins=options.bins,
+            window_ms=options.window_ms,
+            values=options.values,
+            polarity=options.polarity,
+            crop=options.crop,
         )
     except SnntxError as error:
         raise BadFileError(f"{path}: {error}") from error
 
 
-def build_shard(task: ShardTask, done: Callable[[int], None] = lambda n: None) -> fmt.Rows:
-    """Write one shard and return its rows.
+def _frequency_frames(
+    events: Events | Records, path: Path, options: FrameOptions
+) -> NDArray[np.float32]:
+    """Frame one recording by frequencies; errors name the file."""
+    assert options.sensor is not None  # FrameOptions sees to it
+    if isinstance(events, Records):
+        events = atis.decode(events.data.tobytes(), path)
+    try:
+        return frequency_frames(
+            *events,
+            steps=options.steps,
+            sensor=options.sensor,
+            crop=options.crop,
+            size=options.size,
+            round_half=options.values == "frequency-float16",
+            antialias=options.antialias,
+        )
+    except SnntxError as error:
+        raise BadFileError(f"{path}: {error}") from error
+
+
+def build_shard(task: ShardTask, done: Done = lambda n: None) -> fmt.Rows:
+    """Write one shard, and beside it the digests of its files; returns its rows.
 
     Args:
-        task: what it holds.
+        task: what it holds. With ``skip``, a recording that its reader can tell from its
+            neighbours is passed over alone, otherwise all of its file is.
         done: called with the number of recordings finished.
 
     Raises:
-        BadFileError: a recording cannot be used.
+        BadFileError: a recording cannot be used, and the task does not skip.
         OSError: the shard cannot be written.
     """
-    identities: list[str] = []
-    digests: list[str] = []
-    labels, counts, durations, extents, sums = [], [], [], [], []
-    with fmt.creating(task.path) as file:
+    rows: list[_Row] = []
+    skipped: list[tuple[str, str]] = []
+    for left in (task.path, task.memo):  # of an earlier state of the files
+        left.unlink(missing_ok=True)
+    memo = DigestMemo(task.memo)
+    finished = 0
+    with creating(task.path) as file:
         frames = fmt.create_frames(file, task.recordings, task.options.frame_shape)
         for raw in task.files:
-            read, recordings = read_recordings(raw.path, task.format, [m.part for m in raw.members])
-            for member, events in zip(raw.members, recordings, strict=True):
-                events = checked(events, raw.path, sort=task.sort)
-                tensor = frame_recording(events, raw.path, task.options)
-                frames[len(identities)] = tensor
-                identities.append(member.identity)
-                labels.append(member.label)
-                counts.append(events.size)
-                durations.append(events.duration_us)
-                extents.append((int(np.ptp(events.y)) + 1, int(np.ptp(events.x)) + 1))
-                sums.append(fmt.checksum(tensor))
-                digests.append(read)
-                done(len(identities))
-        rows = fmt.Rows(
-            identity=identities,
-            label=np.array(labels, np.int64),
-            events=np.array(counts, np.int64),
-            duration_us=np.array(durations, np.int64),
-            extent=np.array(extents, np.int32),
-            checksum=np.array(sums, np.uint64),
-            digest=digests,
-        )
-        rows.write(file)
-    return rows
+            status = raw.path.stat()
+            before = len(rows), len(skipped)
+            read: str | None = None
+            try:
+                read, recordings = read_recordings(
+                    raw.path, task.format, [m.part for m in raw.members]
+                )
+                for number, (member, events) in enumerate(
+                    zip(raw.members, recordings, strict=True), finished + 1
+                ):
+                    try:
+                        row, tensor = _frame(member, events, raw, read, task)
+                    except BadFileError as error:
+                        if not task.skip:
+                            raise
+                        reason = reason_of(error, raw.path, raw.name)
+                        skipped.append((skipped_name(raw, member), reason))
+                    else:
+                        fmt.write_frames(frames, len(rows), tensor)
+                        rows.append(row)
+                    done(number)
+            except BadFileError as error:
+                if not task.skip:
+                    raise
+                del rows[before[0] :], skipped[before[1] :]
+                skipped.append((raw.name, reason_of(error, raw.path, raw.name)))
+                read = read or digest_or_none(raw.path)
+            if read is not None:
+                memo.put(raw.path, read, status)
+            finished += len(raw.members)
+            done(finished)
+        if len(rows) < task.recordings:
+            frames.resize(len(rows), axis=0)
+        columns = _columns(rows, skipped)
+        columns.write(file)
+        memo.save()  # before the shard comes into place: a shard without it is built again
+    return columns
 
 
-def read_shard(task: ShardTask, digests: Sequence[str | None]) -> fmt.Rows | None:
-    """Return the rows of a shard left by an interrupted build, or None to build it again.
+def _frame(
+    member: Member,
+    events: Events | Records | BadFileError,
+    raw: RawFile,
+    digest: str,
+    task: ShardTask,
+) -> tuple[_Row, NDArray[np.float32]]:
+    """Check and frame one recording."""
+    if isinstance(events, BadFileError):
+        raise events
+    if isinstance(events, Events):
+        events = checked(events, raw.path, sort=task.sort)
+    tensor = frame_recording(events, raw.path, task.options)
+    row = _Row(
+        identity=member.identity,
+        label=member.label,
+        events=events.size,
+        duration_us=events.duration_us,
+        extent=events.extent,
+        checksum=fmt.checksum(tensor),
+        digest=digest,
+    )
+    return row, tensor
 
-    Args:
-        task: what the shard should hold.
-        digests: digest of each recording's file, None where it may have changed since.
-    """
-    if not task.path.is_file():
-        return None
-    try:
-        with h5py.File(task.path, "r") as file:
-            rows = fmt.Rows.read(file)
-    except (OSError, KeyError, ValueError, RuntimeError):  # whatever HDF5 says of a damaged file
-        return None
-    whole = list(rows.identity) == task.identities and list(rows.digest) == list(digests)
-    return rows if whole else None
+
+def _columns(rows: Sequence[_Row], skipped: Sequence[tuple[str, str]]) -> fmt.Rows:
+    return fmt.Rows(
+        identity=[row.identity for row in rows],
+        label=np.array([row.label for row in rows], np.int64),
+        events=np.array([row.events for row in rows], np.int64),
+        duration_us=np.array([row.duration_us for row in rows], np.int64),
+        extent=np.array([row.extent for row in rows], np.int32).reshape(-1, 2),
+        checksum=np.array([row.checksum for row in rows], np.uint64),
+        digest=[row.digest for row in rows],
+        skipped=tuple(skipped),
+    )

@@ -2,9 +2,10 @@
 
 ``hash`` ranks the recordings of each class by the SHA-256 of their identity, so the split
 depends on names alone, never on listing order or on a random generator. ``leading`` takes
-the first ``round(share * n)`` of each class in order of identity (round half to even), as
-the published split does once its listing is sorted by name. ``field`` uses the dataset's
-own folders.
+the first ``round(share * n)`` of each class in order of listing (round half to even), as
+the published split does once its listing is sorted by name. ``window`` takes the first
+``train_count`` of each class for training and the next ``test_count`` for the test, and
+leaves the rest unused. ``field`` uses the dataset's own folders.
 
 A static image takes the part of the recordings it is the twin of; with no twin it may be
 used in training. So no twin of a validation or test recording is ever a partner.
@@ -35,7 +36,7 @@ def split_recordings(
 
     Args:
         rule: the protocol's rule.
-        identities: sorted, one per recording.
+        identities: in order of listing (of name, or of number), one per recording.
         labels: class index per recording.
         fields: pattern fields per recording (rule ``field``).
 
@@ -44,12 +45,15 @@ def split_recordings(
     """
     parts = np.full(len(identities), TRAIN, np.uint8)
     if rule.rule == "field":
-        meaning = {rule.train_value: TRAIN, rule.test_value: TEST}
+        meaning = dict.fromkeys((rule.train_value, *rule.train_values), TRAIN)
+        meaning |= dict.fromkeys((rule.test_value, *rule.test_values), TEST)
+        meaning.pop("", None)
         for i, values in enumerate(fields):
             if values[rule.field] not in meaning:
+                known = " or ".join(f"'{value}'" for value in meaning)
                 raise UsageError(
-                    f"recording {identities[i]}: {rule.field} = '{values[rule.field]}', expected "
-                    f"'{rule.train_value}' or '{rule.test_value}'"
+                    f"recording {identities[i]}: {rule.field} = '{values[rule.field]}', "
+                    f"expected {known}"
                 )
             parts[i] = meaning[values[rule.field]]
         return parts
@@ -57,6 +61,10 @@ def split_recordings(
         members = np.flatnonzero(labels == label)
         if rule.rule == "leading":
             parts[members[round(rule.train * members.size) :]] = TEST
+            continue
+        if rule.rule == "window":
+            parts[members[rule.train_count :]] = TEST
+            parts[members[rule.train_count + rule.test_count :]] = UNUSED
             continue
         ranked = sorted(members.tolist(), key=lambda i: _rank(identities[i]))
         tests = min(round(rule.test * members.size), members.size - 1)

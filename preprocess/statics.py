@@ -1,9 +1,12 @@
-"""Static images: the twins and class partners of the recordings, as uint8 planes.
+"""Static images: the twins and class partners of the recordings, as planes.
 
 A static image becomes ``(P, H, W)`` uint8: planes R, G, B for photographs, one plane L for
 MNIST. Photographs are resized first (Pillow's bilinear filter on RGB, aspect not kept) and
 a channel is taken at training time, in the published method's order; the method's V of HSV
 is then ``max(R, G, B) / 255``, exactly.
+
+For some data sets the method takes V first: with ``order = "channel-then-resize"`` the planes
+are V, R, G, B in [0, 1], float32, V computed at full size and all four resized as tensors.
 """
 
 from __future__ import annotations
@@ -24,10 +27,14 @@ from PIL import Image
 
 from ..data_cards.schema import StaticFiles
 from ..errors import BadFileError, UsageError
-from .listing import find_files, require_folder
+from .listing import require_folder
+from .picture_files import find_pictures
 from .readers import read_file
+from .resize import resize_bilinear
+from .rgb_hsv import value_of
 
 PLANES = {"images": ("R", "G", "B"), "mnist": ("L",)}
+VALUE_PLANES = ("V", "R", "G", "B")
 IDX_IMAGES, IDX_LABELS = 0x803, 0x801
 MNIST_PIXELS = 28 * 28
 MAX_PIXELS = 100_000_000
@@ -46,15 +53,17 @@ class StaticImage:
 
     Attributes:
         identity: what twins are matched by, such as ``airplanes/image_0001``.
-        class_name: its class.
+        class_name: its class; empty while only its recording can tell.
         path: the file it lies in.
         pixels: its pixels where the file holds many images, ``(H, W)`` uint8.
+        member: its name in the archive that ``path`` is; empty for a file of its own.
     """
 
     identity: str
     class_name: str
     path: Path
     pixels: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    member: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class StaticSet:
     """All static images of a folder, and the files they came from.
 
     Attributes:
-        images: sorted by identity.
+        images: sorted by identity, or by number.
         files: name below ``--static`` → path, of every file that was or will be read.
         planes: names of the planes an image has.
     """
@@ -72,8 +81,13 @@ class StaticSet:
     planes: tuple[str, ...]
 
 
-def list_statics(spec: StaticFiles, folder: Path) -> StaticSet:
+def list_statics(spec: StaticFiles, folder: Path, number: str = "") -> StaticSet:
     """List the static images of a folder; photographs are not opened yet.
+
+    Args:
+        spec: the card's table.
+        folder: what the user gave as ``--static``.
+        number: the recordings' field that is a whole number, if there is one.
 
     Raises:
         UsageError: the folder is missing, or holds no image the card knows.
@@ -81,9 +95,27 @@ def list_statics(spec: StaticFiles, folder: Path) -> StaticSet:
     """
     if spec.layout == "mnist":
         return _list_mnist(folder)
-    found = find_files(folder, spec.roots, spec.pattern, "--static")
-    images = tuple(StaticImage(f.identity, f.class_name, f.path) for f in found)
-    return StaticSet(images, {f.relative: f.path for f in found}, PLANES["images"])
+    found = find_pictures(spec, folder, number)
+    images = tuple(StaticImage(f.identity, f.class_name, f.path, member=f.member) for f in found)
+    planes = VALUE_PLANES if spec.order == "channel-then-resize" else PLANES["images"]
+    planes = PLANES["mnist"] if spec.grey else planes
+    return StaticSet(images, {f.file: f.path for f in found}, planes)
+
+
+def plane_type(planes: Sequence[str]) -> np.dtype[np.uint8] | np.dtype[np.float32]:
+    """Return the type of the planes of these names: real numbers where V is one of them."""
+    return np.dtype(np.float32) if tuple(planes) == VALUE_PLANES else np.dtype(np.uint8)
+
+
+def value_planes(
+    source: Image.Image, size: tuple[int, int], *, antialias: bool = False
+) -> NDArray[np.float32]:
+    """Return V, R, G, B of a picture in [0, 1], ``(4, *size)``: V at full size, then resized."""
+    pixels = np.asarray(source.convert("RGB"), np.uint8)
+    planes = np.empty((4, *pixels.shape[:2]), np.float32)
+    planes[0] = value_of(pixels)
+    planes[1:] = pixels.transpose(2, 0, 1) / np.float32(255)
+    return resize_bilinear(planes, size, antialias=antialias)
 
 
 def planes_of(

@@ -1,7 +1,9 @@
 """Fixtures that every test may use: the real recordings, where they are at hand."""
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -19,6 +21,18 @@ def real() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real recordings not found: SNNTX_REAL={folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def aedat4_files() -> ModuleType:
+    """Module that writes AEDAT 4 files."""
+    path = Path(__file__).with_name("aedat4_files.py")
+    spec = importlib.util.spec_from_file_location("aedat4_files", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from snntx.data_cards import load_card
 from snntx.data_cards.schema import Card, SplitRule
 from snntx.errors import BadFileError, SnntxError, UsageError
-from snntx.preprocess import build, cache_format, manifest, readers, shards
+from snntx.preprocess import build, cache_format, manifest, pictures, readers, shards
 from snntx.preprocess.cache import FrameCache
 from snntx.preprocess.events import Events
 from snntx.preprocess.framing import frames_from_events
@@ -185,6 +185,9 @@ def test_a_cache_explains_itself(data: Path, tmp_path: Path) -> None:
     shape = found.pop("frame_shape")
     assert shape.tolist() == [4, 2, 40, 40]
     assert "recording i of this index is row[i] of shard[i]" in found.pop("about")
+    settings = json.loads(found.pop("settings"))
+    assert settings["options"]["size"] == [40, 40]
+    assert settings["splits"]["holdout"]["test"] == 0.15
     assert found == {
         "format_version": cache_format.VERSION,
         "key": summary.key,
@@ -197,8 +200,14 @@ def test_a_cache_explains_itself(data: Path, tmp_path: Path) -> None:
         "sensor": "34 x 34",
         "tail": "drop",
         "zero_origin": False,
+        "bins": "time",
+        "window_ms": "duration / steps",
+        "values": "counts",
+        "polarity": "split",
+        "crop": "none",
         "interpolation": "bilinear, aligned corners, no antialias",
         "static_fit": "pad",
+        "static_order": "resize-then-channel",
         "twin_rule": "{split}/{number}",
     }
     assert parts == {"train": 0, "validation": 1, "test": 2, "unused": 3}
@@ -327,8 +336,12 @@ def test_the_second_run_opens_no_raw_file(
     def refuse(path: object) -> bytes:
         raise AssertionError(f"{path} was opened")
 
-    for module in (build, readers):
-        monkeypatch.setattr(module, "read_file", refuse)
+    for module, name in (
+        (pictures, "read_file"),
+        (readers, "read_file"),
+        (manifest, "digest_file"),
+    ):
+        monkeypatch.setattr(module, name, refuse)
     second = make(data, tmp_path / "cache")
     assert second.reused
     assert second.directory == first.directory

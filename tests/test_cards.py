@@ -237,15 +237,17 @@ def test_own_card_through_the_whole_preprocess(
     assert parts == [4, 2, 2]
 
 
-def test_cards_lists_every_card(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["cards"]) == 0
+def test_cards_lists_every_card(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["cards", "--cache", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name in card_names():
         (line,) = [line for line in lines if line.split()[:1] == [name]]
         card = load_card(name)
         assert card.about.title in line
         assert card.events.format in line
-    assert "n-caltech101 atis 48 x 48 10 101 N-Caltech101" in [" ".join(x.split()) for x in lines]
+    assert "n-caltech101 atis 48 x 48 10 101 none N-Caltech101" in [
+        " ".join(x.split()) for x in lines
+    ]
 
 
 def test_cards_explains_one(capsys: pytest.CaptureFixture[str]) -> None:

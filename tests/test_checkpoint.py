@@ -136,7 +136,7 @@ def test_frame_options_are_those_of_the_cache(small_cache: Path) -> None:
     card = load_card("simulated-digits")
     cache = open_cache(small_cache / "cache", card, steps=3, size=None, key=None)
     expected = FrameOptions(steps=3, size=None, sensor=(34, 34), tail="drop", zero_origin=False)
-    assert frame_options(cache, card) == expected
+    assert frame_options(cache) == expected
 
 
 # written whole or not at all
@@ -175,16 +175,20 @@ def test_a_failed_save_leaves_the_old_file(
     assert load_checkpoint(saved).epoch == 2
 
 
-def test_a_failed_first_save_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_save_is_synced_and_put_in_place_last(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    def fail(descriptor: int) -> None:
+    def fail(*arguments: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(SnntxError, match=r"cannot be written: .*Input/output error"):
+        save_checkpoint(saved, make(epoch=2))
     with pytest.raises(SnntxError, match="cannot be written"):
-        save_checkpoint(tmp_path / "last.pt", make())
-    assert os.listdir(tmp_path) == []
+        save_checkpoint(saved.with_name("best.pt"), make())
+    assert load_checkpoint(saved).epoch == 1
+    assert os.listdir(saved.parent) == ["last.pt"]
 
 
 # damage

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 from snntx.cli import run
-from snntx.preprocess import cache_format
+from snntx.preprocess import hdf5_files
 from snntx.preprocess.cache import FrameCache
 from snntx.preprocess.events import Events
 from snntx.preprocess.readers.atis import encode
@@ -116,7 +118,18 @@ def test_relative_paths(
 def test_help_names_every_option(snntx: Snntx) -> None:
     output = snntx("preprocess", "--help")
     assert output.code == 0
-    for option in ("CARD", "--raw", "--static", "--cache", "--steps", "--size", "--json"):
+    for option in (
+        "CARD",
+        "--raw",
+        "--static",
+        "--cache",
+        "--steps",
+        "--size",
+        "--json",
+        "--jobs",
+        "--scheduler",
+        "--bad-files",
+    ):
         assert option in output.out
     assert "preprocess" in snntx("--help").out
     assert snntx("--version").out.startswith("snntx, version ")
@@ -268,15 +281,17 @@ def test_disk_too_small(snntx: Snntx, raw: Path, monkeypatch: pytest.MonkeyPatch
 def test_disk_full_while_writing(
     snntx: Snntx, raw: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    write = cache_format.write_whole
+    place = hdf5_files.placing
 
-    def fill(path: Path, content: bytes) -> None:
-        if path.name == name:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(path, content)
+    @contextmanager
+    def fill(path: Path) -> Iterator[Any]:
+        with place(path) as file:
+            yield file
+            if path.name == name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache_format, "write_whole", fill)
+        patch.setattr(hdf5_files, "placing", fill)
         one_line(snntx.preprocess(raw), 1, "the disk is full", "run the same command again")
     assert caches(snntx.cache) == []
     assert snntx.preprocess(raw).code == 0

@@ -14,6 +14,7 @@ from snntx import demo
 from snntx.demo import MARKER, load_drawings, write_simulated_digits
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.readers import read_events
+from snntx.preprocess.simulate import simulate_events
 
 COUNT = 30
 IMAGES, LABELS = "static/train-images-idx3-ubyte", "static/train-labels-idx1-ubyte"
@@ -74,7 +75,8 @@ def total_change(image: NDArray[np.float64]) -> NDArray[np.float64]:
     path = np.concatenate([np.linspace(start, stop, 13) for start, stop in pairwise(corners)])
     scene = np.pad(image, ((0, 6), (0, 6)))
     logs = [np.log(shift(scene, place, order=1) + 0.1) for place in path]
-    return np.abs(np.diff(logs, axis=0)).sum(0)
+    change: NDArray[np.float64] = np.abs(np.diff(logs, axis=0)).sum(0)
+    return change
 
 
 def test_recording_shows_its_twin(digits: Path) -> None:
@@ -116,14 +118,13 @@ def test_finished_set_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_interrupted_set_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "set"
     calls = 0
-    record = demo.simulate_events
 
     def stop_at_the_third(*arguments: object, **options: object) -> object:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise KeyboardInterrupt
-        return record(*arguments, **options)  # type: ignore[arg-type]
+        return simulate_events(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(demo, "simulate_events", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):

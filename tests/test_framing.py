@@ -277,7 +277,7 @@ def test_negative_int16_coordinate_is_outside() -> None:
         ({"steps": 0}, "steps must be at least 1, found 0"),
         ({"steps": -3}, "steps must be at least 1"),
         ({"steps": 1, "tail": "kep"}, "tail must be one of drop, keep, found 'kep'"),
-        ({"steps": 1, "size": 0}, "size must be positive, found 0"),
+        ({"steps": 1, "size": 0}, r"size must be positive \(height, width\), found \(0, 0\)"),
         ({"steps": 1, "size": (4, -1)}, "size must be positive"),
     ],
 )
@@ -293,7 +293,7 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
         ({"steps": 1, "size": (0, 2)}, "size must be positive"),
         ({"steps": 1, "sensor": (2, -2)}, "sensor must be positive"),
         ({"steps": 1, "size": (2, 2), "tail": "x"}, "tail"),
-        ({"steps": 1}, "give a size, or a fixed sensor"),
+        ({"steps": 1}, "give a size, a crop, or a fixed sensor"),
         ({"steps": 10**8, "size": (34, 34)}, "would take more than 1024 MiB"),
     ],
 )

@@ -1,5 +1,6 @@
 """The contact sheet: its size, its colours, its cells, and a write that never tears."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from snntx.errors import UsageError
-from snntx.preprocess import picture
 from snntx.preprocess.picture import (
     GAP_PX,
     HEAD_PX,
@@ -155,7 +155,7 @@ def test_failed_write_keeps_the_old_sheet(tmp_path: Path, monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(picture.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         contact_sheet([row()], title=TITLE, path=path)
     assert path.read_bytes() == b"the old sheet"

@@ -44,7 +44,8 @@ def one_pixel(
 def ring() -> NDArray[np.float64]:
     """A soft bright ring ``(28, 28)``, much like a zero."""
     y, x = np.mgrid[:28, :28] - 13.5
-    return np.exp(-((np.hypot(x / 0.8, y) - 8) ** 2) / 3)
+    soft: NDArray[np.float64] = np.exp(-((np.hypot(x / 0.8, y) - 8) ** 2) / 3)
+    return soft
 
 
 # One pixel, by hand
@@ -117,8 +118,8 @@ def test_many_events_outgrow_the_first_buffer() -> None:
     assert np.bincount(events.y.astype(int) * 40 + events.x).tolist() == [39] * 1600
 
 
-# log intensities in thousandths and thresholds off that grid: no crossing falls exactly on a
-# step, where the rounding of exp and log would decide
+# log intensities in thousandths, and two thresholds off that grid and off each other's: no
+# sum of events is the level of a step, where the rounding of exp and log would decide
 LOGS = st.lists(st.integers(-3000, 3000).map(lambda n: n / 1000), min_size=2, max_size=12)
 THRESHOLDS = st.integers(50, 1000).map(lambda n: n / 1000 + 2**0.5 * 1e-4)
 
@@ -128,12 +129,14 @@ THRESHOLDS = st.integers(50, 1000).map(lambda n: n / 1000 + 2**0.5 * 1e-4)
 def test_on_and_off_are_mirror_images(
     logs: list[float], threshold: float, refractory_us: int
 ) -> None:
-    times = list(range(0, 1000 * len(logs), 1000))
-    options = {
-        "threshold_on": threshold, "threshold_off": threshold, "refractory_us": refractory_us
-    }  # fmt: skip
-    up = one_pixel(logs, times, **options)
-    down = one_pixel([-value for value in logs], times, **options)
+    times, other = list(range(0, 1000 * len(logs), 1000)), threshold * 3**0.5
+    up = one_pixel(
+        logs, times, threshold_on=threshold, threshold_off=other, refractory_us=refractory_us
+    )
+    down = one_pixel(
+        [-value for value in logs],
+        times, threshold_on=other, threshold_off=threshold, refractory_us=refractory_us,
+    )  # fmt: skip
     assert [t for t, _ in down] == pytest.approx([t for t, _ in up], abs=1)
     assert [1 - p for _, p in down] == [p for _, p in up]
     assert all(b - a >= refractory_us for (a, _), (b, _) in pairwise(up))

@@ -232,11 +232,29 @@ def test_partners_are_all_images_of_the_class_but_twins_of_held_out_recordings(
     assert drawn == allowed
 
 
-def test_partners_change_from_epoch_to_epoch(cache: FrameCache) -> None:
-    data = TrainingData(cache, recipe(sliding=False))
+PLACES = [(epoch, number) for epoch in (500, 501, 502) for number in range(3)]
+"""Of a run of 1,000 epochs of 3 batches: P hardly changes between them."""
+
+
+def test_partners_change_with_epoch_and_batch(cache: FrameCache) -> None:
+    data = TrainingData(cache, recipe(sliding=False, epochs=1000))
     positions = np.arange(6)
-    draws = {tuple(shown(data.batch(positions, epoch, 0), cache)) for epoch in range(5)}
-    assert len(draws) == 5
+    assert len({tuple(shown(data.batch(positions, *place), cache)) for place in PLACES}) == 9
+
+
+def test_replaced_samples_change_with_epoch_and_batch(cache: FrameCache) -> None:
+    data = TrainingData(cache, recipe(sliding_power=1, epochs=1000))
+    positions = np.arange(18)
+    masks = [[i == -1 for i in shown(data.batch(positions, *place), cache)] for place in PLACES]
+    assert len({tuple(mask) for mask in masks}) == 9
+    assert np.mean(masks) == pytest.approx(0.5, abs=0.15)
+
+
+def test_crops_change_with_epoch_and_batch(cache: FrameCache) -> None:
+    data = TrainingData(cache, recipe(transfer=False, crop_padding=2, epochs=1000))
+    positions = np.arange(6)
+    events = {data.batch(positions, *place).event.numpy().tobytes() for place in PLACES}
+    assert len(events) == 9
 
 
 def test_a_class_without_partner_is_named(tmp_path: Path) -> None:

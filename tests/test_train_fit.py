@@ -38,6 +38,7 @@ SETTINGS = {
     "lr": 0.05,
     "recordings_per_class": 4,
     "draws_per_epoch": 0,
+    "regularization": True,
 }
 STEPS_PER_EPOCH = 2
 """39 recordings (a class has 3) in batches of 16."""
@@ -130,7 +131,9 @@ def test_a_run_writes_its_files(snntx: Snntx) -> None:
     assert output.code == 0
     assert sorted(os.listdir(snntx.out)) == ["best.pt", "last.pt", "log.jsonl", "recipe.toml"]
 
-    recipe = load_recipe(load_card(CARD), settings=[f"{k}={v}" for k, v in SETTINGS.items()])
+    recipe = load_recipe(
+        load_card(CARD), settings=[f"{k}={v}".lower() for k, v in SETTINGS.items()]
+    )
     assert Recipe(**tomllib.loads((snntx.out / "recipe.toml").read_text())) == recipe
     last, best = load_checkpoint(snntx.out / "last.pt"), load_checkpoint(snntx.out / "best.pt")
     (cache,) = sealed_caches(snntx.root, CARD)

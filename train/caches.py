@@ -10,6 +10,7 @@ from ..data_cards.schema import Card
 from ..errors import SnntxError, UsageError, nearest
 from ..preprocess.cache import FrameCache
 from ..preprocess.cache_format import INDEX, SEALED
+from ..preprocess.options import FrameOptions
 
 
 def sealed_caches(root: Path, card: str) -> list[Path]:
@@ -53,11 +54,8 @@ def open_cache(
             )
         cache = FrameCache(chosen[0])
         _check_asked(cache, steps, size)
-        return cache
-    wanted_steps = steps or card.framing.steps
-    side = size or card.framing.size
-    height, width = (side, side) if side else card.events.sensor or (0, 0)
-    wanted = (wanted_steps, 2, height, width)
+        return _two_channels(cache)
+    wanted = FrameOptions.from_card(card, steps=steps, size=size).frame_shape
     shapes = {path: _frame_shape(path) for path in found}  # a damaged one has none
     chosen = [path for path, shape in shapes.items() if shape == wanted]
     if len(chosen) > 1:
@@ -74,7 +72,17 @@ def open_cache(
             f"{root / card.name}: no sealed cache with frames {wanted} "
             f"(sealed there: {others or 'none'}); make it with: {command}"
         )
-    return FrameCache(chosen[0])
+    return _two_channels(FrameCache(chosen[0]))
+
+
+def _two_channels(cache: FrameCache) -> FrameCache:
+    """Refuse frames that the models cannot take."""
+    if cache.frame_shape[1] != 2:
+        raise UsageError(
+            f"{cache.directory}: has one channel (polarity = merged), but the models take two; "
+            "run snntx preprocess with --polarity split"
+        )
+    return cache
 
 
 def _check_asked(cache: FrameCache, steps: int | None, size: int | None) -> None:

@@ -7,6 +7,7 @@ ever executed.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import tempfile
@@ -19,7 +20,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data_cards.schema import Card
 from ..errors import SnntxError, UsageError
 from ..preprocess.cache import FrameCache
 from ..preprocess.options import FrameOptions
@@ -91,18 +91,20 @@ class Checkpoint:
         return model.to(device).eval()
 
 
-def frame_options(cache: FrameCache, card: Card) -> FrameOptions:
-    """Return the framing options a cache was made with."""
-    attributes = cache.index.attributes
-    steps, _, height, width = cache.frame_shape
-    return FrameOptions(
-        steps=steps,
-        size=None if attributes["size"] == "native" else (height, width),
-        sensor=card.events.sensor,
-        limit=card.events.limit,
-        tail=str(attributes["tail"]),
-        zero_origin=bool(attributes["zero_origin"]),
-    )
+def frame_options(cache: FrameCache) -> FrameOptions:
+    """Return the framing options a cache was made with.
+
+    Raises:
+        SnntxError: made by another release.
+    """
+    try:
+        table = json.loads(str(cache.index.attributes["settings"]))["options"]
+    except (KeyError, ValueError) as error:
+        raise SnntxError(
+            f"{cache.directory}: does not hold its framing options; it was made by an earlier "
+            "release: run snntx preprocess again"
+        ) from error
+    return FrameOptions.from_table(table)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -68,23 +68,34 @@ def replacement_probability(step: int, steps: int, power: float) -> float:
     return float(min(1.0, (step / steps) ** power))
 
 
-def static_channel(images: NDArray[np.uint8], planes: list[str], channel: str) -> Tensor:
+def static_channel(
+    images: NDArray[np.uint8] | NDArray[np.float32], planes: list[str], channel: str
+) -> Tensor:
     """Return one channel of the static images in [0, 1], ``(n, H, W)`` float32.
 
-    ``V`` of HSV is ``max(R, G, B) / 255``; ``grey`` is ITU-R 601 luma. Images of a single
-    plane have one channel whatever is asked for.
+    ``V`` of HSV is the plane V where there is one, else ``max(R, G, B)``; ``grey`` is ITU-R
+    601 luma. Images of a single plane have one channel whatever is asked for.
+
+    Args:
+        images: ``(n, P, H, W)``, uint8 (0 to 255) or float32 (0 to 1).
+        planes: names of the P planes.
+        channel: ``V``, ``grey``, ``blue`` or ``mean`` (of R, G, B).
     """
-    values = images.astype(np.float32) / np.float32(255)
+    values = images / np.float32(255) if images.dtype == np.uint8 else images
     if len(planes) == 1:
         chosen = values[:, 0]
-    elif channel == "V":
-        chosen = values.max(axis=1)
-    elif channel == "grey":
-        chosen = np.tensordot(values, np.array([0.299, 0.587, 0.114], np.float32), (1, 0))
-    elif channel == "blue":
-        chosen = values[:, planes.index("B")]
+    elif channel == "V" and "V" in planes:
+        chosen = values[:, planes.index("V")]
     else:
-        chosen = values.mean(axis=1)
+        values = values[:, [planes.index(name) for name in "RGB"]]
+        if channel == "V":
+            chosen = values.max(axis=1)
+        elif channel == "grey":
+            chosen = np.tensordot(values, np.array([0.299, 0.587, 0.114], np.float32), (1, 0))
+        elif channel == "blue":
+            chosen = values[:, 2]
+        else:
+            chosen = values.mean(axis=1)
     return torch.from_numpy(np.ascontiguousarray(chosen))
 
 

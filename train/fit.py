@@ -180,7 +180,7 @@ def train(
             classes=cache.classes,
             event_format=card.events.format,
             sort=card.events.sort,
-            frames=frame_options(cache, card),
+            frames=frame_options(cache),
             epoch=epoch + 1,
             validation=validation,
             best=best,

@@ -1,10 +1,12 @@
 """Raw event files by format name; a new format is one module here and one line in ``FORMATS``.
 
 A reader module offers ``RECORD_BYTES``, the fewest bytes of an event, and either
-``decode(data, path) -> Events`` for files of one recording, or, for files of many,
-``recordings(path, parts) -> Iterator[Events]`` that streams the wanted parts in order. They
-give columns in file order, or a :class:`~snntx.errors.BadFileError` that names the file, the
-place and what was expected.
+``decode(data, path) -> Events`` for files of one recording (with
+``plain_records(data) -> Records | None`` where they can be framed undecoded), or, for files
+of many, ``recordings(path, parts) -> Iterator[Events]`` that streams the wanted parts in order
+(with ``read(path) -> Events`` where a whole file makes sense). They give columns in file order,
+or raise a :class:`~snntx.errors.BadFileError` that names the file, the place and what was
+expected; ``recordings`` may yield it instead, where the parts that follow are still good.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +22,10 @@ from ...errors import BadFileError, UsageError, nearest
 from ..events import Events
 from ..manifest import digest, digest_file
 
-FORMATS = {"atis": "atis"}
+if TYPE_CHECKING:
+    from ..records import Records
+
+FORMATS = {"aedat4": "aedat4", "atis": "atis", "mat": "mat", "tonic": "tonic_bridge"}
 """Format name → module of this package."""
 
 
@@ -27,7 +33,7 @@ def decoder(format: str) -> Callable[[bytes, Path | str], Events]:
     """Return the ``decode`` function of a format.
 
     Raises:
-        UsageError: the format is unknown.
+        UsageError: the format is unknown, or its files are not read one by one.
     """
     if format not in FORMATS:
         raise UsageError(
@@ -35,6 +41,11 @@ def decoder(format: str) -> Callable[[bytes, Path | str], Events]:
             f"(known: {', '.join(sorted(FORMATS))})"
         )
     module = importlib.import_module(f".{FORMATS[format]}", __name__)
+    if not hasattr(module, "decode"):
+        raise UsageError(
+            f"format '{format}' is read as a whole data set by preprocess; a single file of it "
+            "cannot be read on its own"
+        )
     decode: Callable[[bytes, Path | str], Events] = module.decode
     return decode
 
@@ -88,10 +99,11 @@ def read_file(path: Path | str) -> bytes:
 
 def read_recordings(
     path: Path, format: str, parts: Sequence[tuple[int, ...]]
-) -> tuple[str, Iterable[Events]]:
+) -> tuple[str, Iterable[Events | Records | BadFileError]]:
     """Return a raw file's digest and the recordings that lie in its ``parts``, in order.
 
-    A file of one recording is read once for both; a file of many is streamed.
+    A file of one recording is read once for both; a file of many is streamed. An ATIS file of
+    nothing but events comes as :class:`~snntx.preprocess.records.Records`, to be framed undecoded.
 
     Raises:
         BadFileError: the file is unreadable or damaged.
@@ -100,7 +112,8 @@ def read_recordings(
     if hasattr(module, "recordings"):
         return digest_file(path), module.recordings(path, parts)
     data = read_file(path)
-    return digest(data), [module.decode(data, path)]
+    records = module.plain_records(data) if hasattr(module, "plain_records") else None
+    return digest(data), [module.decode(data, path) if records is None else records]
 
 
 def read_events(path: Path | str, format: str, *, sort: bool = False) -> Events:
@@ -115,5 +128,9 @@ def read_events(path: Path | str, format: str, *, sort: bool = False) -> Events:
         UsageError: the format is unknown.
         BadFileError: the file is unreadable, damaged, empty, or its times go back.
     """
+    if format in FORMATS:
+        module = importlib.import_module(f".{FORMATS[format]}", __name__)
+        if hasattr(module, "read"):
+            return checked(module.read(Path(path)), path, sort=sort)
     decode = decoder(format)
     return checked(decode(read_file(path), path), path, sort=sort)

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from ...errors import BadFileError
 from ..events import Events
+from ..kernels import RECORD_BYTES
+from ..records import OVERFLOW_ROW, plain_records
 
-RECORD_BYTES = 5
-OVERFLOW_ROW = 240
+__all__ = ["OVERFLOW_ROW", "RECORD_BYTES", "decode", "encode", "plain_records"]
+
 OVERFLOW_US = 1 << 13
 TIMESTAMP_LIMIT_US = 1 << 23
 

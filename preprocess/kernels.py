@@ -1,0 +1,230 @@
+"""Compiled loops of framing: from ordered events to counts, and from counts to pixels.
+
+Events are counted one frame at a time into a grid that stays in the processor's cache:
+``grid (C * (rows + 1) * (columns + 1),)``, int32, flat; ``row_at`` and ``column_at`` add up
+to an event's place in it. The last row and column take what no pixel reads.
+Indices are unsigned, since a negative one would mean "from the end" and cost a branch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .grid import Axis
+from .options import channels
+
+RECORD_BYTES = 5
+_BLOCK = 128 * RECORD_BYTES
+
+
+@njit(cache=True, nogil=True)
+def scan_columns(x, y, t):  # type: ignore[no-untyped-def]
+    """Return smallest and largest x and y, and whether times never go back."""
+    x_low = x_high = x[0]
+    y_low = y_high = y[0]
+    for i in range(x.size):
+        x_low = min(x_low, x[i])
+        x_high = max(x_high, x[i])
+        y_low = min(y_low, y[i])
+        y_high = max(y_high, y[i])
+    back = 0
+    for i in range(1, t.size):
+        back |= t[i] < t[i - 1]
+    return x_low, x_high, y_low, y_high, back == 0
+
+
+@njit(cache=True, nogil=True)
+def record_time(data, i):  # type: ignore[no-untyped-def]
+    """Return the timestamp of the ``i``-th ATIS record, in microseconds."""
+    at = np.uint64(i) * np.uint64(RECORD_BYTES)
+    word = (
+        np.int64(data[at + np.uint64(2)]) << 16
+        | np.int64(data[at + np.uint64(3)]) << 8
+        | np.int64(data[at + np.uint64(4)])
+    )
+    return word & 0x7FFFFF
+
+
+@njit(cache=True, nogil=True)
+def span_of_records(data):  # type: ignore[no-untyped-def]
+    """Return smallest and largest x and y of ATIS records in bytes.
+
+    Whole blocks are compared byte by byte, which needs no unpacking and fills wide registers.
+    """
+    low = np.full(_BLOCK, 255, np.uint8)
+    high = np.zeros(_BLOCK, np.uint8)
+    whole = data.size // _BLOCK * _BLOCK
+    for start in range(0, whole, _BLOCK):
+        block = data[start : start + _BLOCK]
+        for j in range(_BLOCK):
+            value = block[j]
+            low[j] = value if value < low[j] else low[j]
+            high[j] = value if value > high[j] else high[j]
+    for j in range(data.size - whole):
+        low[j] = min(low[j], data[whole + j])
+        high[j] = max(high[j], data[whole + j])
+    return (
+        low[0::RECORD_BYTES].min(),
+        high[0::RECORD_BYTES].max(),
+        low[1::RECORD_BYTES].min(),
+        high[1::RECORD_BYTES].max(),
+    )
+
+
+@njit(cache=True, nogil=True)
+def search_records(data, edges):  # type: ignore[no-untyped-def]
+    """Return ``np.searchsorted(times, edges)`` of ordered ATIS records."""
+    bounds = np.empty(edges.size, np.int64)
+    for k in range(edges.size):
+        low, high = 0, data.size // RECORD_BYTES
+        while low < high:
+            middle = (low + high) // 2
+            if record_time(data, middle) < edges[k]:
+                low = middle + 1
+            else:
+                high = middle
+        bounds[k] = low
+    return bounds
+
+
+@njit(cache=True, nogil=True)
+def _count_columns(x, y, p, start, stop, row_at, column_at, plane, grid):  # type: ignore[no-untyped-def]
+    for i in range(start, stop):
+        place = row_at[np.uint64(y[i])] + column_at[np.uint64(x[i])]
+        grid[np.uint64(p[i]) * np.uint64(plane) + np.uint64(place)] += 1
+
+
+@njit(cache=True, nogil=True)
+def _key(word):  # type: ignore[no-untyped-def]
+    """Return a number that orders records as time does: their last 23 bits, big-endian."""
+    swapped = (
+        word << np.uint32(24)
+        | (word & np.uint32(0xFF00)) << np.uint32(8)
+        | (word >> np.uint32(8)) & np.uint32(0xFF00)
+        | word >> np.uint32(24)
+    )
+    return np.uint32(np.uint32(swapped) << np.uint32(9))
+
+
+@njit(cache=True, nogil=True)
+def _count_records(data, words, start, stop, row_at, column_at, plane, grid):  # type: ignore[no-untyped-def]
+    """Count records; returns whether time goes back among them."""
+    back = 0
+    last = _key(words[start]) if start < stop else np.uint32(0)
+    for i in range(start, stop):
+        word = words[i]
+        key = _key(word)
+        back |= key < last
+        last = key
+        place = row_at[word & np.uint32(255)] + column_at[data[np.uint64(i) * np.uint64(5)]]
+        on = np.uint64((word >> np.uint32(15)) & np.uint32(1))
+        grid[on * np.uint64(plane) + np.uint64(place)] += 1
+    return back != 0
+
+
+@njit(cache=True, nogil=True)
+def _interpolate(counts, rows, columns, line, out):  # type: ignore[no-untyped-def]
+    """One frame ``(C, H, W)`` from ``counts (C, rows + 1, columns + 1)``, in float32.
+
+    ``rows`` and ``columns`` are first slot, second slot and weight of each output; ``line``
+    holds one row of the frame before it is interpolated along the columns.
+    """
+    one = np.float32(1.0)
+    top, bottom, row_weight = rows
+    left, right, column_weight = columns
+    for channel in range(out.shape[0]):
+        for i in range(top.size):
+            upper, lower, v = top[i], bottom[i], row_weight[i]
+            for j in range(line.size):
+                a, b = np.float32(counts[channel, upper, j]), np.float32(counts[channel, lower, j])
+                line[j] = (one - v) * a + v * b
+            for j in range(left.size):
+                h = column_weight[j]
+                out[channel, i, j] = (one - h) * line[left[j]] + h * line[right[j]]
+
+
+@njit(cache=True, nogil=True)
+def _finish(grid, rows, columns, resized, line, out):  # type: ignore[no-untyped-def]
+    counts = grid.reshape(out.shape[0], -1, line.size + 1)
+    if resized:
+        _interpolate(counts, rows, columns, line, out)
+    else:
+        for channel in range(out.shape[0]):
+            for i in range(out.shape[1]):
+                for j in range(out.shape[2]):
+                    out[channel, i, j] = np.float32(counts[channel, i, j])
+
+
+@njit(cache=True, nogil=True)
+def _frame_columns(events, bounds, places, rows, columns, resized, grid, line, out):  # type: ignore[no-untyped-def]
+    x, y, p = events
+    row_at, column_at, plane = places
+    for step in range(out.shape[0]):
+        grid[:] = 0
+        _count_columns(x, y, p, bounds[step], bounds[step + 1], row_at, column_at, plane, grid)
+        _finish(grid, rows, columns, resized, line, out[step])
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _frame_records(events, bounds, places, rows, columns, resized, grid, line, out):  # type: ignore[no-untyped-def]
+    """Frame records; returns whether all of them, framed or not, are in order of time.
+
+    Bounds found by bisection increase even where times do not, so that every record is met.
+    """
+    data, words = events
+    row_at, column_at, plane = places
+    back = bounds[0] != 0
+    for step in range(out.shape[0]):
+        start, stop = bounds[step], bounds[step + 1]
+        grid[:] = 0
+        back |= _count_records(data, words, start, stop, row_at, column_at, plane, grid)
+        back |= 0 < start < words.size and _key(words[start]) < _key(words[start - 1])
+        _finish(grid, rows, columns, resized, line, out[step])
+    for i in range(max(1, bounds[-1]), words.size):
+        back |= _key(words[i]) < _key(words[i - 1])
+    return not back
+
+
+def frame(
+    events: NDArray[np.uint8] | tuple[NDArray[Any], ...],
+    bounds: NDArray[np.int64],
+    rows: Axis,
+    columns: Axis,
+    polarity: str,
+) -> NDArray[np.float32] | None:
+    """Return frames ``(T, C, H, W)`` of events whose coordinates the axes cover.
+
+    Args:
+        events: columns ``x, y, p`` in order of time, or the bytes of ATIS records.
+        bounds: frame ``i`` has the events from ``bounds[i]`` up to ``bounds[i + 1]``.
+        rows: axis of y.
+        columns: axis of x.
+        polarity: ``split`` or ``merged``.
+
+    Returns:
+        The frames; None if records are not in order of time.
+    """
+    depth, stride = channels(polarity), columns.slots + 1
+    plane = (rows.slots + 1) * stride
+    run = _frame_columns
+    if isinstance(events, np.ndarray):  # row, polarity and time of each record as one number
+        run, count = _frame_records, events.size // RECORD_BYTES
+        events = events, np.ndarray(count, "<u4", events, 1, RECORD_BYTES)
+    out = np.empty((bounds.size - 1, depth, rows.first.size, columns.first.size), np.float32)
+    ordered = run(
+        events,
+        bounds,
+        (rows.slot_of * np.uint32(stride), columns.slot_of, plane if depth == 2 else 0),
+        (rows.first, rows.second, rows.weight),
+        (columns.first, columns.second, columns.weight),
+        rows.resized,
+        np.empty(depth * plane, np.int32),
+        np.empty(columns.slots, np.float32),
+        out,
+    )
+    return out if ordered else None

@@ -1,0 +1,313 @@
+"""AEDAT 4: events among other packets, slices by time, and files that are damaged."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snntx.errors import BadFileError
+from snntx.preprocess.events import Events
+from snntx.preprocess.readers import read_events, read_recordings
+from snntx.preprocess.readers.aedat4 import read, recordings
+from snntx.preprocess.readers.aedat4_container import check_container
+
+T0 = 1_600_000_000_000_000
+"""A time of the year 2020 in microseconds: beyond int32 and float32."""
+
+
+def random_events(files: Any, count: int, seed: int = 0) -> np.ndarray[Any, Any]:
+    """Events in order of time, about 50 at each time."""
+    draw = np.random.default_rng(seed)
+    rows = np.zeros(count, files.COLUMNS)
+    rows["t"] = T0 + np.sort(draw.integers(0, max(1, count // 50), count))
+    rows["x"], rows["y"] = draw.integers(0, 346, count), draw.integers(0, 260, count)
+    rows["p"] = draw.integers(0, 2, count)
+    return rows
+
+
+def same(found: Events | BadFileError, expected: np.ndarray[Any, Any]) -> None:
+    assert isinstance(found, Events), found
+    assert [c.dtype for c in found] == [np.int16, np.int16, np.int64, np.int8]
+    for name, column in found._asdict().items():
+        np.testing.assert_array_equal(column, expected[name])
+
+
+@pytest.mark.parametrize("compression", ["NONE", "LZ4", "LZ4_HIGH", "ZSTD", "ZSTD_HIGH"])
+def test_events_among_frames_imu_and_triggers(
+    tmp_path: Path, aedat4_files: Any, compression: str
+) -> None:
+    rows = random_events(aedat4_files, 2000)
+    path = tmp_path / "écriture 1.aedat4"
+    aedat4_files.write_dv(path, np.array_split(rows, 5), compression=compression)
+    container = check_container(path)
+    assert sorted(container.streams.values()) == ["EVTS", "FRME", "IMUS", "TRIG"]
+    assert container.packets >= 8
+    same(read_events(path, "aedat4"), rows)
+    digest, whole = read_recordings(path, "aedat4", [()])
+    assert len(digest) == 32
+    same(next(iter(whole)), rows)  # type: ignore[arg-type]
+
+
+def test_composed_file_by_hand(tmp_path: Path, aedat4_files: Any) -> None:
+    rows = aedat4_files.events((345, 259, T0, 1), (0, 0, T0, 0), (5, 6, T0 + 7, 1))
+    aedat4_files.write_plain(tmp_path / "a.aedat4", [rows[:1], rows[1:]])
+    found = read(tmp_path / "a.aedat4")
+    assert [c.tolist() for c in found] == [[345, 0, 5], [259, 0, 6], [T0, T0, T0 + 7], [1, 0, 1]]
+
+
+# slices
+
+
+def test_first_of_ties_starts_and_ends(tmp_path: Path, aedat4_files: Any) -> None:
+    """40,000 events share each time, and the packets break in the middle of them."""
+    rows = random_events(aedat4_files, 200_000)
+    rows["t"] = T0 + np.repeat(np.arange(5), 40_000)
+    path = tmp_path / "a.aedat4"
+    aedat4_files.write_plain(path, np.array_split(rows, 17))
+    parts = [(T0, T0 + 2, 1), (T0 + 2, T0 + 3, 2), (T0 + 3, T0 + 4, 3)]
+    found = list(recordings(path, parts))
+    for events, (low, high) in zip(found, [(0, 2), (2, 3), (3, 4)], strict=True):
+        same(events, rows[low * 40_000 : high * 40_000])
+
+
+@pytest.mark.parametrize("packets", [1, 7, 300])
+def test_any_order_and_overlap(tmp_path: Path, aedat4_files: Any, packets: int) -> None:
+    rows = random_events(aedat4_files, 3000)
+    path = tmp_path / "a.aedat4"
+    aedat4_files.write_plain(path, np.array_split(rows, packets))
+    draw = np.random.default_rng(packets)
+    times = np.unique(rows["t"])
+    parts: list[tuple[int, ...]] = []
+    for row in range(40):
+        low, high = np.sort(draw.choice(times, 2, replace=False)).tolist()
+        parts.append((low, high, row))
+    parts.insert(20, ())
+    for part, found in zip(parts, recordings(path, parts), strict=True):
+        first = [int(np.argmax(rows["t"] == t)) for t in part[:2]] or [0, rows.size]
+        same(found, rows[first[0] : first[1]])
+
+
+def test_a_part_comes_out_before_the_file_ends(tmp_path: Path, aedat4_files: Any) -> None:
+    """Later packets are damaged, yet what lies before them is already out."""
+    rows = random_events(aedat4_files, 1000)
+    path = tmp_path / "a.aedat4"
+    data = bytearray(aedat4_files.write_plain(path, np.array_split(rows, 10)))
+    data[-1600:-1584] = b"\xff" * 16  # times and coordinates of an event of the last packet
+    path.write_bytes(data)
+    times = np.unique(rows["t"]).tolist()
+    stream = recordings(path, [(times[0], times[1], 1), (times[1], times[-1], 2)])
+    same(next(stream), rows[rows["t"] < times[1]])
+    with pytest.raises(BadFileError, match=r"a\.aedat4: packet 9: event \d+ has x 65535"):
+        next(stream)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ((T0 + 1, T0 + 4, 3), rf"a\.csv: row 3 starts at {T0 + 1} us, but no event of a\.aedat4"),
+        ((T0, T0 + 3, 9), rf"a\.csv: row 9 ends at {T0 + 3} us, but no event"),
+        ((T0 + 4, T0, 5), rf"a\.csv: row 5 starts at {T0 + 4} us and ends at {T0} us"),
+        ((T0, T0, 5), "the end does not come after the start"),
+    ],
+)
+def test_a_bad_row_is_named_and_the_others_stand(
+    tmp_path: Path, aedat4_files: Any, part: tuple[int, int, int], message: str
+) -> None:
+    rows = aedat4_files.events((1, 1, T0, 1), (2, 1, T0 + 2, 1), (3, 1, T0 + 4, 1))
+    aedat4_files.write_plain(tmp_path / "a.aedat4", [rows])
+    (tmp_path / "a.csv").touch()
+    good = (T0, T0 + 2, 1)
+    first, bad, last = recordings(tmp_path / "a.aedat4", [good, part, good])
+    same(first, rows[:1])
+    same(last, rows[:1])
+    assert isinstance(bad, BadFileError)
+    assert re.search(message, str(bad))
+
+
+# events that are odd
+
+
+def test_times_that_go_back(tmp_path: Path, aedat4_files: Any) -> None:
+    rows = aedat4_files.events((1, 1, T0 + 5, 1), (2, 2, T0, 0), (3, 3, T0, 1))
+    path = tmp_path / "a.aedat4"
+    aedat4_files.write_plain(path, [rows[:1], rows[1:]])
+    same(read(path), rows)
+    with pytest.raises(BadFileError, match=r"a\.aedat4: time goes back at event 1"):
+        read_events(path, "aedat4")
+    assert read_events(path, "aedat4", sort=True).x.tolist() == [2, 3, 1]
+
+
+def test_one_event_and_none(tmp_path: Path, aedat4_files: Any) -> None:
+    rows = aedat4_files.events((3, 4, T0, 0))
+    aedat4_files.write_plain(tmp_path / "one.aedat4", [rows])
+    same(read_events(tmp_path / "one.aedat4", "aedat4"), rows)
+    for name, packets in (("none", []), ("empty", [rows[:0]])):
+        aedat4_files.write_plain(tmp_path / f"{name}.aedat4", packets)
+        with pytest.raises(BadFileError, match=rf"{name}\.aedat4: no events; a recording needs"):
+            read_events(tmp_path / f"{name}.aedat4", "aedat4")
+
+
+@pytest.mark.parametrize("row", [(346, 0, T0, 1), (0, 260, T0, 1), (-1, 0, T0, 1), (0, 0, -1, 1)])
+def test_outside_the_sensor(
+    tmp_path: Path, aedat4_files: Any, row: tuple[int, int, int, int]
+) -> None:
+    path = tmp_path / "a.aedat4"
+    aedat4_files.write_plain(path, [aedat4_files.events((1, 1, T0, 1), row)])
+    with pytest.raises(BadFileError, match=r"a\.aedat4: packet 0: event 1 has .* x below 346"):
+        read(path)
+
+
+def test_two_streams_of_events_are_ambiguous(tmp_path: Path, aedat4_files: Any) -> None:
+    rows = aedat4_files.events((1, 1, T0, 1))
+    streams = {3: "EVTS", 4: "EVTS"}
+    aedat4_files.write_plain(tmp_path / "one.aedat4", [(4, rows)], streams=streams)
+    same(read(tmp_path / "one.aedat4"), rows)
+    aedat4_files.write_plain(tmp_path / "two.aedat4", [(4, rows), (3, rows)], streams=streams)
+    with pytest.raises(BadFileError, match=r"two\.aedat4: events in streams 4 and 3, expected one"):
+        read(tmp_path / "two.aedat4")
+
+
+def test_no_stream_of_events(tmp_path: Path, aedat4_files: Any) -> None:
+    aedat4_files.write_plain(tmp_path / "a.aedat4", [], streams={0: "IMUS"})
+    with pytest.raises(BadFileError, match=r"no stream of events, expected one \(found IMUS\)"):
+        read(tmp_path / "a.aedat4")
+
+
+# damage
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", r"the file is empty \(0 bytes\)"),
+        (b"#!AER-DAT3.1\r\n\0\0\0\0", r"starts with b'#!AER-DAT3\.1\\r\\n', expected"),
+        (b"#!AER-DAT4.0\r\n\xff\xff\xff\x7f", "header of 2147483647 bytes at byte 14"),
+        (b"#!AER-DAT4.0\r\n\x08\0\0\0\0\0\0\0NONE", "identifier b'NONE', expected b'IOHE'"),
+    ],
+)
+def test_bad_beginnings(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "a.aedat4").write_bytes(data)
+    with pytest.raises(BadFileError, match=rf"a\.aedat4: .*{message}"):
+        read(tmp_path / "a.aedat4")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "no element found"),
+        (b"\xff\xfe", "'utf-8' codec can't decode"),
+        (b"<dv></dv>", "names no stream"),
+        (b"<!DOCTYPE dv []><dv></dv>", "holds a document type, expected none"),
+        (b"<dv><node name='outInfo'><node name='x'/></node></dv>", "stream 'x', expected whole"),
+        (b"<dv><node name='outInfo'><node name='1'/></node></dv>", "stream 1 is of type ''"),
+    ],
+)
+def test_bad_descriptions(tmp_path: Path, aedat4_files: Any, text: bytes, message: str) -> None:
+    (tmp_path / "a.aedat4").write_bytes(aedat4_files.header(text))
+    with pytest.raises(BadFileError, match=rf"a\.aedat4: header at byte 14: .*{message}"):
+        read(tmp_path / "a.aedat4")
+
+
+def test_bad_header_numbers(tmp_path: Path, aedat4_files: Any) -> None:
+    text = aedat4_files.description({0: "EVTS"}).encode()
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(aedat4_files.header(text, compression=9))
+    with pytest.raises(BadFileError, match="compression 9, expected 0 to 4"):
+        read(path)
+    path.write_bytes(aedat4_files.header(text, table=1 << 40))
+    with pytest.raises(BadFileError, match=r"data table at byte 1099511627776, .*truncated"):
+        read(path)
+
+
+def test_truncated_anywhere(tmp_path: Path, aedat4_files: Any) -> None:
+    rows = random_events(aedat4_files, 60)
+    path = tmp_path / "a.aedat4"
+    whole = aedat4_files.write_plain(path, np.array_split(rows, 3))
+    refused = 0
+    for cut in range(0, len(whole), 13):
+        path.write_bytes(whole[:cut])
+        try:
+            left = read(path).size
+        except BadFileError:
+            refused += 1
+        else:  # a file that was never closed may end after any packet
+            assert left in (0, 20, 40)
+    assert refused > len(whole) // 13 - 4
+    path.write_bytes(whole[:-1])
+    with pytest.raises(
+        BadFileError, match=r"packet 2 at byte \d+ has 352 bytes, expected 1 to 351"
+    ):
+        read(path)
+
+
+DAMAGE = """
+import sys
+from pathlib import Path
+from snntx.errors import BadFileError
+from snntx.preprocess.readers.aedat4 import read
+for name in sys.argv[1:]:
+    try:
+        print("whole", read(Path(name)).size)
+    except BadFileError as error:
+        print("refused", str(error).count(chr(10)))
+"""
+
+
+@pytest.mark.parametrize("compression", ["LZ4", "ZSTD"])
+def test_damage_never_ends_the_process(tmp_path: Path, aedat4_files: Any, compression: str) -> None:
+    """The decoding library aborts on some headers, so this runs in a process of its own."""
+    aedat4_files.write_dv(
+        tmp_path / "whole.aedat4", [random_events(aedat4_files, 3000)], compression=compression
+    )
+    data = (tmp_path / "whole.aedat4").read_bytes()
+    head = 18 + int.from_bytes(data[14:18], "little")
+    draw = np.random.default_rng(3)
+    names = []
+    for trial in range(240):
+        damaged = bytearray(data)
+        if trial % 4 == 0:
+            del damaged[int(draw.integers(len(data))) :]
+        else:
+            low, high = [(0, 90), (90, head), (head, len(data))][trial % 4 - 1]
+            damaged[int(draw.integers(low, high))] ^= int(draw.integers(1, 256))
+        names.append(tmp_path / f"{trial}.aedat4")
+        names[-1].write_bytes(damaged)
+    command = [sys.executable, "-c", DAMAGE, *map(str, names)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-500:]
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(names)
+    assert lines.count("refused 0") > 100
+    assert not any(re.fullmatch("refused [1-9].*", line) for line in lines)
+
+
+@pytest.mark.real
+def test_real_file(real: Path) -> None:
+    path = real / "aedat4" / "dvxplorer_sample.aedat4"
+    events = read_events(path, "aedat4")
+    assert events.size == 111_954
+    assert (int(events.x.max()), int(events.y.max())) <= (319, 239)
+    assert events.t[0] > 1_605_000_000_000_000
+    assert 580_000 < events.duration_us < 600_000
+    assert set(np.unique(events.p)) == {0, 1}
+    times, counts = np.unique(events.t, return_counts=True)
+    start, end = int(times[counts.argmax()]), int(times[-10])
+    (part,) = recordings(path, [(start, end, 1)])
+    assert isinstance(part, Events)
+    first, last = np.searchsorted(events.t, [start, end])
+    assert (part.size, int(part.t[0])) == (last - first, start)
+    assert counts.max() > 1
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(BadFileError, match=r"a\.aedat4: cannot be read: No such file"):
+        read_events(tmp_path / "a.aedat4", "aedat4")

@@ -1,0 +1,446 @@
+"""N-Omniglot from files and zips to a cache: slices, classes, drawers, twins and splits."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snntx.data_cards import load_card, parse_card
+from snntx.data_cards.schema import Card, Slices
+from snntx.errors import BadFileError, UsageError
+from snntx.preprocess import zip_pictures
+from snntx.preprocess.build import preprocess
+from snntx.preprocess.cache import FrameCache
+from snntx.preprocess.frequency import frequency_frames
+from snntx.preprocess.plan import make_request
+from snntx.preprocess.recordings import found_classes, list_recordings
+from snntx.preprocess.slices import read_slices
+from snntx.preprocess.splits import TEST, TRAIN, split_recordings
+from snntx.preprocess.statics import list_statics, planes_of
+from snntx.preprocess.zip_pictures import Archives, archive_members
+
+T0 = 1_600_000_000_000_000
+CHARACTERS = {
+    "dvs_background/Tagalog/character02": ("0882", 20),
+    "dvs_background/Early Aramaic/character01": ("0288", 3),
+    "dvs_evaluation/Angelic/character01": ("0965", 20),
+    "dvs_evaluation/Ökumene/character10": ("1600", 4),
+}
+SPEC = Slices(identity="{drawer}", field="drawer")
+
+
+def drawing(character: str, drawer: int) -> bytes:
+    """A 105 x 105 1-bit picture, mostly white, that no other drawer has."""
+    draw = np.random.default_rng([*character.encode(), drawer])
+    file = io.BytesIO()
+    Image.fromarray(draw.random((105, 105)) > 0.08).save(file, "PNG")
+    return file.getvalue()
+
+
+def picture_names(drawers: int | None = None) -> dict[str, bytes]:
+    """Name → content of every static image of the tree."""
+    return {
+        f"{name.replace('dvs_', 'images_')}/{prefix}_{d:02d}.png": drawing(name, d)
+        for name, (prefix, count) in CHARACTERS.items()
+        for d in range(1, (drawers or count) + 1)
+    }
+
+
+def write_recordings(raw: Path, files: Any) -> dict[str, np.ndarray[Any, Any]]:
+    """Write every character's file and table; returns the events of each recording."""
+    made = {}
+    for number, (name, (prefix, count)) in enumerate(CHARACTERS.items()):
+        draw = np.random.default_rng(number)
+        folder = raw / name
+        folder.mkdir(parents=True)
+        rows, table = [], [["", "start", "end", "note"]]
+        start = T0 + number
+        for drawer in range(1, count + 1):
+            events = np.zeros(90 + drawer, files.COLUMNS)
+            events["t"] = start + np.sort(draw.integers(0, 60, events.size))
+            events["t"][:5], events["t"][-5:] = start, start + 60  # ties at both ends
+            events["x"] = draw.integers(54, 304, events.size)
+            events["y"] = draw.integers(4, 254, events.size)
+            events["p"] = draw.integers(0, 2, events.size)
+            pause = np.zeros(7, files.COLUMNS)  # events between recordings, at the end time too
+            pause["t"] = start + 61
+            rows += [events, pause]
+            table.append([str(drawer - 1), str(start), str(start + 61), "x"])
+            alphabet, character = name.split("/")[1:]
+            made[f"{alphabet}/{character}/{drawer:02d}"] = events
+            start += 1000
+        packets = np.array_split(np.concatenate(rows), 11)
+        if number % 2:
+            files.write_plain(folder / f"{prefix}.aedat4", packets)
+        else:
+            files.write_dv(folder / f"{prefix}.aedat4", packets, compression="ZSTD")
+        (folder / f"{prefix}.csv").write_text("".join(",".join(r) + "\r\n" for r in table))
+    return made
+
+
+def write_pictures(static: Path, names: Mapping[str, bytes]) -> None:
+    for name, data in names.items():
+        (static / name).parent.mkdir(parents=True, exist_ok=True)
+        (static / name).write_bytes(data)
+
+
+def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
+@pytest.fixture(scope="module")
+def raw(
+    tmp_path_factory: pytest.TempPathFactory, aedat4_files: Any
+) -> tuple[Path, dict[str, np.ndarray[Any, Any]]]:
+    folder = tmp_path_factory.mktemp("n-omniglot")
+    return folder, write_recordings(folder, aedat4_files)
+
+
+@pytest.fixture(scope="module")
+def card() -> Card:
+    return load_card("n-omniglot")
+
+
+def spec_of(card: Card) -> Any:
+    assert card.static is not None
+    return card.static
+
+
+# from files to a cache
+
+
+def test_whole_build(raw: Any, card: Card, tmp_path: Path) -> None:
+    folder, made = raw
+    write_pictures(tmp_path / "static", picture_names())
+    request = make_request(card, raw=folder, static=tmp_path / "static", cache=tmp_path / "cache")
+    summary = preprocess(request)
+    assert (summary.recordings, summary.classes) == (47, 4)
+    assert (summary.statics, summary.twins) == (47, 47)
+    cache = FrameCache(summary.directory)
+    assert sorted(cache.identities) == sorted(made)
+    assert list(cache.index.classes) == [
+        "Early Aramaic/character01",
+        "Tagalog/character02",
+        "Angelic/character01",
+        "Ökumene/character10",
+    ]
+    frames = cache.frames(list(range(len(made))))
+    planes = cache.static_images()
+    for i, identity in enumerate(cache.identities):
+        rows = made[identity]
+        np.testing.assert_array_equal(
+            frames[i],
+            frequency_frames(
+                *(rows[name] for name in "xytp"),
+                steps=12, sensor=(260, 346), crop=(4, 254, 54, 304), size=(28, 28),
+            ),
+        )  # fmt: skip
+        twin = int(cache.index.twin[i])
+        assert cache.index.static_identity[twin] == identity
+        assert cache.index.classes[cache.index.rows.label[i]] == identity.rpartition("/")[0]
+        (name,) = [n for n in CHARACTERS if n.split("/", 1)[1] == identity.rpartition("/")[0]]
+        with Image.open(io.BytesIO(drawing(name, int(identity[-2:])))) as picture:
+            grey = picture.convert("L").resize((28, 28), Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(planes[twin], np.asarray(grey)[None])
+        assert planes[twin].mean() > 200  # white, not inverted
+    drawers = [int(identity[-2:]) for identity in cache.identities]
+    test = set(cache.split("paper", "test").tolist())
+    assert {i for i, drawer in enumerate(drawers) if drawer >= 16} == test
+    assert len(cache.split("paper", "validation")) == 0
+    assert cache.index.attributes["interpolation"] == "bilinear, corners not aligned, no antialias"
+
+
+def test_folders_and_zips_give_the_same_images(raw: Any, card: Card, tmp_path: Path) -> None:
+    names = picture_names()
+    write_pictures(tmp_path / "folder", names)
+    (tmp_path / "zips").mkdir()
+    for kind in ("background", "evaluation"):
+        members = {n: d for n, d in names.items() if n.startswith(f"images_{kind}/")}
+        write_zip(tmp_path / "zips" / f"images_{kind}.zip", members)
+    found = {}
+    for kind in ("folder", "zips"):
+        request = make_request(
+            card, raw=raw[0], static=tmp_path / kind, cache=tmp_path / f"cache {kind}"
+        )
+        cache = FrameCache(preprocess(request).directory)
+        found[kind] = (cache.index.static_identity, cache.static_images())
+    assert found["folder"][0] == found["zips"][0]
+    np.testing.assert_array_equal(found["folder"][1], found["zips"][1])
+
+
+def test_counts_and_binary_frames(raw: Any, card: Card, tmp_path: Path) -> None:
+    for values in ("counts", "binary"):
+        request = make_request(
+            card, raw=raw[0], static=None, cache=tmp_path, values=values, size="native"
+        )
+        cache = FrameCache(preprocess(request).directory)
+        frames = cache.frames(list(range(47)))
+        assert frames.shape[1:] == (12, 2, 250, 250)
+        events = cache.index.rows.events
+        if values == "counts":
+            np.testing.assert_array_equal(frames.sum(axis=(1, 2, 3, 4)), events)
+        else:
+            assert set(np.unique(frames)) == {0, 1}
+
+
+# recordings
+
+
+def test_recordings_by_name(raw: Any, card: Card) -> None:
+    listed = list_recordings(card.events, raw[0])
+    assert [r.identity for r in listed.recordings] == sorted(raw[1])
+    first = listed.recordings[0]
+    assert (first.identity, first.class_name) == ("Angelic/character01/01", "Angelic/character01")
+    assert first.fields["drawer"] == "01"
+    assert first.part == (T0 + 2, T0 + 63, 1)
+    assert sorted(listed.files) == sorted(
+        f"{name}/{prefix}{suffix}"
+        for name, (prefix, _) in CHARACTERS.items()
+        for suffix in (".aedat4", ".csv")
+    )
+    # one label order whatever the order of the recordings
+    mixed = list(listed.recordings)[::-1]
+    assert found_classes(card.events, mixed)[:2] == [
+        "Early Aramaic/character01",
+        "Tagalog/character02",
+    ]
+
+
+def test_a_missing_time_stops_the_build_or_is_skipped(
+    card: Card, tmp_path: Path, aedat4_files: Any
+) -> None:
+    write_recordings(tmp_path / "raw", aedat4_files)
+    table = tmp_path / "raw" / "dvs_evaluation/Angelic/character01/0965.csv"
+    table.write_text(table.read_text().replace(str(T0 + 2 + 6061), str(T0 + 2 + 6062)))
+    request = make_request(card, raw=tmp_path / "raw", static=None, cache=tmp_path / "cache")
+    with pytest.raises(BadFileError, match=rf"0965\.csv: row 7 ends at {T0 + 6064} us, but no"):
+        preprocess(request)
+
+
+def test_missing_and_doubled_tables(card: Card, tmp_path: Path, aedat4_files: Any) -> None:
+    write_recordings(tmp_path, aedat4_files)
+    folder = tmp_path / "dvs_background/Tagalog/character02"
+    for suffix in (".aedat4", ".csv"):
+        (folder / f"0883{suffix}").write_bytes((folder / f"0882{suffix}").read_bytes())
+    with pytest.raises(UsageError, match=r"0883\.aedat4 and .*0882\.aedat4: both have a recording"):
+        list_recordings(card.events, tmp_path)
+    (folder / "0883.csv").unlink()
+    with pytest.raises(UsageError, match=r"0883\.aedat4: the table .* 0883\.csv, is missing"):
+        list_recordings(card.events, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "0 rows, expected 1 of header and at least one"),
+        ("n,start,end\n", "1 rows, expected 1 of header and at least one"),
+        ("n,start,end\n0,5,9\n1,7", "row 2 has 2 columns, expected a time in column 3"),
+        ("n,start,end\n0,5,x", "row 1, column 3 holds 'x', expected a time in whole"),
+        ("n,start,end\n0,1.6e15,9", "row 1, column 2 holds '1.6e15', expected"),
+        ("n,start,end\n0,-5,9", "row 1, column 2 holds '-5', expected"),
+        ("n,start,end\n0,9,9", "row 1 starts at 9 us and ends at 9 us; expected an end after"),
+        (f"n,start,end\n0,5,{10**25}", "row 1, column 3 holds"),
+    ],
+)
+def test_bad_tables(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "0001.csv"
+    path.write_text(text)
+    with pytest.raises(BadFileError, match=rf"0001\.csv: {message}"):
+        list(read_slices(path, SPEC))
+
+
+def test_tables_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "0001.csv"
+    path.write_bytes(b'\xef\xbb\xbf"",start,end\r\n0, 5 ,"9"\r\n\r\n1,9,12\r\n')
+    assert list(read_slices(path, SPEC)) == [(5, 9, 1), (9, 12, 2)]
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadFileError, match=r"0001\.csv: not a table of text"):
+        list(read_slices(path, SPEC))
+
+
+def test_paper_split_is_by_drawer_not_by_position(card: Card) -> None:
+    """Of a character with six drawers, those named 16 and more are the test part."""
+    drawers = ["01", "02", "15", "16", "19", "20"]
+    parts = split_recordings(
+        card.splits["paper"], drawers, np.zeros(6, np.int64), [{"drawer": d} for d in drawers]
+    )
+    assert parts.tolist() == [TRAIN] * 3 + [TEST] * 3
+    with pytest.raises(UsageError, match=r"recording x: drawer = '21', expected '01' or '02' or"):
+        split_recordings(card.splits["paper"], ["x"], np.zeros(1, np.int64), [{"drawer": "21"}])
+
+
+# static images
+
+
+def test_small_archives_fill_in_and_folders_come_first(card: Card, tmp_path: Path) -> None:
+    names = [f"images_background_small1/A/character01/0001_{d:02d}.png" for d in (1, 2)]
+    write_zip(tmp_path / "images_background_small1.zip", dict.fromkeys(names, b"small"))
+    whole = {"images_background/A/character01/0001_01.png": b"whole", "images_background/": b""}
+    write_zip(tmp_path / "images_background.zip", whole)
+    write_pictures(tmp_path, {"images_evaluation/B/character01/0965_01.png": b"alone"})
+    listed = list_statics(spec_of(card), tmp_path)
+    assert [(i.identity, i.class_name, i.path.name) for i in listed.images] == [
+        ("A/character01/01", "A/character01", "images_background.zip"),
+        ("A/character01/02", "A/character01", "images_background_small1.zip"),
+        ("B/character01/01", "B/character01", "0965_01.png"),
+    ]
+    assert listed.planes == ("L",)
+    assert set(listed.files) == {
+        "images_background.zip",
+        "images_background_small1.zip",
+        "images_evaluation/B/character01/0965_01.png",
+    }
+
+
+def test_two_pictures_of_one_drawer(card: Card, tmp_path: Path) -> None:
+    names = [f"images_background/A/character01/{prefix}_01.png" for prefix in ("0001", "0002")]
+    write_pictures(tmp_path / "folder", dict.fromkeys(names, b"x"))
+    with pytest.raises(UsageError, match=r"0001_01\.png and .*0002_01\.png are both A/character01"):
+        list_statics(spec_of(card), tmp_path / "folder")
+    (tmp_path / "zip").mkdir()
+    write_zip(tmp_path / "zip" / "images_background.zip", dict.fromkeys(names, b"x"))
+    with pytest.raises(UsageError, match=r"background\.zip: .* are both A/character01/01"):
+        list_statics(spec_of(card), tmp_path / "zip")
+
+
+def test_neither_folders_nor_archives(card: Card, tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").touch()
+    with pytest.raises(
+        UsageError, match=r"no file matches .*, nor is there images_background\.zip"
+    ):
+        list_statics(spec_of(card), tmp_path)
+    write_zip(tmp_path / "images_evaluation.zip", {"a.txt": b""})
+    with pytest.raises(UsageError, match=r"images_evaluation\.zip: no member matches"):
+        list_statics(spec_of(card), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("/etc/passwd", "leaves the archive"),
+        ("../../x.png", "leaves the archive"),
+        ("a/../../x.png", "leaves the archive"),
+        ("C:/x.png", "leaves the archive"),
+        ("a\\..\\x.png", "leaves the archive"),
+    ],
+)
+def test_members_that_leave_the_archive(tmp_path: Path, name: str, message: str) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("fine.png", b"")
+        info = zipfile.ZipInfo("placeholder")
+        info.filename = name
+        archive.writestr(info, b"x")
+    with pytest.raises(BadFileError, match=rf"a\.zip: member .* {message}"):
+        archive_members(tmp_path / "a.zip")
+
+
+def test_encrypted_doubled_and_absurd_members(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zip"
+    write_zip(path, {"a.png": b"x" * 100})
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(BadFileError, match=r"a\.zip: member 'a\.png' is encrypted"):
+        archive_members(path)
+    write_zip(path, {"a.png": b"x" * 100})
+    monkeypatch.setattr(zip_pictures, "MAX_MEMBER_BYTES", 99)
+    with pytest.raises(BadFileError, match=r"member 'a\.png' of 100 bytes, expected .* at most 99"):
+        archive_members(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.png", b"")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a.png", b"")
+    with pytest.raises(BadFileError, match=r"member 'a\.png' occurs twice"):
+        archive_members(path)
+
+
+def test_damaged_archives(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    write_zip(path, {"a.png": drawing("a", 1)})
+    whole = path.read_bytes()
+    for cut in (0, 10, len(whole) // 2, len(whole) - 3):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(BadFileError, match=r"a\.zip: not a whole zip file"):
+            archive_members(path)
+    path.write_bytes(whole[:60] + bytes([whole[60] ^ 0x55]) + whole[61:])
+    assert archive_members(path) == ["a.png"]
+    with Archives() as archives, pytest.raises(BadFileError, match=r"a\.zip: member 'a\.png' cann"):
+        archives.read(path, "a.png")
+    with pytest.raises(BadFileError, match=r"none\.zip: cannot be read: No such file"):
+        archive_members(tmp_path / "none.zip")
+
+
+def test_a_bad_picture_in_an_archive_is_named(raw: Any, card: Card, tmp_path: Path) -> None:
+    names = picture_names()
+    bad = "images_background/Tagalog/character02/0882_05.png"
+    background = {n: d for n, d in names.items() if n.startswith("images_background/")}
+    write_zip(tmp_path / "images_background.zip", background | {bad: b"no picture"})
+    request = make_request(card, raw=raw[0], static=tmp_path, cache=tmp_path / "cache")
+    message = r"images_background\.zip/.*/0882_05\.png: not a readable picture"
+    with pytest.raises(BadFileError, match=message):
+        preprocess(request)
+
+
+@pytest.mark.real
+def test_real_drawings(real: Path, card: Card) -> None:
+    listed = list_statics(spec_of(card), real / "omniglot")
+    assert len(listed.images) == 2720
+    classes = {image.class_name for image in listed.images}
+    assert len(classes) == 136
+    assert all(image.identity.startswith(image.class_name + "/") for image in listed.images)
+    assert {image.identity[-2:] for image in listed.images} == {f"{d:02d}" for d in range(1, 21)}
+    from snntx.preprocess.statics import decode_picture
+
+    with Archives() as archives:
+        for image in listed.images[::199]:
+            data = archives.read(image.path, image.member)
+            with Image.open(io.BytesIO(data)) as picture:
+                assert (picture.mode, picture.size) == ("1", (105, 105))
+            grey = decode_picture(data, image.path).convert("L")
+            planes = planes_of(grey, (28, 28), "stretch", image)
+            assert planes.shape == (1, 28, 28)
+            assert 200 < planes.mean() < 255
+            assert planes.min() < 200 < planes.max() == 255
+
+
+# the card
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('class = "{alphabet}/{character}"\nclass_order', "class_order", r"has no {class} field"),
+        ('identity = "{alphabet}/{character}/{drawer}"\nfield', 'identity = "{alphabet}"\nfield',
+         r"\[events.slices\] identity = '{alphabet}' lacks {drawer}"),
+        ('field = "drawer"\nsuffix', 'field = "set"\nsuffix', "must be a name that the pattern"),
+        ('suffix = ".csv"', 'suffix = "csv"', r"suffix = 'csv' must be such as"),
+        ("start_column = 2", "start_column = 0", "columns count from 1"),
+        ('class_order = "{set}', 'class_order = "{sett}', "uses field 'sett'.*set"),
+        ("grey = true", "gray = true", "unknown key 'gray'.*grey"),
+        ('"images_background.zip", ', '"../images.zip", ', "must be a .zip below the root"),
+        ("grey = true", 'grey = true\norder = "channel-then-resize"', "grey belongs to order"),
+        ('format = "aedat4"', 'format = "atis"', "needs format = 'aedat4', found 'atis'"),
+        ('tail = "keep"\n', "", r"\[framing\] values = 'frequency' needs tail = 'keep'"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_the_card_are_named(old: str, new: str, message: str) -> None:
+    text = (Path(load_card.__code__.co_filename).parent / "n-omniglot.toml").read_text()
+    assert text.count(old) == 1
+    with pytest.raises(UsageError, match=message):
+        parse_card(text.replace(old, new).encode(), "own.toml")
+
+
+def test_the_inference_is_said(card: Card) -> None:
+    assert spec_of(card).twin_evidence.startswith("inferred")
+    assert card.splits["paper"].train_values == tuple(f"{d:02d}" for d in range(1, 16))
+    assert replace(card.framing).steps == 12
