@@ -76,9 +76,7 @@ def with_numpy(path: Path) -> Frames:
 def with_snntx(path: Path) -> Frames:
     records = plain_records(read_file(path))
     assert records is not None
-    frames = frames_from_records(records, OPTIONS)
-    assert frames is not None
-    return frames
+    return frames_from_records(records, OPTIONS)
 
 
 def with_columns(path: Path) -> Frames:
@@ -86,7 +84,8 @@ def with_columns(path: Path) -> Frames:
 
 
 def read_and_sum(path: Path) -> Frames:
-    return np.frombuffer(read_file(path), np.uint8).sum()
+    total: Frames = np.frombuffer(read_file(path), np.uint8).sum(keepdims=True)
+    return total
 
 
 CONTENDERS: dict[str, Callable[[Path], Frames]] = {

@@ -163,16 +163,11 @@ def frames_from_events(
         bounds = np.searchsorted(times, bounds)
     if tail == "keep":
         bounds[-1] = times.size
-    frames = frame((columns, rows, signs), bounds, down, across, polarity)
-    assert frames is not None  # columns were found in order above
-    return _valued(frames, values)
+    return _valued(frame((columns, rows, signs), bounds, down, across, polarity), values)
 
 
-def frames_from_records(records: Records, options: FrameOptions) -> NDArray[np.float32] | None:
+def frames_from_records(records: Records, options: FrameOptions) -> NDArray[np.float32]:
     """Frame ATIS records without unpacking them: :func:`frames_from_events` bit for bit.
-
-    Returns:
-        float32 ``(T, C, H, W)``; None where times go back, for the reader to sort or report.
 
     Raises:
         SnntxError: a coordinate outside the sensor.
@@ -193,8 +188,8 @@ def frames_from_records(records: Records, options: FrameOptions) -> NDArray[np.f
         window_ms=options.window_ms,
     )
     if options.bins == "time":
-        bounds = search_records(records.data, bounds)
+        bounds = search_records(records.words, bounds)
     if options.tail == "keep":
         bounds[-1] = records.size
-    frames = frame(records.data, bounds, down, across, options.polarity)
-    return None if frames is None else _valued(frames, options.values)
+    frames = frame((records.data, records.words), bounds, down, across, options.polarity)
+    return _valued(frames, options.values)

@@ -38,19 +38,7 @@ def scan_columns(x, y, t):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def record_time(data, i):  # type: ignore[no-untyped-def]
-    """Return the timestamp of the ``i``-th ATIS record, in microseconds."""
-    at = np.uint64(i) * np.uint64(RECORD_BYTES)
-    word = (
-        np.int64(data[at + np.uint64(2)]) << 16
-        | np.int64(data[at + np.uint64(3)]) << 8
-        | np.int64(data[at + np.uint64(4)])
-    )
-    return word & 0x7FFFFF
-
-
-@njit(cache=True, nogil=True)
-def span_of_records(data):  # type: ignore[no-untyped-def]
+def _span_of_records(data):  # type: ignore[no-untyped-def]
     """Return smallest and largest x and y of ATIS records in bytes.
 
     Whole blocks are compared byte by byte, which needs no unpacking and fills wide registers.
@@ -76,14 +64,42 @@ def span_of_records(data):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def search_records(data, edges):  # type: ignore[no-untyped-def]
+def _key(word):  # type: ignore[no-untyped-def]
+    """Return a number that orders records as time does: their last 23 bits, big-endian."""
+    swapped = (
+        word << np.uint32(24)
+        | (word & np.uint32(0xFF00)) << np.uint32(8)
+        | (word >> np.uint32(8)) & np.uint32(0xFF00)
+        | word >> np.uint32(24)
+    )
+    return np.uint32(np.uint32(swapped) << np.uint32(9))
+
+
+@njit(cache=True, nogil=True)
+def scan_records(data, words):  # type: ignore[no-untyped-def]
+    """Return the span of records, first and last time, and whether times never go back.
+
+    ``words`` has row, polarity and time of each record as one little-endian number.
+    """
+    back = 0
+    last = np.uint32(0)
+    for i in range(words.size):
+        key = _key(words[i])
+        back |= key < last
+        last = key
+    times = np.int64(_key(words[0]) >> np.uint32(9)), np.int64(last >> np.uint32(9))
+    return _span_of_records(data), times, back == 0
+
+
+@njit(cache=True, nogil=True)
+def search_records(words, edges):  # type: ignore[no-untyped-def]
     """Return ``np.searchsorted(times, edges)`` of ordered ATIS records."""
     bounds = np.empty(edges.size, np.int64)
     for k in range(edges.size):
-        low, high = 0, data.size // RECORD_BYTES
+        low, high = 0, words.size
         while low < high:
             middle = (low + high) // 2
-            if record_time(data, middle) < edges[k]:
+            if np.int64(_key(words[middle]) >> np.uint32(9)) < edges[k]:
                 low = middle + 1
             else:
                 high = middle
@@ -99,31 +115,12 @@ def _count_columns(x, y, p, start, stop, row_at, column_at, plane, grid):  # typ
 
 
 @njit(cache=True, nogil=True)
-def _key(word):  # type: ignore[no-untyped-def]
-    """Return a number that orders records as time does: their last 23 bits, big-endian."""
-    swapped = (
-        word << np.uint32(24)
-        | (word & np.uint32(0xFF00)) << np.uint32(8)
-        | (word >> np.uint32(8)) & np.uint32(0xFF00)
-        | word >> np.uint32(24)
-    )
-    return np.uint32(np.uint32(swapped) << np.uint32(9))
-
-
-@njit(cache=True, nogil=True)
 def _count_records(data, words, start, stop, row_at, column_at, plane, grid):  # type: ignore[no-untyped-def]
-    """Count records; returns whether time goes back among them."""
-    back = 0
-    last = _key(words[start]) if start < stop else np.uint32(0)
     for i in range(start, stop):
         word = words[i]
-        key = _key(word)
-        back |= key < last
-        last = key
         place = row_at[word & np.uint32(255)] + column_at[data[np.uint64(i) * np.uint64(5)]]
         on = np.uint64((word >> np.uint32(15)) & np.uint32(1))
         grid[on * np.uint64(plane) + np.uint64(place)] += 1
-    return back != 0
 
 
 @njit(cache=True, nogil=True)
@@ -167,56 +164,39 @@ def _frame_columns(events, bounds, places, rows, columns, resized, grid, line, o
         grid[:] = 0
         _count_columns(x, y, p, bounds[step], bounds[step + 1], row_at, column_at, plane, grid)
         _finish(grid, rows, columns, resized, line, out[step])
-    return True
 
 
 @njit(cache=True, nogil=True)
 def _frame_records(events, bounds, places, rows, columns, resized, grid, line, out):  # type: ignore[no-untyped-def]
-    """Frame records; returns whether all of them, framed or not, are in order of time.
-
-    Bounds found by bisection increase even where times do not, so that every record is met.
-    """
     data, words = events
     row_at, column_at, plane = places
-    back = bounds[0] != 0
     for step in range(out.shape[0]):
-        start, stop = bounds[step], bounds[step + 1]
         grid[:] = 0
-        back |= _count_records(data, words, start, stop, row_at, column_at, plane, grid)
-        back |= 0 < start < words.size and _key(words[start]) < _key(words[start - 1])
+        _count_records(data, words, bounds[step], bounds[step + 1], row_at, column_at, plane, grid)
         _finish(grid, rows, columns, resized, line, out[step])
-    for i in range(max(1, bounds[-1]), words.size):
-        back |= _key(words[i]) < _key(words[i - 1])
-    return not back
 
 
 def frame(
-    events: NDArray[np.uint8] | tuple[NDArray[Any], ...],
+    events: tuple[NDArray[Any], ...],
     bounds: NDArray[np.int64],
     rows: Axis,
     columns: Axis,
     polarity: str,
-) -> NDArray[np.float32] | None:
+) -> NDArray[np.float32]:
     """Return frames ``(T, C, H, W)`` of events whose coordinates the axes cover.
 
     Args:
-        events: columns ``x, y, p`` in order of time, or the bytes of ATIS records.
+        events: columns ``x, y, p``, or the bytes and the words of ATIS records.
         bounds: frame ``i`` has the events from ``bounds[i]`` up to ``bounds[i + 1]``.
         rows: axis of y.
         columns: axis of x.
         polarity: ``split`` or ``merged``.
-
-    Returns:
-        The frames; None if records are not in order of time.
     """
     depth, stride = channels(polarity), columns.slots + 1
     plane = (rows.slots + 1) * stride
-    run = _frame_columns
-    if isinstance(events, np.ndarray):  # row, polarity and time of each record as one number
-        run, count = _frame_records, events.size // RECORD_BYTES
-        events = events, np.ndarray(count, "<u4", events, 1, RECORD_BYTES)
+    run = _frame_columns if len(events) == 3 else _frame_records
     out = np.empty((bounds.size - 1, depth, rows.first.size, columns.first.size), np.float32)
-    ordered = run(
+    run(
         events,
         bounds,
         (rows.slot_of * np.uint32(stride), columns.slot_of, plane if depth == 2 else 0),
@@ -227,4 +207,4 @@ def frame(
         np.empty(columns.slots, np.float32),
         out,
     )
-    return out if ordered else None
+    return out

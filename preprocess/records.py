@@ -1,7 +1,8 @@
 """ATIS records that can be framed as they lie in the file.
 
 :func:`plain_records` takes a file's bytes and returns :class:`Records` where every record is an
-event, which is nearly every file; else None, and the file goes through its reader.
+event and times never go back, which is nearly every file; else None, and the file goes
+through its reader, which sorts or says what is wrong.
 """
 
 from __future__ import annotations
@@ -12,22 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .grid import Span
-from .kernels import RECORD_BYTES, record_time, span_of_records
+from .kernels import RECORD_BYTES, scan_records
 
 OVERFLOW_ROW = 240
+_WORD = np.dtype("<u4")
 
 
 class Records(NamedTuple):
-    """Events of one recording as ATIS records, not yet known to be in order of time.
+    """Events of one recording as ATIS records, in order of time.
 
     Attributes:
-        data: the bytes, uint8, ``(5 N,)``.
+        data: the bytes, ``(5 N,)``.
+        words: row, polarity and time of each record as one number, a view of ``data``, ``(N,)``.
         span: smallest and largest coordinates.
         first_us: timestamp of the first event in microseconds.
         duration_us: time from the first to the last event in microseconds.
     """
 
     data: NDArray[np.uint8]
+    words: NDArray[np.uint32]
     span: Span
     first_us: int
     duration_us: int
@@ -35,7 +39,7 @@ class Records(NamedTuple):
     @property
     def size(self) -> int:
         """Number of events."""
-        return self.data.size // RECORD_BYTES
+        return int(self.words.size)
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -51,13 +55,14 @@ class Records(NamedTuple):
 def plain_records(data: bytes) -> Records | None:
     """Return the records of a file, or None where its reader has to look at it.
 
-    That is: a cut record, no event, or a row of 240 (a timer overflow) or more.
+    That is: a cut record, no event, a row of 240 (a timer overflow) or more, or time going back.
     """
     if not data or len(data) % RECORD_BYTES:
         return None
     array = np.frombuffer(data, np.uint8)
-    whole = Span(*map(int, span_of_records(array)))
-    if whole.y_high >= OVERFLOW_ROW:
+    words = np.ndarray(array.size // RECORD_BYTES, _WORD, array, 1, (RECORD_BYTES,))
+    span, (first, last), ordered = scan_records(array, words)
+    whole = Span(*map(int, span))
+    if not ordered or whole.y_high >= OVERFLOW_ROW:
         return None
-    first, last = (int(record_time(array, i)) for i in (0, len(data) // RECORD_BYTES - 1))
-    return Records(array, whole, first, last - first)
+    return Records(array, words, whole, int(first), int(last - first))

@@ -17,8 +17,8 @@ from snntx.preprocess.framing import frames_from_events
 from snntx.preprocess.frequency import frequency_frames
 from snntx.preprocess.options import FrameOptions
 from snntx.preprocess.plan import interpolation
+from snntx.preprocess.readers import read_recordings
 from snntx.preprocess.readers.atis import encode
-from snntx.preprocess.records import ordered_records
 from snntx.preprocess.shards import frame_recording
 
 SENSOR, CROP = (260, 346), (4, 254, 54, 304)
@@ -223,15 +223,17 @@ def test_the_card_frames_by_frequency_and_by_other_values() -> None:
         frame_recording(events._replace(x=events.x + (events.x == 345)), path, options)
 
 
-def test_records_of_a_file_are_framed_alike() -> None:
+def test_a_file_of_another_format_is_framed_alike(tmp_path: Path) -> None:
     events = random_events(500, 90_000, (34, 34))
     events = events._replace(t=events.t - T0)
-    records = ordered_records(encode(events))
-    assert records is not None
+    path = tmp_path / "a.bin"
+    path.write_bytes(encode(events))
+    (read,) = read_recordings(path, "atis", [()])[1]
+    assert not isinstance(read, BadFileError)
     options = FrameOptions(steps=5, size=(8, 8), sensor=(34, 34), values="frequency", tail="keep")
     np.testing.assert_array_equal(
-        frame_recording(records, Path("a.bin"), options),
-        frame_recording(events, Path("a.bin"), options),
+        frame_recording(read, path, options),
+        frequency_frames(*events, steps=5, size=(8, 8), sensor=(34, 34)),
     )
 
 

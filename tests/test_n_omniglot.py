@@ -12,18 +12,14 @@ import pytest
 from PIL import Image
 
 from snntx.data_cards import load_card, parse_card
-from snntx.data_cards.schema import Card, Slices
+from snntx.data_cards.schema import Card
 from snntx.errors import BadFileError, UsageError
-from snntx.preprocess import zip_pictures
 from snntx.preprocess.build import preprocess
 from snntx.preprocess.cache import FrameCache
 from snntx.preprocess.frequency import frequency_frames
 from snntx.preprocess.plan import make_request
 from snntx.preprocess.recordings import found_classes, list_recordings
-from snntx.preprocess.slices import read_slices
 from snntx.preprocess.splits import TEST, TRAIN, split_recordings
-from snntx.preprocess.statics import list_statics, planes_of
-from snntx.preprocess.zip_pictures import Archives, archive_members
 
 T0 = 1_600_000_000_000_000
 CHARACTERS = {
@@ -32,7 +28,6 @@ CHARACTERS = {
     "dvs_evaluation/Angelic/character01": ("0965", 20),
     "dvs_evaluation/Ökumene/character10": ("1600", 4),
 }
-SPEC = Slices(identity="{drawer}", field="drawer")
 
 
 def drawing(character: str, drawer: int) -> bytes:
@@ -223,6 +218,11 @@ def test_a_missing_time_stops_the_build_or_is_skipped(
     request = make_request(card, raw=tmp_path / "raw", static=None, cache=tmp_path / "cache")
     with pytest.raises(BadFileError, match=rf"0965\.csv: row 7 ends at {T0 + 6064} us, but no"):
         preprocess(request)
+    summary = preprocess(request, skip=True)
+    assert summary.recordings == 46
+    ((name, reason),) = summary.skipped
+    assert "0965.aedat4" in name
+    assert "row 7 ends at" in reason
 
 
 def test_missing_and_doubled_tables(card: Card, tmp_path: Path, aedat4_files: Any) -> None:
@@ -237,35 +237,6 @@ def test_missing_and_doubled_tables(card: Card, tmp_path: Path, aedat4_files: An
         list_recordings(card.events, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "0 rows, expected 1 of header and at least one"),
-        ("n,start,end\n", "1 rows, expected 1 of header and at least one"),
-        ("n,start,end\n0,5,9\n1,7", "row 2 has 2 columns, expected a time in column 3"),
-        ("n,start,end\n0,5,x", "row 1, column 3 holds 'x', expected a time in whole"),
-        ("n,start,end\n0,1.6e15,9", "row 1, column 2 holds '1.6e15', expected"),
-        ("n,start,end\n0,-5,9", "row 1, column 2 holds '-5', expected"),
-        ("n,start,end\n0,9,9", "row 1 starts at 9 us and ends at 9 us; expected an end after"),
-        (f"n,start,end\n0,5,{10**25}", "row 1, column 3 holds"),
-    ],
-)
-def test_bad_tables(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "0001.csv"
-    path.write_text(text)
-    with pytest.raises(BadFileError, match=rf"0001\.csv: {message}"):
-        list(read_slices(path, SPEC))
-
-
-def test_tables_as_spreadsheets_write_them(tmp_path: Path) -> None:
-    path = tmp_path / "0001.csv"
-    path.write_bytes(b'\xef\xbb\xbf"",start,end\r\n0, 5 ,"9"\r\n\r\n1,9,12\r\n')
-    assert list(read_slices(path, SPEC)) == [(5, 9, 1), (9, 12, 2)]
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BadFileError, match=r"0001\.csv: not a table of text"):
-        list(read_slices(path, SPEC))
-
-
 def test_paper_split_is_by_drawer_not_by_position(card: Card) -> None:
     """Of a character with six drawers, those named 16 and more are the test part."""
     drawers = ["01", "02", "15", "16", "19", "20"]
@@ -277,109 +248,6 @@ def test_paper_split_is_by_drawer_not_by_position(card: Card) -> None:
         split_recordings(card.splits["paper"], ["x"], np.zeros(1, np.int64), [{"drawer": "21"}])
 
 
-# static images
-
-
-def test_small_archives_fill_in_and_folders_come_first(card: Card, tmp_path: Path) -> None:
-    names = [f"images_background_small1/A/character01/0001_{d:02d}.png" for d in (1, 2)]
-    write_zip(tmp_path / "images_background_small1.zip", dict.fromkeys(names, b"small"))
-    whole = {"images_background/A/character01/0001_01.png": b"whole", "images_background/": b""}
-    write_zip(tmp_path / "images_background.zip", whole)
-    write_pictures(tmp_path, {"images_evaluation/B/character01/0965_01.png": b"alone"})
-    listed = list_statics(spec_of(card), tmp_path)
-    assert [(i.identity, i.class_name, i.path.name) for i in listed.images] == [
-        ("A/character01/01", "A/character01", "images_background.zip"),
-        ("A/character01/02", "A/character01", "images_background_small1.zip"),
-        ("B/character01/01", "B/character01", "0965_01.png"),
-    ]
-    assert listed.planes == ("L",)
-    assert set(listed.files) == {
-        "images_background.zip",
-        "images_background_small1.zip",
-        "images_evaluation/B/character01/0965_01.png",
-    }
-
-
-def test_two_pictures_of_one_drawer(card: Card, tmp_path: Path) -> None:
-    names = [f"images_background/A/character01/{prefix}_01.png" for prefix in ("0001", "0002")]
-    write_pictures(tmp_path / "folder", dict.fromkeys(names, b"x"))
-    with pytest.raises(UsageError, match=r"0001_01\.png and .*0002_01\.png are both A/character01"):
-        list_statics(spec_of(card), tmp_path / "folder")
-    (tmp_path / "zip").mkdir()
-    write_zip(tmp_path / "zip" / "images_background.zip", dict.fromkeys(names, b"x"))
-    with pytest.raises(UsageError, match=r"background\.zip: .* are both A/character01/01"):
-        list_statics(spec_of(card), tmp_path / "zip")
-
-
-def test_neither_folders_nor_archives(card: Card, tmp_path: Path) -> None:
-    (tmp_path / "readme.txt").touch()
-    with pytest.raises(
-        UsageError, match=r"no file matches .*, nor is there images_background\.zip"
-    ):
-        list_statics(spec_of(card), tmp_path)
-    write_zip(tmp_path / "images_evaluation.zip", {"a.txt": b""})
-    with pytest.raises(UsageError, match=r"images_evaluation\.zip: no member matches"):
-        list_statics(spec_of(card), tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("/etc/passwd", "leaves the archive"),
-        ("../../x.png", "leaves the archive"),
-        ("a/../../x.png", "leaves the archive"),
-        ("C:/x.png", "leaves the archive"),
-        ("a\\..\\x.png", "leaves the archive"),
-    ],
-)
-def test_members_that_leave_the_archive(tmp_path: Path, name: str, message: str) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("fine.png", b"")
-        info = zipfile.ZipInfo("placeholder")
-        info.filename = name
-        archive.writestr(info, b"x")
-    with pytest.raises(BadFileError, match=rf"a\.zip: member .* {message}"):
-        archive_members(tmp_path / "a.zip")
-
-
-def test_encrypted_doubled_and_absurd_members(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.zip"
-    write_zip(path, {"a.png": b"x" * 100})
-    data = bytearray(path.read_bytes())
-    data[data.rindex(b"PK\x01\x02") + 8] |= 1
-    path.write_bytes(data)
-    with pytest.raises(BadFileError, match=r"a\.zip: member 'a\.png' is encrypted"):
-        archive_members(path)
-    write_zip(path, {"a.png": b"x" * 100})
-    monkeypatch.setattr(zip_pictures, "MAX_MEMBER_BYTES", 99)
-    with pytest.raises(BadFileError, match=r"member 'a\.png' of 100 bytes, expected .* at most 99"):
-        archive_members(path)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a.png", b"")
-        with pytest.warns(UserWarning, match="Duplicate name"):
-            archive.writestr("a.png", b"")
-    with pytest.raises(BadFileError, match=r"member 'a\.png' occurs twice"):
-        archive_members(path)
-
-
-def test_damaged_archives(tmp_path: Path) -> None:
-    path = tmp_path / "a.zip"
-    write_zip(path, {"a.png": drawing("a", 1)})
-    whole = path.read_bytes()
-    for cut in (0, 10, len(whole) // 2, len(whole) - 3):
-        path.write_bytes(whole[:cut])
-        with pytest.raises(BadFileError, match=r"a\.zip: not a whole zip file"):
-            archive_members(path)
-    path.write_bytes(whole[:60] + bytes([whole[60] ^ 0x55]) + whole[61:])
-    assert archive_members(path) == ["a.png"]
-    with Archives() as archives, pytest.raises(BadFileError, match=r"a\.zip: member 'a\.png' cann"):
-        archives.read(path, "a.png")
-    with pytest.raises(BadFileError, match=r"none\.zip: cannot be read: No such file"):
-        archive_members(tmp_path / "none.zip")
-
-
 def test_a_bad_picture_in_an_archive_is_named(raw: Any, card: Card, tmp_path: Path) -> None:
     names = picture_names()
     bad = "images_background/Tagalog/character02/0882_05.png"
@@ -389,28 +257,6 @@ def test_a_bad_picture_in_an_archive_is_named(raw: Any, card: Card, tmp_path: Pa
     message = r"images_background\.zip/.*/0882_05\.png: not a readable picture"
     with pytest.raises(BadFileError, match=message):
         preprocess(request)
-
-
-@pytest.mark.real
-def test_real_drawings(real: Path, card: Card) -> None:
-    listed = list_statics(spec_of(card), real / "omniglot")
-    assert len(listed.images) == 2720
-    classes = {image.class_name for image in listed.images}
-    assert len(classes) == 136
-    assert all(image.identity.startswith(image.class_name + "/") for image in listed.images)
-    assert {image.identity[-2:] for image in listed.images} == {f"{d:02d}" for d in range(1, 21)}
-    from snntx.preprocess.statics import decode_picture
-
-    with Archives() as archives:
-        for image in listed.images[::199]:
-            data = archives.read(image.path, image.member)
-            with Image.open(io.BytesIO(data)) as picture:
-                assert (picture.mode, picture.size) == ("1", (105, 105))
-            grey = decode_picture(data, image.path).convert("L")
-            planes = planes_of(grey, (28, 28), "stretch", image)
-            assert planes.shape == (1, 28, 28)
-            assert 200 < planes.mean() < 255
-            assert planes.min() < 200 < planes.max() == 255
 
 
 # the card
