@@ -61,6 +61,10 @@ def fingerprint(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
 
 
+READABLE = 0o644
+"""Mode of what others on the machine may read; a temporary file's own would shut them out."""
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Write a small text file so that it is either the old one or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +74,7 @@ def write_atomic(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(temporary, READABLE)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..errors import SnntxError, UsageError
 from ..preprocess.cache import FrameCache
+from ..preprocess.manifest import READABLE
 from ..preprocess.options import FrameOptions
 from .models import create_model
 from .models.base import TransferModel
@@ -125,6 +126,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(temporary, READABLE)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
         raise SnntxError(f"{path}: cannot be written: {error}") from error
