@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -274,9 +275,11 @@ def test_killed_at_a_random_moment_it_ends_with_the_same_bytes(
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
-    ) as running:
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        patch.dict(os.environ),  # a cluster leaves OMP_NUM_THREADS=1 and more behind
+        distributed.LocalCluster(processes=True, **options) as running,
+    ):
         yield running
 
 
