@@ -188,7 +188,7 @@ def train(
         _print_json({"run": str(out), "protocol": resolved.protocol, "best": best})
         return
     click.echo(
-        f"best epoch {best['epoch']}: {best['part']} top-1 {best['top1']:.4f} "
+        f"best epoch {best['epoch'] + 1}: {best['part']} top-1 {best['top1']:.4f} "
         f"(protocol {resolved.protocol}); next: snntx evaluate {out}"
     )
 

@@ -174,7 +174,7 @@ class TrainingDisplay:
 def print_metrics(result: Evaluation) -> None:
     """Print a run's result on its test part."""
     metrics = result.metrics
-    click.echo(f"{result.checkpoint}: epoch {result.epoch} of card {result.card}")
+    click.echo(f"{result.checkpoint}: epoch {result.epoch + 1} of card {result.card}")
     chosen = f"chosen on {result.selected_on}"
     click.echo(f"  protocol {result.protocol}, part {result.part}, {chosen}, seed {result.seed}")
     click.echo(f"  recordings {metrics.recordings:,}")

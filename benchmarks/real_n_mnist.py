@@ -52,7 +52,7 @@ def main() -> None:
             scores.append(result["top1"])
             print(
                 f"| {recipe} | {seed} | {result['top1']:.4f} | {chosen:.4f} | "
-                f"{result['epoch']} | {minutes:.1f} |",
+                f"{result['epoch'] + 1} | {minutes:.1f} |",
                 flush=True,
             )
         if len(scores) > 1:

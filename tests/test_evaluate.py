@@ -171,7 +171,8 @@ def test_evaluate_table(snntx: Snntx, trained: Path) -> None:
     output = snntx("evaluate", trained)
     assert (output.code, output.err) == (0, "")
     lines = output.out.splitlines()
-    assert lines[0].startswith(f"{trained / 'best.pt'}: epoch {result['epoch']} of card {CARD}")
+    epoch = result["epoch"] + 1
+    assert lines[0].startswith(f"{trained / 'best.pt'}: epoch {epoch} of card {CARD}")
     assert lines[1].strip() == "protocol holdout, part test, chosen on validation, seed 42"
     assert lines[2].split() == ["recordings", "21"]
     assert lines[3].split() == ["top-1", f"{result['top1']:.4f}"]

@@ -145,7 +145,7 @@ def test_a_run_writes_its_files(snntx: Snntx) -> None:
         assert checkpoint.frames.frame_shape == (3, 2, 34, 34)
 
     line = output.out.splitlines()[-1]
-    assert line.startswith(f"best epoch {last.best['epoch']}: validation top-1 ")
+    assert line.startswith(f"best epoch {last.best['epoch'] + 1}: validation top-1 ")
     assert line.endswith(f"(protocol holdout); next: snntx evaluate {snntx.out}")
     assert f"snntx: cache {cache}, device cpu, run {snntx.out}\n" in output.err
     assert 'model = "nmnist"' in output.err
@@ -247,7 +247,7 @@ def test_the_best_epoch_has_the_highest_top1_then_the_lowest_loss(
 ) -> None:
     monkeypatch.setattr(fit, "evaluate_part", scripted(results))
     output = snntx.train(epochs=3, recordings_per_class=1, batch_size=10, transfer=False)
-    assert output.out.startswith(f"best epoch {best}: validation top-1 {results[best][0]:.4f}")
+    assert output.out.startswith(f"best epoch {best + 1}: validation top-1 {results[best][0]:.4f}")
     checkpoint = load_checkpoint(snntx.out / "best.pt")
     assert checkpoint.epoch == best + 1
     top1, loss = results[best]

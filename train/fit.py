@@ -8,11 +8,9 @@ when its loss falls).
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +20,11 @@ from torch import Tensor
 from ..data_cards.schema import Card
 from ..errors import SnntxError, UsageError
 from ..preprocess.cache import FrameCache
-from ..preprocess.manifest import write_atomic
 from .checkpoint import (
     BEST,
     LAST,
     Checkpoint,
     frame_options,
-    load_checkpoint,
     save_checkpoint,
 )
 from .data import Batch, TrainingData
@@ -38,9 +34,8 @@ from .losses import TransferLoss, event_loss
 from .models import create_model
 from .models.base import TransferModel
 from .recipe import Recipe
+from .run_directory import LOG, claim_directory, previous_checkpoint
 from .schedule import learning_rate, parameter_groups, scaled_lr
-
-RECIPE, LOG = "recipe.toml", "log.jsonl"
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -88,7 +83,7 @@ def train(
             disk fails.
         UsageError: the run directory is taken, or does not match on resume.
     """
-    previous = _previous(out, recipe, cache, resume)
+    previous = previous_checkpoint(out, recipe, cache, resume)
     data = TrainingData(cache, recipe)
     selection = cache.split(recipe.protocol, recipe.selection)
     if selection.size == 0:
@@ -117,7 +112,7 @@ def train(
         model.load_state_dict(previous.model)
         optimizer.load_state_dict(previous.optimizer)
         start, best = previous.epoch, previous.best
-    _claim(out, recipe, start)
+    claim_directory(out, recipe, start)
 
     for epoch in range(start, recipe.epochs):
         began = time.perf_counter()
@@ -233,76 +228,3 @@ def _step(
         }
     accuracy = (logits.detach().mean(0).argmax(1) == labels).float().mean()
     return {**terms, "accuracy": accuracy}
-
-
-def _previous(out: Path, recipe: Recipe, cache: FrameCache, resume: bool) -> Checkpoint | None:
-    """Read where an earlier run stopped, or check that the run directory is free.
-
-    A run that was stopped within its first epoch left nothing to go on from, so its
-    directory is free.
-    """
-    last = out / LAST
-    if resume:
-        if not last.is_file():
-            raise UsageError(f"{out}: nothing to resume (no {LAST}); leave out --resume")
-        previous = load_checkpoint(last)
-        if previous.recipe != recipe:
-            changed = [
-                field.name
-                for field in fields(Recipe)
-                if getattr(previous.recipe, field.name) != getattr(recipe, field.name)
-            ]
-            raise UsageError(
-                f"{out}: was trained with other settings ({', '.join(changed)}); resume with the "
-                "same, or choose another --out"
-            )
-        if previous.cache_key != cache.key:
-            raise UsageError(
-                f"{out}: was trained on cache {previous.cache_key}, not {cache.key}; "
-                f"choose it with --key {previous.cache_key}"
-            )
-        return previous
-    if last.is_file():
-        raise UsageError(f"{out}: exists already; go on with --resume, or choose another --out")
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: exists already and is a file; choose another --out")
-    if out.is_dir():
-        names = [path.name for path in out.iterdir() if not _is_leftover(path.name)]
-        if not set(names) <= {RECIPE, LOG}:
-            raise UsageError(
-                f"{out}: exists already, with no {LAST} to go on from; choose another --out"
-            )
-    return None
-
-
-def _is_leftover(name: str) -> bool:
-    """Whether this is the temporary file of a process that was killed while writing."""
-    return name.startswith(tuple(f".{own}." for own in (RECIPE, LOG, BEST, LAST)))
-
-
-def _claim(out: Path, recipe: Recipe, epochs: int) -> None:
-    """Make the run directory hold this recipe and the log of the epochs finished so far."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for path in out.iterdir():
-            if _is_leftover(path.name):
-                path.unlink()
-        write_atomic(out / RECIPE, recipe.to_toml())
-    except OSError as error:
-        raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from error
-    _trim_log(out / LOG, epochs)
-
-
-def _trim_log(path: Path, epochs: int) -> None:
-    """Drop log lines of epochs that no checkpoint holds, or a line cut off by a crash."""
-    if not path.is_file():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["epoch"] < epochs:
-                kept.append(line)
-        except (ValueError, KeyError):
-            break
-    write_atomic(path, "".join(f"{line}\n" for line in kept))
-    os.chmod(path, 0o644)
