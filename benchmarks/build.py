@@ -28,9 +28,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from generated import recording
+
+from snntx.preprocess.readers.atis import RECORD_BYTES, encode
 
 DISTINCT = 200
-HEIGHT, WIDTH = 180, 240
 PEER_RECORDINGS = 60
 
 TONIC = """
@@ -73,22 +75,10 @@ def write_recordings(folder: Path, count: int) -> None:
     made = [path for path in folder.rglob("*.bin") if path.stat().st_size]
     if len(made) == count:
         return
-    rng = np.random.default_rng(0)
-    kinds = []
-    for _ in range(DISTINCT):
-        events = int(rng.integers(60_000, 170_000))
-        t = np.sort(rng.integers(0, 300_000, events))
-        centre = rng.uniform((20, 20), (WIDTH - 20, HEIGHT - 20), (12, 2))
-        spot = rng.integers(0, 12, events)
-        place = centre[spot] + rng.normal(0, 1, (events, 2)) * rng.uniform(4, 25, (12, 1))[spot]
-        place[:, 0] += 8 * np.sin(t / 50_000)
-        x = np.clip(place[:, 0], 0, WIDTH - 1).astype(np.int64)
-        y = np.clip(place[:, 1], 0, HEIGHT - 1).astype(np.int64)
-        records = np.empty((events, 5), np.uint8)
-        records[:, 0], records[:, 1] = x, y
-        records[:, 2] = (rng.integers(0, 2, events) << 7) | (t >> 16)
-        records[:, 3], records[:, 4] = (t >> 8) & 255, t & 255
-        kinds.append(records)
+    kinds = [
+        np.frombuffer(encode(recording(seed)), np.uint8).reshape(-1, RECORD_BYTES)
+        for seed in range(min(DISTINCT, count))
+    ]
     classes = ("airplanes", "camera", "dolphin", "lamp", "panda")
     for i in range(count):
         records = np.roll(kinds[i % DISTINCT][:, :2], i, axis=0)  # same times, other places

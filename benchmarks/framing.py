@@ -20,31 +20,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from generated import write_recordings
 from tonic.io import events_struct, read_mnist_file
 from tonic.transforms import ToFrame
 
-from snntx.preprocess.events import Events
 from snntx.preprocess.framing import frames_from_events, frames_from_records
 from snntx.preprocess.options import FrameOptions
 from snntx.preprocess.readers import read_events, read_file
-from snntx.preprocess.readers.atis import encode
 from snntx.preprocess.records import plain_records
 
 STEPS, SIZE = 10, 48
 TURN = 25
 OPTIONS = FrameOptions(steps=STEPS, size=(SIZE, SIZE), zero_origin=True)
 Frames = np.ndarray
-
-
-def generate(path: Path, seed: int) -> None:
-    """Write one recording: events around edges that drift in three saccades."""
-    rng = np.random.default_rng(seed)
-    count = int(rng.integers(60_000, 170_001))
-    height, width = int(rng.integers(120, 181)), int(rng.integers(160, 241))
-    x = np.clip(rng.normal(width / 2, width / 4, count), 0, width - 1).astype(np.int16)
-    y = np.clip(rng.normal(height / 2, height / 4, count), 0, height - 1).astype(np.int16)
-    t = np.sort(rng.integers(0, 300_000, count))
-    path.write_bytes(encode(Events(x, y, t, rng.integers(0, 2, count).astype(np.int8))))
 
 
 def resized(counts: Frames) -> Frames:
@@ -110,9 +98,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{i:05d}.bin" for i in range(options.recordings)]
-        for seed, path in enumerate(paths):
-            generate(path, seed)
+        paths = write_recordings(Path(folder), options.recordings)
         for path in paths[:3]:  # compiles, and shows that all contenders do the same work
             expected, ours = with_tonic(path), with_snntx(path)
             np.testing.assert_allclose(with_numpy(path), expected, atol=1e-5)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from generated import write_recordings
 from tonic import DiskCachedDataset
 from tonic.io import make_structured_array, read_mnist_file
 from tonic.transforms import ToFrame
@@ -26,33 +27,9 @@ from tonic.transforms import ToFrame
 from snntx.data_cards import load_card
 from snntx.preprocess.build import preprocess
 from snntx.preprocess.cache import FrameCache
-from snntx.preprocess.events import Events
 from snntx.preprocess.plan import make_request
-from snntx.preprocess.readers.atis import encode
 
 BATCH = 32
-
-
-def write_recordings(folder: Path, count: int) -> list[Path]:
-    """Write recordings of N-Caltech101's size: edges of random density, 60 to 170 k events."""
-    draw = np.random.default_rng(0)
-    files = []
-    for number in range(count):
-        events = int(draw.integers(60_000, 170_000))
-        density = np.cumsum((draw.random((180, 240)) ** 6).ravel())
-        place = np.searchsorted(density, draw.random(events) * density[-1], side="right")
-        place = np.minimum(place, density.size - 1)
-        recording = Events(
-            (place % 240).astype(np.int16),
-            (place // 240).astype(np.int16),
-            np.sort(draw.integers(0, 300_000, events)),
-            draw.integers(0, 2, events).astype(np.int8),
-        )
-        path = folder / "airplanes" / f"image_{number:04d}.bin"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(recording))
-        files.append(path)
-    return files
 
 
 class Frames:
