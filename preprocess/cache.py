@@ -16,6 +16,35 @@ from .cache_format import INDEX, STATIC, Index, checksum, read_seal, shard_name
 from .splits import PARTS
 
 
+class _OpenShard:
+    """A shard's frames, read one recording at a time with as little around it as HDF5 allows.
+
+    h5py's own selection costs as much as decoding the recording, so the dataspaces are made
+    once and only the selected row moves.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # a chunk is read whole, and once: no chunk cache
+        self._file = h5py.File(path, "r", rdcc_nbytes=0)
+        frames = self._file["frames"]
+        self._frames = frames.id
+        self._count = (1, *frames.shape[1:])
+        self._origin = (0,) * (frames.ndim - 1)
+        self._in_file = frames.id.get_space()
+        self._in_memory = h5py.h5s.create_simple(self._count)
+
+    def read(self, row: int, out: NDArray[np.float32]) -> None:
+        """Read one row into ``out``, ``(T, 2, H, W)`` and contiguous.
+
+        Raises:
+            ValueError: the row's shape is not that of ``out``; OSError: it cannot be decoded.
+        """
+        if out.shape != self._count[1:]:
+            raise ValueError(f"frames are {self._count[1:]}, expected {out.shape}")
+        self._in_file.select_hyperslab((row, *self._origin), self._count)
+        self._frames.read(self._in_memory, self._in_file, out)
+
+
 class FrameCache:
     """A sealed cache, opened for reading; safe across fork and spawn.
 
@@ -40,8 +69,7 @@ class FrameCache:
         self.frame_shape: tuple[int, ...] = tuple(
             int(n) for n in self.index.attributes["frame_shape"]
         )
-        self._files: dict[int, h5py.File] = {}
-        self._datasets: dict[int, h5py.Dataset] = {}
+        self._shards: dict[int, _OpenShard] = {}
         self._process = os.getpid()
         self._verified = np.zeros(len(self), np.bool_)
         self._held: NDArray[np.float32] | None = None
@@ -50,16 +78,14 @@ class FrameCache:
         return len(self.identities)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": {}, "_datasets": {}, "_held": None}
+        return {**self.__dict__, "_shards": {}, "_held": None}
 
-    def _shard(self, number: int) -> h5py.Dataset:
+    def _shard(self, number: int) -> _OpenShard:
         if self._process != os.getpid():  # a forked child must not use its parent's handles
-            self._files, self._datasets, self._process = {}, {}, os.getpid()
-        if number not in self._files:
-            path = self.directory / shard_name(number)  # a chunk is read whole, and once: no cache
-            self._files[number] = h5py.File(path, "r", rdcc_nbytes=0)
-            self._datasets[number] = self._files[number]["frames"]
-        return self._datasets[number]
+            self._shards, self._process = {}, os.getpid()
+        if number not in self._shards:
+            self._shards[number] = _OpenShard(self.directory / shard_name(number))
+        return self._shards[number]
 
     def frames(self, which: int | Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
         """Return one frame tensor ``(T, 2, H, W)``, or ``(n, T, 2, H, W)`` for ``n`` indices.
@@ -79,7 +105,7 @@ class FrameCache:
     def _read(self, i: int, out: NDArray[np.float32]) -> None:
         shard, row = int(self.index.shard[i]), int(self.index.row[i])
         try:
-            self._shard(shard).read_direct(out, np.s_[row])
+            self._shard(shard).read(row, out)
             whole = self._verified[i] or checksum(out) == int(self.index.rows.checksum[i])
         except (OSError, KeyError, ValueError, RuntimeError):  # as HDF5 reports damage
             whole = False

@@ -520,13 +520,13 @@ def test_reading_in_other_processes(data: Path, tmp_path: Path, method: str) -> 
 def test_a_forked_child_opens_its_own_files(data: Path, tmp_path: Path) -> None:
     cache = FrameCache(make(data, tmp_path).directory)
     expected = read_many((cache, [0, 9]))
-    parents = list(cache._files.values())
+    parents = list(cache._shards.values())
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
 
     def child() -> None:
         sums = read_many((cache, [0, 9]))
-        shared = [file for file in cache._files.values() if any(file is p for p in parents)]
+        shared = [file for file in cache._shards.values() if any(file is p for p in parents)]
         queue.put((sums, len(shared)))
 
     children = [context.Process(target=child) for _ in range(3)]
