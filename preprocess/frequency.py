@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import SnntxError, UsageError
-from .resize import resize_bilinear
+from .kernels import count_pixels
+from .resize import resize_used, used_places
 
 FLOOR_PER_US = 1e-5
 """Frequency below which a frame is not brought to a largest value of 1."""
@@ -74,20 +75,24 @@ def frequency_frames(
     window = max(1, last // steps)
     bounds = np.searchsorted(times, times[0] + window * np.arange(steps + 1, dtype=np.int64))
     bounds[-1] = times.size  # the last frame takes all the rest
-    height, width = sensor
-    cropped = np.empty((steps, 2, bottom - top, right - left))
-    for step in range(steps):
-        held = places[bounds[step] : bounds[step + 1]]
-        counts = np.bincount(held, minlength=2 * height * width).reshape(2, height, width)
-        length = window + (last % steps if step == steps - 1 else 0)
-        largest = counts.max(axis=(1, 2), keepdims=True) / np.float64(length)
-        frequency = counts[:, top:bottom, left:right] / np.float64(length)
-        if round_half:
-            largest, frequency = (
-                values.astype(np.float16).astype(np.float64) for values in (largest, frequency)
-            )
-        cropped[step] = frequency / np.maximum(largest, FLOOR_PER_US)
-    frames = cropped if size is None else resize_bilinear(cropped, size, antialias=antialias)
+    rows, columns = np.arange(top, bottom), np.arange(left, right)
+    whole = rows.size, columns.size
+    if size is not None:  # most pixels of a frame that shrinks are looked at by none
+        rows, columns = (
+            kept[used_places(kept.size, target, np.float64, antialias=antialias)]
+            for kept, target in zip((rows, columns), size, strict=True)
+        )
+    counts, largest = count_pixels(places, bounds, sensor, rows, columns)
+    length = np.full((steps, 1, 1, 1), window, np.float64)
+    length[-1] += last % steps
+    frequency, brightest = counts / length, largest[:, :, None, None] / length
+    if round_half:
+        frequency, brightest = (
+            values.astype(np.float16).astype(np.float64) for values in (frequency, brightest)
+        )
+    frames = frequency / np.maximum(brightest, FLOOR_PER_US)
+    if size is not None:
+        frames = resize_used(frames, whole, size, antialias=antialias)
     return frames.astype(np.float32)
 
 

@@ -208,3 +208,47 @@ def frame(
         out,
     )
     return out
+
+
+@njit(cache=True, nogil=True)
+def _count_pixels(places, bounds, rows, columns, width, grid, counts, largest):  # type: ignore[no-untyped-def]
+    plane = grid.size // counts.shape[1]
+    for step in range(counts.shape[0]):
+        for i in range(bounds[step], bounds[step + 1]):
+            place = places[i]
+            grid[place] += 1
+            channel = place // plane
+            largest[step, channel] = max(largest[step, channel], grid[place])
+        for channel in range(counts.shape[1]):
+            for i in range(rows.size):
+                start = channel * plane + rows[i] * width
+                for j in range(columns.size):
+                    counts[step, channel, i, j] = grid[start + columns[j]]
+        for i in range(bounds[step], bounds[step + 1]):
+            grid[places[i]] = 0
+
+
+def count_pixels(
+    places: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    sensor: tuple[int, int],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Count the events of some pixels, and the largest count of all pixels.
+
+    Args:
+        places: of each event in a flat ``(2, H, W)`` frame, checked to lie in it, ``(N,)``.
+        bounds: frame ``i`` of ``T`` has the events from ``bounds[i]`` up to ``bounds[i + 1]``.
+        sensor: ``(H, W)``.
+        rows: wanted, ``(h,)``.
+        columns: wanted, ``(w,)``.
+
+    Returns:
+        Counts ``(T, 2, h, w)``, and the largest of each whole frame and polarity, ``(T, 2)``.
+    """
+    counts = np.empty((bounds.size - 1, 2, rows.size, columns.size), np.int32)
+    largest = np.zeros(counts.shape[:2], np.int32)
+    grid = np.zeros(2 * sensor[0] * sensor[1], np.int32)
+    _count_pixels(places, bounds, rows, columns, sensor[1], grid, counts, largest)
+    return counts, largest

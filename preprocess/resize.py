@@ -9,10 +9,11 @@ order, so the same input gives the same bytes on any number of threads.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..errors import UsageError
 
@@ -32,24 +33,62 @@ def resize_bilinear(
     """
     if min(size) < 1 or 0 in planes.shape[-2:]:
         raise UsageError(f"cannot resize planes of {planes.shape} to {size}: both must be positive")
-    columns = _along(planes, size[1], antialias)
-    rows = _along(np.swapaxes(columns, -1, -2), size[0], antialias)
-    return np.ascontiguousarray(np.swapaxes(rows, -1, -2))
+    return _both(planes, size, antialias, (None, None))
 
 
-def _along(planes: NDArray[Any], target: int, antialias: bool) -> NDArray[Any]:
-    """Resize the last axis."""
-    places, weights = _taps(planes.shape[-1], target, antialias, planes.dtype)
-    total = np.zeros((*planes.shape[:-1], target), planes.dtype)
-    for place, weight in zip(places, weights, strict=True):
-        total += weight * planes[..., place]
-    return total
+def used_places(
+    source: int, target: int, dtype: DTypeLike, *, antialias: bool = False
+) -> NDArray[np.intp]:
+    """Return the places, rising, of the ``source`` inputs that ``target`` outputs look at."""
+    return np.unique(_taps(source, target, antialias, np.dtype(dtype))[0])
 
 
+def resize_used(
+    planes: NDArray[Any], source: tuple[int, int], size: tuple[int, int], *, antialias: bool = False
+) -> NDArray[Any]:
+    """Do what :func:`resize_bilinear` does where only the pixels it looks at are at hand.
+
+    Args:
+        planes: real values ``(..., h, w)`` at :func:`used_places` of both axes.
+        source: ``(H, W)`` of the whole planes.
+        size: ``(height, width)`` wanted.
+        antialias: as in :func:`resize_bilinear`, and in :func:`used_places`.
+
+    Returns:
+        ``(..., *size)``, the same bytes as of the whole planes.
+    """
+    return _both(planes, size, antialias, source)
+
+
+def _both(
+    planes: NDArray[Any],
+    size: tuple[int, int],
+    antialias: bool,
+    source: tuple[int | None, int | None],
+) -> NDArray[Any]:
+    """Resize the columns, then the rows, of whole planes or of the used places of ``source``."""
+    for axis in (-1, -2):
+        whole = source[axis]
+        places, weights = _taps(whole or planes.shape[axis], size[axis], antialias, planes.dtype)
+        if whole is not None:
+            places = np.searchsorted(np.unique(places), places)
+        if axis == -2:
+            weights = weights[..., None]
+        total = weights[0] * np.take(planes, places[0], axis)
+        for place, weight in zip(places[1:], weights[1:], strict=True):
+            total += weight * np.take(planes, place, axis)
+        planes = total
+    return planes
+
+
+@lru_cache(maxsize=64)
 def _taps(
     source: int, target: int, antialias: bool, dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Input places and weights of every output pixel, ``(taps, target)`` each."""
+    """Input places and weights of every output pixel, ``(taps, target)`` each, not to be changed.
+
+    They are the same for every recording of a data set.
+    """
     number = dtype.type
     scale = number(source) / number(target)
     if not antialias:  # one rounding of r, as where multiply and subtract are fused

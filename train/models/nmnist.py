@@ -20,11 +20,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..layers import ConvNormLIF, LinearNormLIF, average_pool
-from ..neurons import LIFParameters
-from .base import POLARITIES, Encoding, TransferModel
+from ..layers import SpikingConv2d, SpikingLinear
+from ..recompute import run_stage
+from ..synapses import Activity
+from .base import POLARITIES, Encoding, ModelOptions, TransferModel
 
 
 class TransferNMNIST(TransferModel):
@@ -32,19 +33,23 @@ class TransferNMNIST(TransferModel):
 
     name: ClassVar[str] = "nmnist"
     frame_size: ClassVar[tuple[int, int]] = (34, 34)
+    least_size: ClassVar[int] = 4
 
-    def __init__(
-        self, *, num_classes: int, steps: int, neuron: LIFParameters, backend: str = "auto"
-    ) -> None:
-        super().__init__(num_classes=num_classes, steps=steps, neuron=neuron, backend=backend)
-        self.first = ConvNormLIF(POLARITIES, 16, neuron=neuron, backend=self.backend)
-        self.second = ConvNormLIF(16, 32, neuron=neuron, backend=self.backend)
-        self.hidden = LinearNormLIF(32 * 8 * 8, 256, neuron=neuron, backend=self.backend)
-        self.static_head = nn.Linear(256, num_classes)
-        self.event_head = nn.Linear(256, num_classes)
+    def __init__(self, options: ModelOptions) -> None:
+        super().__init__(options)
+        narrow, wide, hidden = (self.wide(channels) for channels in (16, 32, 256))
+        self.first = SpikingConv2d(POLARITIES, narrow, pool=2, **self.layer_options)
+        self.second = SpikingConv2d(narrow, wide, pool=2, **self.layer_options)
+        height, width = (side // 2 // 2 for side in self.size)
+        self.hidden = SpikingLinear(wide * height * width, hidden, **self.layer_options)
+        self.make_heads(hidden)
 
-    def encode(self, sequence: Tensor, *, features: bool) -> Encoding:
+    def encode(self, frames: Tensor, *, features: bool, constant: Tensor | None) -> Encoding:
         """Encode ``(T, B, 2, 34, 34)`` into the hidden layer's spikes ``(T, B, 256)``."""
-        sequence = average_pool(self.first(sequence).spikes)
-        sequence = average_pool(self.second(sequence).spikes)
-        return Encoding(*self.hidden(sequence.flatten(2), membrane=features))
+        activity = run_stage(self._convolutions, frames, constant, keep=self.keeps_activations)
+        return Encoding(*self.hidden(activity, membrane=features))
+
+    def _convolutions(self, frames: Tensor, constant: Tensor | None) -> Activity:
+        activity = self.first(frames, constant=constant).activity
+        flat: Activity = self.second(activity).activity.flatten()
+        return flat

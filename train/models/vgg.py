@@ -11,20 +11,25 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ..layers import ConvNormLIF, average_pool
-from ..neurons import LIFParameters
-from .base import POLARITIES, Encoding, ReferenceTable, TransferModel
+from ..layers import SpikingConv2d
+from ..recompute import run_stage
+from ..synapses import Activity
+from .base import POLARITIES, Encoding, ModelOptions, ReferenceTable, TransferModel
 
 WIDTHS = (64, 128, 256, 256, 512, 512, 512, 512)
-LAYERS_PER_POOL = 2
+LAYERS_PER_STAGE = 2
 REFERENCE_INDICES = (0, 1, 3, 4, 6, 7, 9, 10)
 
 
 class TransferVGG(TransferModel):
-    """Frames ``(B, T, 2, 48, 48)``; domain features ``(T, B, 18432)``."""
+    """Frames ``(B, T, 2, 48, 48)``; domain features ``(T, B, 18432)``.
+
+    Other sizes, of 16 pixels or more, and a multiple of the widths are options.
+    """
 
     name: ClassVar[str] = "vgg"
     frame_size: ClassVar[tuple[int, int]] = (48, 48)
+    least_size: ClassVar[int] = 16
     reference: ClassVar[ReferenceTable | None] = ReferenceTable(
         modules={
             "static_head": "rgb_fc.1",
@@ -35,27 +40,48 @@ class TransferVGG(TransferModel):
         neurons=tuple(f"feature.{j}.node" for j in REFERENCE_INDICES),
     )
 
-    def __init__(
-        self, *, num_classes: int, steps: int, neuron: LIFParameters, backend: str = "auto"
-    ) -> None:
-        super().__init__(num_classes=num_classes, steps=steps, neuron=neuron, backend=backend)
-        inputs = (POLARITIES, *WIDTHS[:-1])
+    def __init__(self, options: ModelOptions) -> None:
+        super().__init__(options)
+        widths = [self.wide(width) for width in WIDTHS]
         self.features = nn.ModuleList(
-            ConvNormLIF(width_in, width, neuron=neuron, backend=self.backend)
-            for width_in, width in zip(inputs, WIDTHS, strict=True)
+            SpikingConv2d(
+                width_in,
+                width,
+                pool=2 if number % LAYERS_PER_STAGE == 0 else 1,
+                **self.layer_options,
+            )
+            for number, (width_in, width) in enumerate(
+                zip((POLARITIES, *widths), widths, strict=False), start=1
+            )
         )
-        pools = len(WIDTHS) // LAYERS_PER_POOL
-        height, width = (side >> pools for side in self.frame_size)
-        code_size = WIDTHS[-1] * height * width
-        self.static_head = nn.Linear(code_size, num_classes)
-        self.event_head = nn.Linear(code_size, num_classes)
+        stages = len(WIDTHS) // LAYERS_PER_STAGE
+        height, width = (side >> stages for side in self.size)
+        self.make_heads(widths[-1] * height * width)
 
-    def encode(self, sequence: Tensor, *, features: bool) -> Encoding:
+    def encode(self, frames: Tensor, *, features: bool, constant: Tensor | None) -> Encoding:
         """Encode ``(T, B, 2, 48, 48)`` into pooled spikes ``(T, B, 4608)``."""
-        membrane: Tensor | None = None
-        for number, layer in enumerate(self.features, start=1):
-            last = number == len(self.features)
-            sequence, membrane = layer(sequence, membrane=features and last)
-            if number % LAYERS_PER_POOL == 0:
-                sequence = average_pool(sequence)
-        return Encoding(sequence.flatten(2), None if membrane is None else membrane.flatten(2))
+        activity, membrane = Activity(frames), None
+        for start in range(0, len(self.features), LAYERS_PER_STAGE):
+            last = start + LAYERS_PER_STAGE == len(self.features)
+            activity, membrane = run_stage(
+                self._stage,
+                start,
+                activity,
+                features and last,
+                None if start else constant,
+                keep=self.keeps_activations,
+            )
+        code = activity.flatten()
+        return Encoding(code, None if membrane is None else membrane.flatten(2))
+
+    def _stage(
+        self, start: int, activity: Activity, membrane: bool, constant: Tensor | None
+    ) -> tuple[Activity, Tensor | None]:
+        kept = None
+        layers = list(self.features[start : start + LAYERS_PER_STAGE])
+        for layer in layers:
+            activity, kept = layer(
+                activity, membrane=membrane and layer is layers[-1], constant=constant
+            )
+            constant = None
+        return activity, kept
