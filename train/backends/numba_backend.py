@@ -153,9 +153,8 @@ def backward(
     )
     leak = torch.tensor(by_leak.sum(), dtype=torch.float32)
     threshold = torch.tensor(by_threshold.sum(), dtype=torch.float32)
-    empty = torch.empty(0)
     if normalised is None or affine is None:
-        return Gradients(grad, empty, empty, leak, threshold)
+        return Gradients(grad, torch.empty(0), torch.empty(0), leak, threshold)
     first, second = one.sum(0), two.sum(0)  # (T, C)
     if normalised.mean.shape[0] == 1:
         first, second = first.sum(0, keepdims=True), second.sum(0, keepdims=True)

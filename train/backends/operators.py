@@ -117,8 +117,7 @@ def _norm_neuron(
         surrogate,
         alpha,
     )
-    nothing = current.new_empty(0, dtype=torch.float32)
-    own = (nothing, nothing)
+    own = _nothing(current), _nothing(current)  # no two results may share memory
     affine = None
     if weight is not None and bias is not None:
         if mean is None or variance is None:
@@ -152,8 +151,9 @@ def _(
     height, width = current.shape[-2:]
     values = _ordered(current, height // pool, width // pool, current.dtype, backend)
     codes = _ordered(current, height // pool, width // pool, torch.uint8, backend)
-    nothing = current.new_empty(0, dtype=torch.float32)
-    kept = _ordered(current, height, width, torch.float32, backend) if membrane else nothing
+    kept = _nothing(current)
+    if membrane:
+        kept = _ordered(current, height, width, torch.float32, backend)
     own = weight is not None and (mean is None or variance is None)
     shape = (groups, current.shape[2])
     statistics = [current.new_empty(shape if own else 0, dtype=torch.float32) for _ in range(2)]
@@ -279,6 +279,10 @@ def _differentiate(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
 
 
 _norm_neuron.register_autograd(_differentiate, setup_context=_save)
+
+
+def _nothing(current: Tensor) -> Tensor:
+    return current.new_empty(0, dtype=torch.float32)
 
 
 def _rstd(variance: Tensor, epsilon: float) -> Tensor:
