@@ -154,6 +154,7 @@ def train(
     from .terminal import TrainingDisplay
     from .train.caches import open_cache
     from .train.checkpoint import LAST
+    from .train.distributed import joined
     from .train.fit import pick_device
     from .train.fit import train as fit
     from .train.recipe import load_recipe
@@ -168,18 +169,21 @@ def train(
     _say(f"cache {frames.directory}, device {where.type}, run {out}")
     _say(", ".join(resolved.to_toml().splitlines()))
     try:
-        with TrainingDisplay(resolved.epochs) as display:
+        with joined(where) as group, TrainingDisplay(resolved.epochs, group.first) as display:
             best = fit(
                 loaded,
                 frames,
                 resolved,
                 out,
-                device=where,
+                device=group.device,
                 workers=workers,
                 resume=resume,
+                group=group,
                 on_step=display.step,
                 on_epoch=display.epoch,
             )
+            if not group.first:
+                return
     except KeyboardInterrupt:
         how = " with --resume" if (out / LAST).is_file() else ""
         _say(f"interrupted; run the same command again{how} to go on")

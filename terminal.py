@@ -134,14 +134,15 @@ def _statics_line(card: Card) -> str:
 class TrainingDisplay:
     """A bar with loss, accuracy and replacement probability, and a line each epoch."""
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
+    def __init__(self, epochs: int, shown: bool = True) -> None:
+        self._epochs, self._shown = epochs, shown
         self._bar: Any = None
 
     def __enter__(self) -> Self:
         from tqdm import tqdm
 
-        self._bar = tqdm(unit=" steps", leave=False, dynamic_ncols=True, disable=None)
+        off = None if self._shown else True
+        self._bar = tqdm(unit=" steps", leave=False, dynamic_ncols=True, disable=off)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -160,6 +161,8 @@ class TrainingDisplay:
 
     def epoch(self, record: dict[str, Any]) -> None:
         """Print one finished epoch above the bar."""
+        if not self._shown:
+            return
         train, chosen = record["train"], record["selection"]
         line = (
             f"epoch {record['epoch'] + 1:3d}/{self._epochs}  loss {train['loss']:.4f}  "

@@ -6,6 +6,8 @@ autograd. A fixed yardstick for ``training_step.py``: it is not tuned, and not t
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -85,7 +87,7 @@ class Plain(nn.Module):
 def plain(name: str, steps: int, classes: int) -> Plain:
     if name == "vgg":
         widths = (2, 64, 128, 256, 256, 512, 512, 512, 512)
-        layers = [layer(a, b) for a, b in zip(widths, widths[1:], strict=False)]
+        layers = [layer(a, b) for a, b in itertools.pairwise(widths)]
         body: list[nn.Module] = []
         for i, each in enumerate(layers):
             body += [each] if i % 2 == 0 else [each, nn.AvgPool2d(2)]

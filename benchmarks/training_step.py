@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import os
 import resource
 import subprocess
@@ -62,15 +63,16 @@ def spikingjelly(steps: int, classes: int) -> nn.Module:
             super().__init__()
             widths = (2, 64, 128, 256, 256, 512, 512, 512, 512)
             body: list[nn.Module] = []
-            for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
+            for i, (a, b) in enumerate(itertools.pairwise(widths)):
                 body += [layer.Conv2d(a, b, 3, padding=1, bias=False), layer.BatchNorm2d(b), lif()]
                 body += [layer.AvgPool2d(2)] if i % 2 else []
-            self.pool, self.node = body[-1], body[-2]
+            self.pool: nn.Module = body[-1]
+            self.node: Any = body[-2]
             self.body = nn.Sequential(*body[:-1])
             self.heads = nn.ModuleList(layer.Linear(4608, classes) for _ in range(2))
             self.coefficient = nn.Parameter(torch.ones(steps))
             functional.set_step_mode(self, "m")
-            self.node.store_v_seq = True
+            self.node.store_v_seq = True  # its membranes are the domain feature
 
         def forward(self, static: Tensor, event: Tensor) -> tuple[Tensor, ...]:
             out = []
@@ -80,7 +82,8 @@ def spikingjelly(steps: int, classes: int) -> nn.Module:
                 out.append((head(code), self.node.v_seq.flatten(2)))
             return out[0][0], out[1][0], out[0][1], out[1][1]
 
-    return Network()
+    network: nn.Module = Network()
+    return network
 
 
 def make(contender: str, name: str) -> nn.Module:
@@ -95,7 +98,9 @@ def make(contender: str, name: str) -> nn.Module:
     model = create_model(
         name, num_classes=classes, steps=steps, backend=backend, keep_activations=keep
     )
-    return model if backend == "torch" else model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    if backend == "auto":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def loss_of(model: nn.Module, contender: str, data: Inputs, dtype: torch.dtype) -> Tensor:
@@ -163,9 +168,8 @@ def saved_mib(contender: str, name: str, dtype: torch.dtype) -> float:
     if contender == "snntx, checkpointed":  # stages hold their inputs as plain references
         own |= {x.untyped_storage().data_ptr() for x in (*model.buffers(), *data)}
         for held in gc.get_objects():
-            if type(held) in (Tensor, nn.Parameter) and held.untyped_storage().data_ptr() not in own:
-                storage = held.untyped_storage()
-                kept[storage.data_ptr()] = (held, storage.nbytes())
+            if type(held) in (Tensor, nn.Parameter):
+                pack(held)
     size = sum(n for _, n in kept.values()) / 2**20
     del total
     return size
@@ -220,7 +224,8 @@ def main() -> None:
                     step()
                     if number:  # the first round warms up
                         times[each].append(time.perf_counter() - began)
-        print(f"\n| {kind} | s a step | plain / this | this / convolutions | saved MiB | peak MiB |")
+        columns = "s a step | plain / this | this / convolutions | saved MiB | peak MiB"
+        print(f"\n| {kind} | {columns} |")
         print("|---|---|---|---|---|---|")
         for each in [*names, *(["convolutions alone"] if times else [])]:
             cells = ["", "", ""]

@@ -49,6 +49,7 @@ def make(**changes: Any) -> Checkpoint:
         best={"epoch": 0, "part": "validation", "top1": 0.5, "top5": 1.0, "loss": 1.25},
         model=network.state_dict(),
         optimizer=optimizer.state_dict(),
+        scaler={},
     )
     return dataclasses.replace(checkpoint, **changes)
 
@@ -127,7 +128,9 @@ def test_holds_plain_values_alone(saved: Path) -> None:
 def test_the_model_is_rebuilt_in_evaluation_mode() -> None:
     torch.manual_seed(5)
     model = create_model("nmnist", num_classes=3, steps=3)
-    rebuilt = make(model=model.state_dict()).build_model(torch.device("cpu"))
+    frames = FrameOptions(steps=3, size=None, sensor=(34, 34))
+    checkpoint = make(model=model.state_dict(), frames=frames)
+    rebuilt = checkpoint.build_model(torch.device("cpu"))
     assert not rebuilt.training
     assert_same(dict(rebuilt.state_dict()), dict(model.state_dict()))
 
@@ -248,7 +251,7 @@ def test_another_zip_file(tmp_path: Path) -> None:
 def test_a_plain_state_dict(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.save(nn.Linear(2, 3).state_dict(), path)
-    refuse(path, "checkpoint format None, this release reads 1", "of snntx train?")
+    refuse(path, "checkpoint format None, this release reads 2", "of snntx train?")
 
 
 @pytest.mark.parametrize("content", [torch.zeros(3), [1, 2], 7, {}, None])
@@ -294,10 +297,10 @@ def rewrite(path: Path, **changes: Any) -> None:
     torch.save({k: v for k, v in content.items() if v is not None}, path)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1.0"])
+@pytest.mark.parametrize("version", [0, 1, 3, "2.0"])
 def test_another_version(saved: Path, version: Any) -> None:
     rewrite(saved, snntx_checkpoint=version)
-    refuse(saved, f"checkpoint format {version}, this release reads 1")
+    refuse(saved, f"checkpoint format {version}, this release reads 2")
 
 
 def test_missing_entries_are_named(saved: Path) -> None:

@@ -26,6 +26,7 @@ from snntx.train.caches import open_cache, sealed_caches
 from snntx.train.checkpoint import load_checkpoint
 from snntx.train.evaluate import Metrics
 from snntx.train.models import create_model
+from snntx.train.objective import Objective
 from snntx.train.recipe import Recipe, load_recipe
 
 Output = namedtuple("Output", "code out err")
@@ -518,16 +519,16 @@ def test_transfer_needs_statics(snntx: Snntx, two_caches: Path, event_only: str)
 def test_a_loss_of_nan_stops_the_run(
     snntx: Snntx, monkeypatch: pytest.MonkeyPatch, epoch: int, kept: str
 ) -> None:
-    step, calls = fit._step, [0]
+    forward, calls = Objective.forward, [0]
 
     def spoiled(*arguments: Any) -> dict[str, torch.Tensor]:
-        terms = step(*arguments)
+        terms = forward(*arguments)
         calls[0] += 1
         if calls[0] == epoch * STEPS_PER_EPOCH + 2:
             terms["loss"] = terms["loss"] * float("nan")
         return terms
 
-    monkeypatch.setattr(fit, "_step", spoiled)
+    monkeypatch.setattr(Objective, "forward", spoiled)
     output = snntx.train()
     one_line(output, 1, f"{snntx.out}: the loss is nan in epoch {epoch}, step 1; lower lr; {kept}")
     assert (snntx.out / "last.pt").exists() == bool(epoch)
@@ -751,10 +752,11 @@ def test_other_mistakes_in_the_call(snntx: Snntx) -> None:
     assert not snntx.out.exists()
 
 
-def test_a_model_of_other_frames(snntx: Snntx) -> None:
-    output = snntx.train(model="vgg")
-    one_line(output, 2, "model vgg: ", "frames are 16x3x2x34x34, expected Bx3x2x48x48")
-    assert snntx.train(epochs=1).code == 0  # the mended call goes through
+def test_a_model_made_for_other_frames_takes_the_size_of_the_cache(snntx: Snntx) -> None:
+    assert snntx.train(model="scnn", width=0.5, epochs=1).code == 0
+    model = load_checkpoint(snntx.out / "last.pt").build_model(torch.device("cpu"))
+    assert model.size == (34, 34)
+    assert model.forward_event(torch.zeros(1, 3, 2, 34, 34)).shape == (3, 1, 10)
 
 
 def test_cuda_without_cuda(snntx: Snntx, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,14 +24,14 @@ from ..errors import SnntxError, UsageError
 from ..preprocess.cache import FrameCache
 from ..preprocess.manifest import READABLE
 from ..preprocess.options import FrameOptions
-from .models import create_model
 from .models.base import TransferModel
+from .objective import build_model
 from .recipe import Recipe, recipe_from_table
 from .reference import load_reference_state
 
 __all__ = ["Checkpoint", "load_checkpoint", "load_reference_state", "save_checkpoint"]
 
-FORMAT = 1
+FORMAT = 2
 LAST, BEST = "last.pt", "best.pt"
 
 _DAMAGE = (
@@ -68,6 +68,7 @@ class Checkpoint:
         best: the same of the best epoch so far, with its number.
         model: state of the network.
         optimizer: state of the optimizer.
+        scaler: state of the loss scaler; empty without one.
     """
 
     recipe: Recipe
@@ -82,11 +83,16 @@ class Checkpoint:
     best: dict[str, Any]
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
+    scaler: dict[str, Any]
 
     def build_model(self, device: torch.device) -> TransferModel:
         """Return the network with this checkpoint's weights, in evaluation mode."""
-        model = create_model(
-            self.recipe.model, num_classes=len(self.classes), steps=self.frames.steps
+        *_, height, width = self.frames.frame_shape
+        model = build_model(
+            self.recipe,
+            num_classes=len(self.classes),
+            steps=self.frames.steps,
+            size=(height, width),
         )
         model.load_state_dict(self.model)
         return model.to(device).eval()

@@ -43,18 +43,34 @@ class Batch:
         static: static images in both polarities and all steps, replaced samples showing
             their event frames; same shape; None without transfer.
         labels: ``(B,)``.
-        replaced: number of samples whose static image was replaced.
+        constant: ``(B,)`` bool on the CPU: the static side is one image at every step, since
+            it was not replaced; None without transfer.
     """
 
     event: Tensor
     static: Tensor | None
     labels: Tensor
-    replaced: int
+    constant: Tensor | None
+
+    @property
+    def replaced(self) -> int:
+        """Number of samples whose static image was replaced."""
+        return 0 if self.constant is None else int((~self.constant).sum())
+
+    def split(self, parts: int) -> list[Batch]:
+        """Return the batch in parts of equal size, or nearly so."""
+        if parts == 1:
+            return [self]
+        columns = [
+            [None] * parts if each is None else list(each.tensor_split(parts))
+            for each in (self.event, self.static, self.labels, self.constant)
+        ]
+        return [Batch(*row) for row in zip(*columns, strict=True)]
 
     def pin_memory(self) -> Batch:
         """Return the batch in pinned memory, from which it copies to CUDA without waiting."""
         static = None if self.static is None else self.static.contiguous().pin_memory()
-        return Batch(self.event.pin_memory(), static, self.labels.pin_memory(), self.replaced)
+        return Batch(self.event.pin_memory(), static, self.labels.pin_memory(), self.constant)
 
 
 def replacement_probability(step: int, steps: int, power: float) -> float:
@@ -183,7 +199,7 @@ class TrainingData:
             )
         target = torch.from_numpy(labels)
         if not recipe.transfer:
-            return Batch(event, None, target, 0)
+            return Batch(event, None, target, None)
         draw = generator(recipe.seed, _Purpose.PARTNER, *place).random(labels.size)
         partners = [self._partners[int(y)] for y in labels]
         chosen = [int(p[int(u * p.size)]) for p, u in zip(partners, draw, strict=True)]
@@ -195,7 +211,7 @@ class TrainingData:
             replaced = uniform < probability
             mask = torch.from_numpy(replaced)[:, None, None, None, None]
             static = torch.where(mask, event, static)
-        return Batch(event, static, target, int(replaced.sum()))
+        return Batch(event, static, target, torch.from_numpy(~replaced))
 
     def replacement_probability(self, epoch: int, number: int) -> float:
         """Return the probability that a static image is replaced at one batch."""

@@ -8,14 +8,14 @@ when its loss falls).
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from ..data_cards.schema import Card
 from ..errors import SnntxError, UsageError
@@ -27,15 +27,15 @@ from .checkpoint import (
     frame_options,
     save_checkpoint,
 )
-from .data import Batch, TrainingData
-from .evaluate import evaluate_part
+from .data import TrainingData
+from .distributed import Group
+from .evaluate import Metrics, evaluate_part
 from .loader import epoch_batches
-from .losses import TransferLoss, event_loss
-from .models import create_model
-from .models.base import TransferModel
+from .objective import Objective, build_model
 from .recipe import Recipe
 from .run_directory import LOG, claim_directory, previous_checkpoint
-from .schedule import learning_rate, parameter_groups, scaled_lr
+from .schedule import learning_rate, scaled_lr
+from .updates import Updater
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -62,6 +62,7 @@ def train(
     device: torch.device,
     workers: int = 0,
     resume: bool = False,
+    group: Group | None = None,
     on_step: Report = lambda record: None,
     on_epoch: Report = lambda record: None,
 ) -> dict[str, Any]:
@@ -75,6 +76,7 @@ def train(
         device: where to compute.
         workers: processes that make batches ahead; the result is the same for any number.
         resume: go on from ``last.pt``; the recipe and the cache must be the same.
+        group: the processes that share each batch; the first one writes.
         on_step: called after each step with epoch, step, loss, accuracy, replacement.
         on_epoch: called after each epoch with its record.
 
@@ -93,26 +95,30 @@ def train(
         )
 
     torch.manual_seed(recipe.seed)
-    model = create_model(
-        recipe.model, num_classes=len(cache.classes), steps=cache.frame_shape[0]
+    *_, height, width = cache.frame_shape
+    model = build_model(
+        recipe,
+        num_classes=len(cache.classes),
+        steps=cache.frame_shape[0],
+        size=(height, width),
     ).to(device)
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, recipe.weight_decay), lr=recipe.lr, betas=(0.9, 0.999), eps=1e-8
-    )
-    loss = TransferLoss(
-        tet=recipe.tet,
-        regularization=recipe.regularization,
-        domain_weight=recipe.domain_weight,
-        tet_lambda=recipe.tet_lambda,
-        tet_target=recipe.tet_target,
-    )
+    group = group or Group(device=device)
+    if data.batch_size % group.size:
+        raise UsageError(
+            f"a batch of {data.batch_size} cannot be shared by {group.size} processes; set "
+            "batch_size to a multiple"
+        )
+    updater = Updater(Objective(model, recipe), recipe, device, group)
     start = 0
     best: dict[str, Any] = {"epoch": -1, "top1": -1.0, "loss": float("inf")}
     if previous is not None:
         model.load_state_dict(previous.model)
-        optimizer.load_state_dict(previous.optimizer)
+        updater.optimizer.load_state_dict(previous.optimizer)
+        updater.scaler.load_state_dict(previous.scaler)
         start, best = previous.epoch, previous.best
-    claim_directory(out, recipe, start)
+    group.wait()
+    if group.first:
+        claim_directory(out, recipe, start)
 
     for epoch in range(start, recipe.epochs):
         began = time.perf_counter()
@@ -127,18 +133,13 @@ def train(
             decay_epochs=recipe.decay_epochs,
             decay_rate=recipe.decay_rate,
         )
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        updater.set_rate(rate)
         model.train()
         sums: defaultdict[str, float] = defaultdict(float)
         for number, batch in enumerate(epoch_batches(data, epoch, workers=workers, device=device)):
-            terms = _step(model, batch, loss, recipe, device)
-            if not torch.isfinite(terms["loss"]):
-                raise _diverged(out, f"the loss is {float(terms['loss'].detach())}", epoch, number)
-            optimizer.zero_grad(set_to_none=True)
-            terms["loss"].backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            values = {name: float(value.detach()) for name, value in terms.items()}
+            values = updater(batch)
+            if not math.isfinite(values["loss"]):
+                raise _diverged(out, f"the loss is {values['loss']}", epoch, number)
             values["replaced"] = batch.replaced / len(batch.labels)
             for name, value in values.items():
                 sums[name] += value / data.batches
@@ -149,7 +150,10 @@ def train(
 
         if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
             raise _diverged(out, "a weight is not finite", epoch, data.batches - 1)
-        metrics = evaluate_part(model, cache, selection, device)
+        metrics = cast(
+            Metrics,
+            group.same(evaluate_part(model, cache, selection, device) if group.first else None),
+        )
         validation = {
             "part": recipe.selection,
             "top1": metrics.top1,
@@ -180,8 +184,11 @@ def train(
             validation=validation,
             best=best,
             model=model.state_dict(),
-            optimizer=optimizer.state_dict(),
+            optimizer=updater.optimizer.state_dict(),
+            scaler=updater.scaler.state_dict(),
         )
+        if not group.first:
+            continue
         with (out / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
         if better:
@@ -198,33 +205,3 @@ def _diverged(out: Path, what: str, epoch: int, step: int) -> SnntxError:
 
 def _slides(recipe: Recipe) -> bool:
     return recipe.transfer and recipe.sliding
-
-
-def _step(
-    model: TransferModel, batch: Batch, loss: TransferLoss, recipe: Recipe, device: torch.device
-) -> dict[str, Tensor]:
-    """Run one batch forward; returns the loss, its terms and the event branch's accuracy."""
-    event, labels = batch.event.to(device, non_blocking=True), batch.labels.to(device)
-    if batch.static is None:
-        logits = model.forward_event(event)
-        total = event_loss(
-            logits,
-            labels,
-            tet=recipe.tet,
-            tet_lambda=recipe.tet_lambda,
-            tet_target=recipe.tet_target,
-        )
-        terms = {"loss": total, "event": total}
-    else:
-        output = model(batch.static.to(device), event)
-        logits = output.event_logits
-        parts = loss(output, labels, model.coefficient)
-        terms = {
-            "loss": parts.total,
-            "static": parts.static,
-            "event": parts.event,
-            "domain": parts.domain,
-            "cka": parts.cka.mean(),
-        }
-    accuracy = (logits.detach().mean(0).argmax(1) == labels).float().mean()
-    return {**terms, "accuracy": accuracy}

@@ -10,8 +10,12 @@ under spatio-temporal regularization (He et al., AAAI 2024)::
     total  = static + event + domain_weight · domain
 
 ℓ is the temporal efficient training loss (Deng et al., ICLR 2022), see ``tet_loss``. Without
-regularization ``g_t`` and ``1 - g_t`` are both replaced by 1. Without TET a branch costs the
-cross entropy of its mean logits, and the coefficients weight the domain term alone.
+regularization ``g_t`` and ``1 - g_t`` are both replaced by 1; a fixed coefficient takes the
+place of every ``g_t``. Without TET a branch costs the cross entropy of its mean logits, and the
+coefficients weight the domain term alone.
+
+Features and logits in half precision are widened first: every term is computed in float32 or
+float64, under autocast too. Nothing waits for the device.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..errors import UsageError
 from .models.base import TransferOutput
 
 CKA_EPSILON = 1e-7
@@ -44,22 +49,47 @@ def linear_cka(a: Tensor, b: Tensor) -> Tensor:
     ``CKA = <K_a, K_b>_F / (||K_a||_F ||K_b||_F + 1e-7)`` with ``K = H X Xᵀ H``, ``H = I - 11ᵀ/B``
     (Kornblith et al., ICML 2019). ``(..., B, F)`` and ``(..., B, G)`` to ``(...)``. Features
     that do not vary over the batch, a batch of one included, give 0 and no gradient.
+
+    Either form of the products gives the same value: Gram, ``K_a`` and ``K_b``, for
+    ``B² (F + G)`` multiplications, or feature, ``||XᵀY||²_F / (||XᵀX||_F ||YᵀY||_F)`` of the
+    centred X and Y, for ``B (F² + F G + G²)``. The sizes alone choose the cheaper one.
     """
-    gram_a, gram_b = _centred_gram(a), _centred_gram(b)
-    alignment = (gram_a * gram_b).sum((-2, -1))
-    norm_a: Tensor = torch.linalg.vector_norm(gram_a, dim=(-2, -1))
-    norm_b: Tensor = torch.linalg.vector_norm(gram_b, dim=(-2, -1))
+    (batch, wide), other = a.shape[-2:], b.shape[-1]
+    gram = batch * (wide + other) <= wide * wide + wide * other + other * other
+    with torch.autocast(a.device.type, enabled=False):
+        return (_gram_cka if gram else _feature_cka)(_centred(a), _centred(b))
+
+
+def _gram_cka(a: Tensor, b: Tensor) -> Tensor:
+    """Return the alignment of centred features from their ``(..., B, B)`` products."""
+    gram_a, gram_b = a @ a.mT, b @ b.mT
+    return _aligned((gram_a * gram_b).sum((-2, -1)), gram_a, gram_b)
+
+
+def _feature_cka(a: Tensor, b: Tensor) -> Tensor:
+    """Return the same from their ``(..., F, G)``, ``(..., F, F)`` and ``(..., G, G)`` products."""
+    return _aligned((a.mT @ b).square().sum((-2, -1)), a.mT @ a, b.mT @ b)
+
+
+def _aligned(alignment: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    norm_a: Tensor = torch.linalg.vector_norm(a, dim=(-2, -1))
+    norm_b: Tensor = torch.linalg.vector_norm(b, dim=(-2, -1))
     return alignment / (norm_a * norm_b + CKA_EPSILON)
 
 
-def _centred_gram(x: Tensor) -> Tensor:
-    """Return ``H x xᵀ H`` ``(..., B, B)``, by centring the samples instead of their products.
+def _centred(x: Tensor) -> Tensor:
+    """Return ``H x``: centring the samples centres their products on both sides.
 
     Measuring from the first sample before taking the mean keeps constant features exactly 0.
     """
-    shifted = x - x[..., :1, :]
-    centred = shifted - shifted.mean(-2, keepdim=True)
-    return centred @ centred.mT
+    wide = _wide(x)
+    shifted = wide - wide[..., :1, :]
+    return shifted - shifted.mean(-2, keepdim=True)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Return ``x`` in float32, or in float64 if it comes so."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def tet_loss(
@@ -68,24 +98,31 @@ def tet_loss(
     *,
     tet_lambda: float = 1e-3,
     target: float = 0.5,
+    label_smoothing: float = 0.0,
     weights: Tensor | None = None,
 ) -> Tensor:
     """Return ``1/T Σ_t w_t [(1 - λ) CE(z_t, y) + λ MSE(z_t, target)]`` (Deng et al., ICLR 2022).
 
-    ``logits`` ``(T, B, C)``, ``labels`` ``(B,)``, ``weights`` ``(T,)`` or None for ones.
+    ``logits`` ``(T, B, C)``, ``labels`` ``(B,)``, ``weights`` ``(T,)`` or None for ones. Label
+    smoothing ε spreads a share ε of every label evenly over all classes.
     """
     steps, batch, _ = logits.shape
+    logits = _wide(logits)
     entropy = functional.cross_entropy(
-        logits.flatten(0, 1), labels.repeat(steps), reduction="none"
+        logits.flatten(0, 1),
+        labels.repeat(steps),
+        reduction="none",
+        label_smoothing=label_smoothing,
     ).view(steps, batch)
     distance = (logits - target).square().mean((1, 2))
     per_step = (1 - tet_lambda) * entropy.mean(1) + tet_lambda * distance
     return per_step.mean() if weights is None else (weights * per_step).mean()
 
 
-def mean_logit_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def mean_logit_loss(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
     """Return the cross entropy of the logits ``(T, B, C)`` averaged over the steps."""
-    return functional.cross_entropy(logits.mean(0), labels)
+    mean = _wide(logits).mean(0)
+    return functional.cross_entropy(mean, labels, label_smoothing=label_smoothing)
 
 
 def event_loss(
@@ -95,18 +132,33 @@ def event_loss(
     tet: bool = True,
     tet_lambda: float = 1e-3,
     tet_target: float = 0.5,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Return the unweighted classification loss of one branch: the event-only baseline's."""
-    if tet:
-        return tet_loss(event_logits, labels, tet_lambda=tet_lambda, target=tet_target)
-    return mean_logit_loss(event_logits, labels)
+    if not tet:
+        return mean_logit_loss(event_logits, labels, label_smoothing=label_smoothing)
+    return tet_loss(
+        event_logits,
+        labels,
+        tet_lambda=tet_lambda,
+        target=tet_target,
+        label_smoothing=label_smoothing,
+    )
 
 
 @dataclass(frozen=True)
 class TransferLoss:
     """The loss of the transfer run (see the module's formulas); call it on a model's output.
 
-    ``domain_weight`` 0 removes the domain term from the total, and still reports it.
+    Attributes:
+        tet: temporal efficient training: a loss at every step.
+        regularization: weight the steps by the coefficients.
+        domain_weight: of the domain term in the total; 0 removes it, and still reports it.
+        tet_lambda: weight of the mean-squared term of TET.
+        tet_target: logit that it pulls towards.
+        fixed_coefficient: number from 0 to 1 in place of every learnt ``g_t``. (The published
+            code leaves the learnt ones in the event branch's mean-squared term.)
+        label_smoothing: share of every label that is spread over all classes.
     """
 
     tet: bool = True
@@ -114,6 +166,19 @@ class TransferLoss:
     domain_weight: float = 0.5
     tet_lambda: float = 1e-3
     tet_target: float = 0.5
+    fixed_coefficient: float | None = None
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        fixed, smoothing = self.fixed_coefficient, self.label_smoothing
+        if fixed is not None and not 0 <= fixed <= 1:
+            raise UsageError(f"loss: fixed_coefficient is {fixed}, expected a number from 0 to 1")
+        if fixed is not None and not self.regularization:
+            raise UsageError("loss: fixed_coefficient has no effect without regularization")
+        if not 0 <= smoothing < 1:
+            raise UsageError(
+                f"loss: label_smoothing is {smoothing}, expected a number from 0 to below 1"
+            )
 
     def __call__(
         self, output: TransferOutput, labels: Tensor, coefficient: Tensor
@@ -121,7 +186,7 @@ class TransferLoss:
         """Return the terms for labels ``(B,)`` and the model's raw coefficients ``(T,)``."""
         cka = linear_cka(output.static_features, output.event_features)
         distance = 1 - cka
-        gate = torch.sigmoid(coefficient) if self.regularization else None
+        gate = self._gate(coefficient)
 
         domain = distance.mean() if gate is None else (gate * distance).mean()
         static = self._branch(output.static_logits, labels)
@@ -129,9 +194,22 @@ class TransferLoss:
         total = static + event + self.domain_weight * domain
         return TransferTerms(total, static, event, domain, cka)
 
+    def _gate(self, coefficient: Tensor) -> Tensor | None:
+        """Return ``g_t`` ``(T,)``, or None for ones on both sides."""
+        if not self.regularization:
+            return None
+        if self.fixed_coefficient is not None:
+            return torch.full_like(coefficient, self.fixed_coefficient)
+        return torch.sigmoid(coefficient)
+
     def _branch(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         if not self.tet:
-            return mean_logit_loss(logits, labels)
+            return mean_logit_loss(logits, labels, label_smoothing=self.label_smoothing)
         return tet_loss(
-            logits, labels, tet_lambda=self.tet_lambda, target=self.tet_target, weights=weights
+            logits,
+            labels,
+            tet_lambda=self.tet_lambda,
+            target=self.tet_target,
+            label_smoothing=self.label_smoothing,
+            weights=weights,
         )

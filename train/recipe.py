@@ -22,6 +22,7 @@ from ..errors import UsageError, nearest
 
 CHANNELS = ("V", "grey", "blue", "mean")
 SCHEDULES = ("cosine", "step")
+PRECISIONS = ("float32", "bfloat16", "float16")
 SEEDS = 2**63
 RANGES = {
     "lr": (0, math.inf),
@@ -33,6 +34,7 @@ RANGES = {
     "sliding_power": (0, math.inf),
     "tet_lambda": (0, 1),
     "tet_target": (-math.inf, math.inf),
+    "clip_norm": (0, math.inf),
 }
 """Smallest and largest value of every real number; infinity itself is refused."""
 
@@ -70,6 +72,21 @@ class Recipe:
         draws_per_epoch: recordings drawn an epoch; 0 draws as many as there are.
         steps: frames per recording of the cache to use; absent takes the card's.
         size: side of its frames; absent takes the card's.
+        width: factor of every hidden layer's width.
+        norm: ``per-step``, ``merged`` (over all steps) or ``none``.
+        neuron: ``lif``, ``plif``, ``lif-undecayed`` or ``if``.
+        tau: its time constant in steps.
+        threshold: its firing threshold.
+        learn_threshold: make each layer's threshold a parameter.
+        reset: ``hard`` or ``soft``.
+        surrogate: slope of a spike; absent takes the model's.
+        surrogate_alpha: its sharpness.
+        backend: ``auto``, ``torch``, ``numba`` or ``triton``.
+        precision: ``float32``, or mixed with ``bfloat16`` or ``float16`` (scaled).
+        clip_norm: largest norm of the gradient; 0 does not clip.
+        accumulate: micro-batches a batch is cut into; norms and CKA are over each of them.
+        checkpointing: keep stages' inputs alone for the backward pass, and run them again.
+        compile: run model and loss through ``torch.compile``.
     """
 
     model: str
@@ -100,11 +117,26 @@ class Recipe:
     draws_per_epoch: int = 0
     steps: int | None = None
     size: int | None = None
+    width: float = 1.0
+    norm: str = "per-step"
+    neuron: str = "lif"
+    tau: float = 2.0
+    threshold: float = 0.5
+    learn_threshold: bool = False
+    reset: str = "hard"
+    surrogate: str | None = None
+    surrogate_alpha: float = 2.0
+    backend: str = "auto"
+    precision: str = "float32"
+    clip_norm: float = 0.0
+    accumulate: int = 1
+    checkpointing: bool = False
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size < 2:
             raise UsageError("recipe: batch_size must be at least 2: batch norm needs two samples")
-        for name in ("epochs", "steps", "size", "decay_epochs"):
+        for name in ("epochs", "steps", "size", "decay_epochs", "accumulate"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"recipe: {name} must be at least 1, found {value}")
@@ -128,7 +160,16 @@ class Recipe:
                     f"recipe: {name} must be a finite number from {low:g} to {high:g}, "
                     f"found {value}"
                 )
-        for name, known in (("channel", CHANNELS), ("schedule", SCHEDULES)):
+        if self.batch_size < 2 * self.accumulate:
+            raise UsageError(
+                f"recipe: a batch of {self.batch_size} cut into {self.accumulate} micro-batches "
+                "leaves fewer than two samples to each; lower accumulate"
+            )
+        for name, known in (
+            ("channel", CHANNELS),
+            ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
+        ):
             value = getattr(self, name)
             if value not in known:
                 raise UsageError(

@@ -63,13 +63,14 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     square = np.empty_like(total)
     numba_kernels.sums(data, origin, total, square)
     near = origin.astype(np.float64)
-    first, second = total.sum(0) / pixels, square.sum(0) / pixels
-    mean = near + first
-    variance = second - first * first
-    if groups == 1:
-        whole = mean.mean(0)
-        variance = (variance + (mean - whole) ** 2).mean(0)[None]
-        mean = whole[None]
+    with np.errstate(invalid="ignore", over="ignore"):  # a network that has diverged
+        first, second = total.sum(0) / pixels, square.sum(0) / pixels
+        mean = near + first
+        variance = second - first * first
+        if groups == 1:
+            whole = mean.mean(0)
+            variance = (variance + (mean - whole) ** 2).mean(0)[None]
+            mean = whole[None]
     as_float = [torch.from_numpy(each.astype(np.float32)) for each in (mean, variance.clip(0))]
     return as_float[0], as_float[1]
 

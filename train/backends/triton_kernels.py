@@ -11,8 +11,6 @@ Neurons are computed in the order of :mod:`snntx.train.neurons`, one rounding pe
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 
@@ -21,39 +19,40 @@ SIZES = ("steps", "planes", "channels", "height", "columns", "grid_rows", "grid_
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def channel_rows(table: Any, group: Any, channel: Any, known: Any, size: Any, LAST: tl.constexpr):
+def channel_rows(
+    table: tl.tensor,
+    group: tl.tensor,
+    channel: tl.tensor,
+    known: tl.tensor,
+    size: tl.tensor,
+    LAST: tl.constexpr,
+):
     """Load a group's numbers per channel from ``(G, size)``, shaped to go with a tile."""
     numbers = tl.load(table + group * size + channel, mask=known, other=0.0)
     return numbers[None, :] if LAST else numbers[:, None]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def charge(y: Any, m: Any, leak: Any, DECAY: tl.constexpr):
+def charge(y: tl.tensor, m: tl.tensor, leak: tl.tensor, DECAY: tl.constexpr):
     """Return the charged membrane."""
     return m + (y - m) * leak if DECAY else m - m * leak + y
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def fire(u: Any, threshold: Any):
-    """Return the spikes as float32."""
-    return (u - threshold > 0).to(tl.float32)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def reset(u: Any, s: Any, threshold: Any, SOFT: tl.constexpr):
-    """Return the membrane after the reset."""
-    return u - s * threshold if SOFT else u * (1.0 - s)
+def reset(u: tl.tensor, v: tl.tensor, SOFT: tl.constexpr):
+    """Return the membrane after the reset; ``v = u - θ`` is above 0 where the neuron fires."""
+    return tl.where(v > 0, v if SOFT else 0.0, u)
 
 
 @triton.jit(do_not_specialize=SIZES)  # type: ignore[untyped-decorator]
 def statistics_kernel(
-    current: Any,
-    total: Any,
-    spread: Any,
-    planes: Any,
-    channels: Any,
-    height: Any,
-    columns: Any,
+    current: tl.tensor,
+    total: tl.tensor,
+    spread: tl.tensor,
+    planes: tl.tensor,
+    channels: tl.tensor,
+    height: tl.tensor,
+    columns: tl.tensor,
     LAST: tl.constexpr,
     ALIGN: tl.constexpr,
     BLOCK_A: tl.constexpr,
@@ -72,10 +71,10 @@ def statistics_kernel(
     t, tile = program // tiles, program % tiles
     part, block = tile // across, tile % across
     a = part * BLOCK_A + tl.arange(0, BLOCK_A)
-    v = block * BLOCK_V + tl.arange(0, BLOCK_V)
-    known = (a < lines)[:, None] & (v < width)[None, :]
+    w = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    known = (a < lines)[:, None] & (w < width)[None, :]
     step = tl.cast(lines, tl.int64) * width
-    c = tl.load(current + t * step + a[:, None] * width + v[None, :], mask=known, other=0.0)
+    c = tl.load(current + t * step + a[:, None] * width + w[None, :], mask=known, other=0.0)
     c = c.to(tl.float32)
     if LAST:
         one = tl.sum(c, axis=0)
@@ -83,8 +82,8 @@ def statistics_kernel(
         apart = tl.where(known, c - mean[None, :], 0.0)
         two = tl.sum(apart * apart, axis=0)
         row = tl.cast(t * tl.cdiv(lines, BLOCK_A) + part, tl.int64) * width
-        tl.store(total + row + v, one, mask=v < width)
-        tl.store(spread + row + v, two, mask=v < width)
+        tl.store(total + row + w, one, mask=w < width)
+        tl.store(spread + row + w, two, mask=w < width)
     else:
         one = tl.sum(c, axis=1)
         mean = one / tl.minimum(BLOCK_V, width - block * BLOCK_V).to(tl.float32)
@@ -97,21 +96,21 @@ def statistics_kernel(
 
 @triton.jit(do_not_specialize=SIZES)  # type: ignore[untyped-decorator]
 def forward_kernel(
-    current: Any,
-    scale: Any,
-    shift: Any,
-    leak: Any,
-    threshold: Any,
-    values: Any,
-    codes: Any,
-    membrane: Any,
-    steps: Any,
-    planes: Any,
-    channels: Any,
-    height: Any,
-    columns: Any,
-    grid_rows: Any,
-    grid_columns: Any,
+    current: tl.tensor,
+    scale: tl.tensor,
+    shift: tl.tensor,
+    leak: tl.tensor,
+    threshold: tl.tensor,
+    values: tl.tensor,
+    codes: tl.tensor,
+    membrane: tl.tensor,
+    steps: tl.tensor,
+    planes: tl.tensor,
+    channels: tl.tensor,
+    height: tl.tensor,
+    columns: tl.tensor,
+    grid_rows: tl.tensor,
+    grid_columns: tl.tensor,
     LAST: tl.constexpr,
     NORM: tl.constexpr,
     DECAY: tl.constexpr,
@@ -137,13 +136,13 @@ def forward_kernel(
     across = tl.cdiv(channels if LAST else grid_columns, BLOCK_V)
     program = tl.program_id(0)
     a = program // across * BLOCK_A + tl.arange(0, BLOCK_A)
-    v = program % across * BLOCK_V + tl.arange(0, BLOCK_V)
+    w = program % across * BLOCK_V + tl.arange(0, BLOCK_V)
     if LAST:
         plane, rest = a // (grid_rows * grid_columns), a % (grid_rows * grid_columns)
         row, column = rest // grid_columns, rest % grid_columns
         line = (plane * height + row * POOL) * columns + column * POOL
         out_line = (plane * out_rows + row) * out_columns + column
-        channel, named = v, v < width
+        channel, named = w, w < width
         sent = (plane < planes) & (row < out_rows) & (column < out_columns)
         step = tl.cast(planes * height * columns, tl.int64) * width
         out_step = tl.cast(planes * out_rows * out_columns, tl.int64) * out_width
@@ -158,14 +157,14 @@ def forward_kernel(
         step = tl.cast(planes * height, tl.int64) * width
         out_step = tl.cast(planes * out_rows, tl.int64) * out_width
         table = channels
-    out_at = out_line[:, None] * out_width + v[None, :]
-    out_known = sent[:, None] & (v < out_width)[None, :]
+    out_at = out_line[:, None] * out_width + w[None, :]
+    out_known = sent[:, None] & (w < out_width)[None, :]
     k, theta = tl.load(leak), tl.load(threshold)
     first = program % across * (BLOCK_V * INNER) + tl.arange(0, BLOCK_V * INNER)
     WAYS: tl.constexpr = POOL // INNER
     m = ()
     for _ in tl.static_range(POOL * WAYS):
-        m = m + (tl.zeros((BLOCK_A, BLOCK_V * INNER), tl.float32),)
+        m = m + (tl.zeros((BLOCK_A, BLOCK_V * INNER), tl.float32),)  # noqa: RUF005 - Triton
     for t in range(steps):
         if NORM > 0:
             group = t if NORM == 2 else 0
@@ -173,30 +172,29 @@ def forward_kernel(
             plus = channel_rows(shift, group, channel, named, table, LAST)
         count = tl.zeros((BLOCK_A, BLOCK_V), tl.float32)
         after = ()
-        for place in tl.static_range(POOL * WAYS):
-            dy: tl.constexpr = place // WAYS
-            dx: tl.constexpr = place % WAYS
-            inside = (plane < planes) & (row * POOL + dy < height)
-            if LAST:
-                inside = inside & (column * POOL + dx < columns)
-                at = (line + dy * columns + dx)[:, None] * width + first[None, :]
-                known = inside[:, None] & (first < width)[None, :]
-            else:
-                x = first * WAYS + dx
-                at = (line + dy)[:, None] * width + x[None, :]
-                known = inside[:, None] & (x < width)[None, :]
-            y = tl.load(current + t * step + at, mask=known, other=0.0).to(tl.float32)
-            if NORM > 0:
-                y = y * by + plus
-            u = charge(y, m[place], k, DECAY)
-            s = fire(u, theta)
-            u = reset(u, s, theta, SOFT)
-            after = after + (u,)
-            if KEEP:
-                tl.store(membrane + t * step + at, u, mask=known)
-            if INNER > 1:
-                s = tl.sum(tl.reshape(s, (BLOCK_A, BLOCK_V, INNER)), axis=2)
-            count += s
+        for dy in tl.static_range(POOL):
+            for dx in tl.static_range(WAYS):
+                inside = (plane < planes) & (row * POOL + dy < height)
+                if LAST:
+                    inside = inside & (column * POOL + dx < columns)
+                    at = (line + dy * columns + dx)[:, None] * width + first[None, :]
+                    known = inside[:, None] & (first < width)[None, :]
+                else:
+                    x = first * WAYS + dx
+                    at = (line + dy)[:, None] * width + x[None, :]
+                    known = inside[:, None] & (x < width)[None, :]
+                y = tl.load(current + t * step + at, mask=known, other=0.0).to(tl.float32)
+                if NORM > 0:
+                    y = y * by + plus
+                u = charge(y, m[dy * WAYS + dx], k, DECAY)
+                v = u - theta
+                after = after + (reset(u, v, SOFT),)  # noqa: RUF005 - Triton
+                if KEEP:
+                    tl.store(membrane + t * step + at, reset(u, v, SOFT), mask=known)
+                s = (v > 0).to(tl.float32)
+                if INNER > 1:
+                    s = tl.sum(tl.reshape(s, (BLOCK_A, BLOCK_V, INNER)), axis=2)
+                count += s
         m = after
         share = count
         if POOL > 1:

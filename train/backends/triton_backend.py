@@ -1,0 +1,91 @@
+"""The CUDA backend: Triton kernels over all steps of a layer (see :mod:`.interface`).
+
+A current is read in its own order, contiguous or channels-last, and never copied. Importing
+this module needs Triton. Under ``TRITON_INTERPRET=1`` it computes tensors on the CPU, slowly.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .interface import Affine, Fired, Gradients, Normalised, Population
+from .triton_launch import run
+from .triton_plans import Share, Task, dense_like, plan_backward, plan_forward, plan_statistics
+
+
+def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+    """Return mean and biased variance ``(G, C)`` float32.
+
+    A tile's sums are float32, the second one around the tile's own mean; they are put
+    together in float64.
+    """
+    launch, parts = plan_statistics(current)
+    run(launch, current.device)
+    count = parts.count[:, None]
+    total, over = parts.total.double(), (0, 1) if groups == 1 else (1,)
+    whole = count.sum() * (len(current) if groups == 1 else 1)
+    mean = total.sum(over, keepdim=True) / whole
+    between = count * (total / count - mean).square()
+    variance = (parts.spread + between).sum(over) / whole
+    shape = (groups, current.shape[2])
+    return mean.reshape(shape).float(), variance.reshape(shape).float()
+
+
+def forward(
+    current: Tensor,
+    affine: Affine | None,
+    population: Population,
+    *,
+    pool: int,
+    membrane: bool,
+) -> Fired:
+    """Run the whole sequence from rest (see :class:`.interface.FusedBackend`)."""
+    launch, fired = plan_forward(current, affine, population, pool, membrane)
+    run(launch, current.device)
+    return fired
+
+
+def backward(
+    grad_values: Tensor,
+    grad_membrane: Tensor | None,
+    current: Tensor,
+    affine: Affine | None,
+    normalised: Normalised | None,
+    population: Population,
+    *,
+    pool: int,
+) -> Gradients:
+    """Return the gradients (see :class:`.interface.FusedBackend`).
+
+    Those of leak and threshold are 0 where these do not require one.
+    """
+    if grad_membrane is not None:
+        grad_membrane = dense_like(grad_membrane.float(), current)
+    values = dense_like(grad_values, current)
+    task = Task(values, grad_membrane, current, affine, normalised, population, pool)
+    grad = torch.empty_like(current)
+    if affine is None or normalised is None:
+        launch, sums = plan_backward(task, grad, sums=False, scalars=True)
+        run(launch, current.device)
+        weight = bias = current.new_empty(0, dtype=torch.float32)
+    else:
+        first = None if normalised.batch else grad
+        launch, sums = plan_backward(task, first, sums=True, scalars=True)
+        run(launch, current.device)
+        over = (0, 1) if len(normalised.mean) == 1 else (1,)
+        one, two = (
+            each.sum(over, dtype=torch.float64).reshape(normalised.mean.shape)
+            for each in (sums.one, sums.two)
+        )
+        weight, bias = two.sum(0).float(), one.sum(0).float()
+        if normalised.batch:
+            per = affine.scale * (one.numel() / current.numel())
+            factor = per * normalised.rstd * two
+            share = Share((per * one - normalised.mean * factor).float(), factor.float())
+            launch, _ = plan_backward(task, grad, sums=False, scalars=False, share=share)
+            run(launch, current.device)
+    leak, threshold = (
+        each.sum(dtype=torch.float64).float() for each in (sums.leak, sums.threshold)
+    )
+    return Gradients(grad, weight, bias, leak, threshold)

@@ -1,0 +1,88 @@
+"""A model with its loss: what one (micro-)batch costs, by name.
+
+One module, so that ``DistributedDataParallel`` and ``torch.compile`` can take model and loss
+together.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .losses import TransferLoss, event_loss
+from .models import TransferModel, create_model
+from .recipe import Recipe
+
+
+def build_model(
+    recipe: Recipe, *, num_classes: int, steps: int, size: tuple[int, int]
+) -> TransferModel:
+    """Return the freshly initialised network of a recipe, for frames of one size."""
+    neuron = {"surrogate": recipe.surrogate} if recipe.surrogate else {}
+    model = create_model(
+        recipe.model,
+        num_classes=num_classes,
+        steps=steps,
+        size=size,
+        norm=recipe.norm,
+        width=recipe.width,
+        backend=recipe.backend,
+        keep_activations=not recipe.checkpointing,
+        kind=recipe.neuron,
+        tau=recipe.tau,
+        threshold=recipe.threshold,
+        reset=recipe.reset,
+        learn_threshold=recipe.learn_threshold,
+        alpha=recipe.surrogate_alpha,
+        **neuron,
+    )
+    if recipe.backend != "torch":  # fused layers want the channels innermost: so do convolutions
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
+class Objective(nn.Module):
+    """What training makes small: the transfer loss, or the event branch's alone."""
+
+    def __init__(self, model: TransferModel, recipe: Recipe) -> None:
+        super().__init__()
+        self.model = model
+        self._tet = {
+            "tet": recipe.tet,
+            "tet_lambda": recipe.tet_lambda,
+            "tet_target": recipe.tet_target,
+        }
+        self._loss = TransferLoss(
+            regularization=recipe.regularization,
+            domain_weight=recipe.domain_weight,
+            **self._tet,  # type: ignore[arg-type]
+        )
+
+    def forward(
+        self, event: Tensor, static: Tensor | None, labels: Tensor, constant: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Return the loss, its terms and the event branch's accuracy, all 0-d.
+
+        Args:
+            event: ``(B, T, 2, H, W)``.
+            static: the same shape; None trains the event branch alone.
+            labels: ``(B,)``.
+            constant: ``(B,)`` bool on the CPU; static samples that are one image throughout.
+        """
+        if static is None:
+            logits = self.model.forward_event(event)
+            total = event_loss(logits, labels, **self._tet)  # type: ignore[arg-type]
+            terms = {"loss": total, "event": total}
+        else:
+            output = self.model(static, event, constant)
+            logits = output.event_logits
+            parts = self._loss(output, labels, self.model.coefficient)
+            terms = {
+                "loss": parts.total,
+                "static": parts.static,
+                "event": parts.event,
+                "domain": parts.domain,
+                "cka": parts.cka.mean(),
+            }
+        accuracy = (logits.detach().mean(0).argmax(1) == labels).float().mean()
+        return {**terms, "accuracy": accuracy}
