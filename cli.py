@@ -157,6 +157,7 @@ def train(
     from .train.distributed import joined
     from .train.fit import pick_device
     from .train.fit import train as fit
+    from .train.objective import chosen_backend
     from .train.recipe import load_recipe
 
     loaded = load_card(card, _cache_root(cache))
@@ -166,7 +167,8 @@ def train(
     )
     where = pick_device(device)
     out = out or Path("runs") / f"{loaded.name}-{Path(recipe).stem}-seed{resolved.seed}"
-    _say(f"cache {frames.directory}, device {where.type}, run {out}")
+    backend = chosen_backend(resolved, where)
+    _say(f"cache {frames.directory}, device {where.type}, backend {backend}, run {out}")
     _say(", ".join(resolved.to_toml().splitlines()))
     try:
         with joined(where) as group, TrainingDisplay(resolved.epochs, group.first) as display:

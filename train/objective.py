@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .backends import resolve_backend
 from .losses import TransferLoss, event_loss
 from .models import TransferModel, create_model
 from .recipe import Recipe
@@ -39,6 +40,15 @@ def build_model(
     if recipe.backend != "torch":  # fused layers want the channels innermost: so do convolutions
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
+
+
+def chosen_backend(recipe: Recipe, device: torch.device) -> str:
+    """Return the backend that a recipe's layers use on one device.
+
+    Raises:
+        UsageError: the backend that it names cannot compute there.
+    """
+    return resolve_backend(recipe.backend, device, getattr(torch, recipe.precision))
 
 
 class Objective(nn.Module):
