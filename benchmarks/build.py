@@ -1,6 +1,7 @@
 """What building a cache costs, beside tonic's disk cache and beside reading the bytes.
 
-    python benchmarks/build.py --work DIR [--few 300] [--many 2000] [--rounds 3] [--jobs 2]
+    python benchmarks/build.py --work DIR [--few 300] [--many 2000] [--largest 10000]
+                               [--rounds 3] [--jobs 2]
 
 Writes recordings of N-Caltech101's size (60 to 170 thousand events on 180 x 240 pixels) below
 ``--work`` once, then in each round runs ``snntx preprocess`` on few and on many of them as
@@ -8,27 +9,26 @@ whole processes with nothing remembered. The marginal cost of a recording is the
 the two times over the difference in recordings; CPU time is given beside it, since it says
 more where other programs run. In the same round tonic reads, frames and
 caches a part of them (``DiskCachedDataset``, first pass), and a plain loop reads and sums
-their bytes, each in a process of its own on one core. Prints a Markdown table.
+their bytes, each in a process of its own on one core. ``--largest`` adds a data set of more
+recordings, hard links to the same ones, to see whether the cost of one stays what it is.
+Prints a Markdown table.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from generated import recording
+from processes import build, link
 
 from snntx.preprocess.readers.atis import RECORD_BYTES, encode
 
@@ -88,58 +88,6 @@ def write_recordings(folder: Path, count: int) -> None:
         os.utime(path, (1_500_000_000, 1_500_000_000))
 
 
-def cpu_seconds() -> float:
-    """Return user and system time of all children that have ended, and of theirs."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def pss_mib(pid: int) -> float:
-    """Return the memory of a process and its children, pages shared counted once, in MiB."""
-    total = 0
-    pids = [pid]
-    for one in pids:
-        try:
-            for task in Path(f"/proc/{one}/task").iterdir():
-                pids += map(int, (task / "children").read_text().split())
-            rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
-            total += next(int(x.split()[1]) for x in rollup.splitlines() if x.startswith("Pss:"))
-        except (OSError, StopIteration):
-            continue  # it has just ended
-    return total / 1024
-
-
-class Built(NamedTuple):
-    """What one whole process took: seconds, CPU seconds, peak MiB and bytes of the cache."""
-
-    seconds: float
-    cpu: float
-    peak: float
-    size: int
-
-
-def build(raw: Path, cache: Path, jobs: int, *, watch: bool = False) -> Built:
-    """Run ``snntx preprocess`` anew."""
-    shutil.rmtree(cache, ignore_errors=True)
-    command = ["preprocess", "n-caltech101", "--raw", raw, "--cache", cache, "--jobs", jobs]
-    started, before = time.perf_counter(), cpu_seconds()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "snntx", *map(str, command), "--json"],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=cache.parent,
-    )
-    peak = 0.0
-    while watch and process.poll() is None:
-        peak = max(peak, pss_mib(process.pid))
-        time.sleep(0.05)
-    output, _ = process.communicate()
-    seconds = time.perf_counter() - started
-    if process.returncode:
-        raise SystemExit(f"snntx preprocess ended with {process.returncode}")
-    return Built(seconds, cpu_seconds() - before, peak, int(json.loads(output)["cache_bytes"]))
-
-
 def measure(program: str, *arguments: object) -> tuple[float, float]:
     """Run a program of its own that prints seconds and CPU seconds per recording."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
@@ -150,11 +98,20 @@ def measure(program: str, *arguments: object) -> tuple[float, float]:
 
 def subset(raw: Path, folder: Path, count: int) -> Path:
     """Link the first ``count`` recordings below a folder of their own."""
+    files = sorted(raw.rglob("*.bin"), key=lambda path: path.name)
+    link(files[:count], raw, folder)
+    return folder
+
+
+def repeated(raw: Path, folder: Path, count: int) -> Path:
+    """Link the recordings in turn, under ``count`` names, below a folder of their own."""
     shutil.rmtree(folder, ignore_errors=True)
-    for path in sorted(raw.rglob("*.bin"), key=lambda path: path.name)[:count]:
-        link = folder / path.relative_to(raw)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        os.link(path, link)
+    files = sorted(raw.rglob("*.bin"), key=lambda path: path.name)
+    for i in range(count):
+        path = files[i % len(files)]
+        place = folder / path.relative_to(raw).with_name(f"image_{i + 1:05d}.bin")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.link(path, place)
     return folder
 
 
@@ -168,6 +125,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--few", type=int, default=300)
     parser.add_argument("--many", type=int, default=2000)
+    parser.add_argument("--largest", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
@@ -177,12 +135,16 @@ def main() -> None:
     write_recordings(raw, options.many)
     sizes = sorted({1, 100, options.few, (options.few + options.many) // 2, options.many})
     folders = {n: subset(raw, work / f"first-{n}", n) for n in sizes}
-    build(folders[1], work / "cache", 1)  # compiles the kernels once
+    if options.largest is not None:
+        folders[options.largest] = repeated(raw, work / "largest", options.largest)
+        sizes.append(options.largest)
+    card, cache = "n-caltech101", work / "cache"
+    build(card, folders[1], cache, 1)  # compiles the kernels once
 
     seconds: dict[int, list[float]] = {n: [] for n in sizes}
     marginal, cpu, tonic, tonic_cpu, read, read_cpu, smaller = [], [], [], [], [], [], []
     for _ in range(options.rounds):
-        built = {n: build(folders[n], work / "cache", options.jobs) for n in sizes}
+        built = {n: build(card, folders[n], cache, options.jobs) for n in sizes}
         for n, one in built.items():
             seconds[n].append(one.seconds)
         few, many, more = built[options.few], built[options.many], options.many - options.few
@@ -197,7 +159,7 @@ def main() -> None:
         read_cpu.append(cpu[-1] / used / 1e3)
         peer = sum(p.stat().st_size for p in (work / "tonic").rglob("*") if p.is_file())
         smaller.append((peer / PEER_RECORDINGS) / (many.size / options.many))
-    peak = build(folders[options.many], work / "cache", options.jobs, watch=True).peak
+    peak = {n: build(card, folders[n], cache, options.jobs, watch=True).peak for n in sizes[1:]}
 
     print(f"{options.rounds} rounds, {options.jobs} jobs, {os.cpu_count()} cores\n")
     print("| figure | median | rounds | goal |")
@@ -209,7 +171,8 @@ def main() -> None:
     row("marginal cost of a recording (ms)", marginal, "")
     row("the same in CPU time (ms)", cpu, "")
     row("one recording, whole process (s)", seconds[1], "< 2")
-    row("peak PSS of parent and workers (MiB)", [peak], "< 1024", 0)
+    for n, held in peak.items():
+        row(f"peak PSS of parent and workers, {n} recordings (MiB)", [held], "< 1024", 0)
     row("bytes of tonic's cache / bytes here", smaller, "")
     for low, high in itertools.pairwise(sizes[1:]):
         steps = [

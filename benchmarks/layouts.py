@@ -21,7 +21,7 @@ from scipy.io import savemat
 from snntx.data_cards import load_card
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-from aedat4_files import COLUMNS, write_plain  # noqa: E402
+from aedat4_files import COLUMNS, write_plain
 
 EVENTS = 300
 T0_US = 1_600_000_000_000_000
@@ -75,8 +75,9 @@ def write_n_omniglot(root: Path) -> None:
     """Write 1,623 characters of 20 drawers: recordings, tables of times and drawings."""
     for seed, (place, prefix) in enumerate(_characters()):
         draw = np.random.default_rng(seed)
-        folder, pictures = root / "raw" / place.format("dvs"), root / "static" / place.format(
-            "images"
+        folder, pictures = (
+            root / "raw" / place.format("dvs"),
+            root / "static" / place.format("images"),
         )
         for made in (folder, pictures):
             made.mkdir(parents=True, exist_ok=True)

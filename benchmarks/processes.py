@@ -96,14 +96,13 @@ def build(
     return Built(seconds, cpu_seconds() - before, peak, *counts)
 
 
-def link(files: Iterable[Path], source: Path, folder: Path) -> Path:
+def link(files: Iterable[Path], source: Path, folder: Path) -> None:
     """Link files below ``source`` into a new folder, at the same places."""
     shutil.rmtree(folder, ignore_errors=True)
     for path in files:
         place = folder / path.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
         os.link(path, place)
-    return folder
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:

@@ -28,7 +28,8 @@ PARTS = {"a tenth": 10, "a half": 2, "all": 1}
 
 def written(layout: Layout, work: Path) -> Path:
     """Return the root of a data set, written unless it is there."""
-    root, mark = work / layout.card, work / f"{layout.card}.written"
+    root = work.joinpath(layout.card)
+    mark = work / f"{layout.card}.written"
     if not mark.is_file():
         layout.write(root)
         mark.touch()
@@ -38,11 +39,13 @@ def written(layout: Layout, work: Path) -> Path:
 def parts(layout: Layout, work: Path) -> dict[str, Path]:
     """Return a root for each part, linked from the whole data set."""
     root = written(layout, work)
-    roots: dict[str, Path] = {}
+    roots = {title: work / f"{layout.card}-{every}" for title, every in PARTS.items()}
     for title, every in PARTS.items():
+        if every == 1:
+            roots[title] = root
+            continue
         names = [*layout.common, *itertools.chain.from_iterable(layout.groups[::every])]
-        place = work / f"{layout.card}-{every}"
-        roots[title] = root if every == 1 else link((root / n for n in names), root, place)
+        link((root / name for name in names), root, roots[title])
     return roots
 
 

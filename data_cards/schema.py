@@ -63,6 +63,9 @@ class Slices:
         header_rows: rows before the first recording.
         start_column: which column of a row is its first timestamp, from 1, in microseconds.
         end_column: which one is the timestamp that it ends before.
+        recordings: how many recordings every file holds; a table of more or fewer rows is then a
+            bad file, since nobody could say which one is missing. Absent, as many as its table
+            has rows.
     """
 
     identity: str
@@ -71,6 +74,7 @@ class Slices:
     header_rows: int = 1
     start_column: int = 2
     end_column: int = 3
+    recordings: int | None = None
 
 
 @dataclass(frozen=True)

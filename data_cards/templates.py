@@ -53,6 +53,8 @@ def template_fields(events: EventFiles, fields: list[str], where: str) -> list[s
             raise UsageError(f"{place} suffix = '{slices.suffix}' must be such as '.csv'")
         if slices.header_rows < 0 or min(slices.start_column, slices.end_column) < 1:
             raise UsageError(f"{place} columns count from 1, and header_rows from 0")
+        if slices.recordings is not None and slices.recordings < 1:
+            raise UsageError(f"{place} recordings = {slices.recordings} must be at least 1")
         fields = [*fields, slices.field]
         check_template(slices.identity, fields, f"{place} identity")
         if slices.field not in FIELD.findall(slices.identity):

@@ -86,7 +86,7 @@ def preprocess(
     workers = Workers(jobs)
     if scheduler is not None:  # another process may be in another folder
         request = request.absolute()
-    plan = make_plan(request)
+    plan = make_plan(request, skip=skip)
     home = request.cache / request.card.name
     make_folder(home)
     draft = plan.draft()
@@ -108,7 +108,9 @@ def preprocess(
             pair(plan, request.card)  # what the two folders disagree on shows at once
             bar = Progress(len(plan.recordings) + len(plan.statics), progress)
             with _crew(workers, scheduler, building, request) as crew:
-                statics, passed = write_statics(request, plan, building, memo, crew, bar, skip)
+                statics, passed = write_statics(
+                    request, plan, building, notes, memo, crew, bar, skip
+                )
                 rows, resumed = build_shards(request, plan, building, notes, memo, crew, bar, skip)
             kept = _kept(plan, rows, statics)
             index = _index(request, kept, rows, pair(kept, request.card), passed)
@@ -204,7 +206,7 @@ def _index(
 ) -> fmt.Index:
     """Split the recordings and collect everything about the cache but its pixels."""
     rows = fmt.Rows.join(shards)
-    rows = dataclasses.replace(rows, skipped=(*rows.skipped, *passed))
+    rows = dataclasses.replace(rows, skipped=(*plan.skipped, *rows.skipped, *passed))
     fields = [f.fields for f in plan.recordings]
     splits = {
         name: split_recordings(rule, rows.identity, rows.label, fields)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -109,15 +111,29 @@ def dask_crew(address: str, building: Path, folders: Sequence[Path]) -> Iterator
         ) from error
     connect: Any = distributed.Client
     try:
+        with ThreadPoolExecutor(1) as thread:  # the caller's may have an event loop of its own
+            thread.submit(lambda: asyncio.run(_knock(address))).result()
         client = connect(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(
-            f"--scheduler {address}: no Dask scheduler answers there "
-            f"({' '.join(str(error).split()) or type(error).__name__})"
+            f"--scheduler {address}: no Dask scheduler answers there, expected one such as "
+            f"tcp://host:8786 ({' '.join(str(error).split()) or type(error).__name__})"
         ) from error
     with client:
         _check(client, address, building, folders)
         yield DaskCrew(client)
+
+
+async def _knock(address: str) -> None:
+    """Connect once, since a client that cannot leaves a thread and its complaints behind."""
+    import distributed
+
+    security: Any = distributed.Security
+    connect: Any = distributed.comm.core.connect
+    options = security().get_connection_args("client")
+    async with asyncio.timeout(CONNECT_SECONDS + 1):  # another kind of server may never answer
+        connection = await connect(address, timeout=CONNECT_SECONDS, **options)
+    connection.abort()
 
 
 def _check(client: Any, address: str, building: Path, folders: Sequence[Path]) -> None:

@@ -19,6 +19,7 @@ from . import cache_format as fmt
 from .hdf5_files import creating, write_column
 from .manifest import DigestMemo, digest, digest_or_none
 from .readers import read_file
+from .static_notes import StaticNotes, Written
 from .statics import StaticImage, decode_picture, plane_type, planes_of, value_planes
 from .tasks import Crew, Done, in_order, reason_of
 from .zip_pictures import Archives
@@ -178,8 +179,9 @@ def write_pictures(
     label: Callable[[StaticImage], int],
     crew: Crew,
     memo: DigestMemo,
+    notes: StaticNotes,
     done: Callable[[int, int], None],
-) -> tuple[list[StaticImage], list[tuple[str, str]]]:
+) -> Written:
     """Write ``static.h5``; returns the images in it, and those passed over with the reason.
 
     Args:
@@ -188,6 +190,7 @@ def write_pictures(
         label: class index of an image.
         crew: runs the tasks.
         memo: learns the digest of every file read.
+        notes: what a later build needs to keep the file, written before it comes into place.
         done: called with a chunk's number and its count of images finished.
 
     Raises:
@@ -197,6 +200,8 @@ def write_pictures(
     photographs = count and tasks[0].images[0].pixels is None
     kept: list[StaticImage] = []
     skipped: list[tuple[str, str]] = []
+    path.unlink(missing_ok=True)  # of an earlier state of the files
+    notes.begin()
     with creating(path) as file:
         planes = tasks[0].planes
         shape = (len(planes), *tasks[0].size)
@@ -210,11 +215,13 @@ def write_pictures(
             kept += [task.images[place] for place in decoded.kept]
             skipped += decoded.skipped
             for file_path, known, status in decoded.read:
-                memo.put(file_path, known, status)
-        memo.save()
+                notes.read(file_path, known, status)
         if count and not kept:
             raise BadFileError(
                 f"all {count} static images are bad, the first: {skipped[0][0]}: {skipped[0][1]}"
             )
         writer.finish([image.identity for image in kept], [label(image) for image in kept])
+        notes.finish(skipped)
+        memo.take(notes.memo)
+        memo.save()
     return kept, skipped

@@ -59,6 +59,7 @@ class Plan:
     classes: list[str]
     settings: dict[str, Any]
     notes: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
 
     @property
     def files(self) -> dict[str, Path]:
@@ -67,9 +68,17 @@ class Plan:
         return events | {f"static/{name}": path for name, path in self.static_files.items()}
 
     def draft(self) -> str:
-        """Name of the build before any content is known: settings, names and sizes."""
-        sizes = {name: path.stat().st_size for name, path in self.files.items()}
-        return fingerprint({"settings": self.settings, "sizes": sizes})
+        """Name of the build before any content is known: settings, names and sizes.
+
+        Where a table tells which parts of the files are recordings, they belong to it: a changed
+        table may have its old size.
+        """
+        known: dict[str, Any] = {
+            "settings": self.settings,
+            "sizes": {name: path.stat().st_size for name, path in self.files.items()},
+        }
+        parts = {r.identity: r.part for r in self.recordings if r.part}
+        return fingerprint({**known, "parts": parts} if parts else known)
 
     def key(self, digests: Mapping[str, str]) -> str:
         """Name of the finished cache; ``digests`` has one entry per file."""
@@ -86,17 +95,21 @@ def key_of(settings: Mapping[str, Any], manifest: Mapping[str, tuple[int, str]])
     return fingerprint({"settings": settings, "manifest": manifest})
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, *, skip: bool = False) -> Plan:
     """List both folders and settle classes, settings and what is left out.
+
+    Args:
+        request: what to build.
+        skip: pass over files of recordings that cannot be listed, instead of raising.
 
     Raises:
         UsageError: the folders do not hold what the card describes.
-        BadFileError: a file of many static images is damaged.
+        BadFileError: a file of many static images or recordings is damaged.
     """
     card = request.card
     notes: list[str] = []
-    found = list_recordings(card.events, request.raw)
-    classes = list(card.classes) or found_classes(card.events, found.recordings)
+    found = list_recordings(card.events, request.raw, skip=skip)
+    classes = list(card.classes) or found_classes(card.events, [*found.recordings, *found.missed])
     known = set(classes)
     recordings = [r for r in found.recordings if r.class_name in known]
     unknown = Counter(r.class_name for r in found.recordings if r.class_name not in known)
@@ -134,7 +147,17 @@ def make_plan(request: Request) -> Plan:
     settings = settings_of(card, request.options, classes, statics=bool(statics))
     if found.reader:  # another release may decode the same files otherwise
         settings["reader"] = found.reader
-    return Plan(recordings, event_files, statics, files, planes, classes, settings, tuple(notes))
+    return Plan(
+        recordings,
+        event_files,
+        statics,
+        files,
+        planes,
+        classes,
+        settings,
+        tuple(notes),
+        found.skipped,
+    )
 
 
 def settings_of(

@@ -8,10 +8,11 @@ from itertools import groupby
 from pathlib import Path
 
 from ..data_cards.schema import EventFiles, Slices
-from ..errors import UsageError
+from ..errors import BadFileError, UsageError
 from .labels import classes_from_table
 from .listing import Found, find_files
 from .slices import read_slices, table_of
+from .tasks import reason_of
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,29 @@ class RecordingSet:
         recordings: sorted by identity, or by number; those of one file stand together.
         files: name below the root → path, of every file that was or will be read.
         reader: what decodes them and its version, where that is no part of this package.
+        skipped: name in the manifest and reason of each file passed over before it was opened.
+        missed: one recording for each of them, of the class that its recordings have.
     """
 
     recordings: tuple[Recording, ...]
     files: Mapping[str, Path]
     reader: str = ""
+    skipped: tuple[tuple[str, str], ...] = ()
+    missed: tuple[Recording, ...] = ()
 
 
-def list_recordings(spec: EventFiles, folder: Path) -> RecordingSet:
+def list_recordings(spec: EventFiles, folder: Path, *, skip: bool = False) -> RecordingSet:
     """List the recordings of a folder; no event file is opened yet.
+
+    Args:
+        spec: the card's table.
+        folder: what the user gave as ``--raw``.
+        skip: pass over files of many recordings whose table does not serve, instead of raising.
 
     Raises:
         UsageError: the folder is missing, or nothing in it matches the card.
-        BadFileError: the table of classes does not serve.
+        BadFileError: the table of classes does not serve; or a table of recordings does not,
+            and it does not skip, or none does.
     """
     if spec.format == "tonic":
         from .readers import tonic_bridge
@@ -62,7 +73,7 @@ def list_recordings(spec: EventFiles, folder: Path) -> RecordingSet:
     found = find_files(folder, spec.roots, spec.pattern, "--raw", number=spec.order)
     files = {f.relative: f.path for f in found}
     if spec.slices is not None:
-        return _slices(spec, spec.slices, found)
+        return _slices(spec, spec.slices, found, skip)
     if spec.labels is None:
         classes = [class_of(spec.class_name, f.fields) for f in found]
     else:
@@ -85,15 +96,30 @@ def found_classes(spec: EventFiles, recordings: Sequence[Recording]) -> list[str
     return sorted(names, key=lambda name: (names[name], name))
 
 
-def _slices(spec: EventFiles, slices: Slices, found: Sequence[Found]) -> RecordingSet:
+def _slices(spec: EventFiles, slices: Slices, found: Sequence[Found], skip: bool) -> RecordingSet:
     """List the recordings of files of many, from the table beside each."""
     recordings: dict[str, Recording] = {}
     files: dict[str, Path] = {}
+    skipped: list[tuple[str, str]] = []
+    missed: list[Recording] = []
     for entry in found:
-        table = table_of(entry.path, slices)
         files[entry.relative] = entry.path
-        files[entry.relative.removesuffix(entry.path.name) + table.name] = table
-        for start, end, row in read_slices(table, slices):
+        path, name = entry.path, entry.relative  # of what is bad, if anything is
+        try:
+            path = table_of(entry.path, slices)
+            name = entry.relative.removesuffix(entry.path.name) + path.name
+            files[name] = path
+            rows = list(read_slices(path, slices))
+        except BadFileError as error:
+            if not skip:
+                raise
+            skipped.append((f"raw/{name}", reason_of(error, path, f"raw/{name}")))
+            if f"{{{slices.field}}}" not in spec.class_name:
+                fields = {**entry.fields, slices.field: ""}
+                fields["class"] = class_of(spec.class_name, fields)
+                missed.append(Recording("", fields["class"], fields, entry.path))
+            continue
+        for start, end, row in rows:
             fields = {**entry.fields, slices.field: f"{row:02d}"}
             fields["class"] = class_of(spec.class_name, fields)
             identity = slices.identity.format(**fields)
@@ -105,11 +131,16 @@ def _slices(spec: EventFiles, slices: Slices, found: Sequence[Found]) -> Recordi
             recordings[identity] = Recording(
                 identity, fields["class"], fields, entry.path, (start, end, row)
             )
+    if not recordings:
+        raise BadFileError(
+            f"all {len(found)} files of recordings are bad, the first: {skipped[0][0]}: "
+            f"{skipped[0][1]}"
+        )
     first: dict[Path, str] = {}  # a file's recordings stand together whatever the template
     for identity in sorted(recordings):
         first.setdefault(recordings[identity].path, identity)
     listed = sorted(recordings.values(), key=lambda r: (first[r.path], r.identity))
-    return RecordingSet(tuple(listed), files)
+    return RecordingSet(tuple(listed), files, skipped=tuple(skipped), missed=tuple(missed))
 
 
 def by_file(recordings: Sequence[Recording]) -> Iterator[tuple[Path, list[Recording]]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..data_cards.schema import Slices
-from ..errors import BadFileError, UsageError
+from ..errors import BadFileError
 
 MAX_TABLE_BYTES = 1 << 24
 MAX_TIME_US = 1 << 62
@@ -23,11 +23,11 @@ def table_of(path: Path, spec: Slices) -> Path:
     """Return the table beside a file of recordings.
 
     Raises:
-        UsageError: there is none.
+        BadFileError: there is none.
     """
     table = path.with_suffix(spec.suffix)
     if not table.is_file():
-        raise UsageError(
+        raise BadFileError(
             f"{path}: the table of its recordings, {table.name}, is missing beside it; "
             "copy or download it again"
         )
@@ -38,8 +38,8 @@ def read_slices(table: Path, spec: Slices) -> Iterator[tuple[int, int, int]]:
     """Yield ``(start, end, row)`` of every recording, rows counted from 1 below the header.
 
     Raises:
-        BadFileError: the table is unreadable or empty, a row lacks a time, or ends before it
-            starts.
+        BadFileError: the table is unreadable or empty, has more or fewer rows than the card
+            says, or a row lacks a time or ends before it starts.
     """
     try:
         if table.stat().st_size > MAX_TABLE_BYTES:
@@ -57,6 +57,12 @@ def read_slices(table: Path, spec: Slices) -> Iterator[tuple[int, int, int]]:
         raise BadFileError(
             f"{table}: {len(rows)} rows, expected {spec.header_rows} of header and at least one "
             "recording; copy or download it again"
+        )
+    found = len(rows) - spec.header_rows
+    if spec.recordings is not None and found != spec.recordings:
+        raise BadFileError(
+            f"{table}: {found} rows below the header, expected {spec.recordings}, one for each "
+            "recording of a file; copy or download it again"
         )
     for number, row in enumerate(rows[spec.header_rows :], 1):
         start, end = (

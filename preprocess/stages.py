@@ -11,6 +11,7 @@ from .manifest import DigestMemo
 from .pictures import PictureTask, write_pictures
 from .plan import Plan, Request
 from .recordings import in_shards
+from .static_notes import StaticNotes, Written
 from .statics import StaticImage
 from .tasks import Crew, Member, RawFile, ShardTask, read_shard
 
@@ -55,16 +56,28 @@ def write_statics(
     request: Request,
     plan: Plan,
     building: Path,
+    notes: Path,
     memo: DigestMemo,
     crew: Crew,
     bar: Progress,
     skip: bool,
-) -> tuple[list[StaticImage], list[tuple[str, str]]]:
-    """Write every static image; returns those written, and those passed over and why."""
+) -> Written:
+    """Write or keep every static image; returns those written, and those passed over and why."""
+    path = building / fmt.STATIC
+    taken = StaticNotes(notes, plan.static_files.values(), plan.statics)
+    class_index = {name: i for i, name in enumerate(plan.classes)}
+
+    def label(image: StaticImage) -> int:
+        return class_index[image.class_name]
+
+    left = taken.resume(path, label, skip=skip)
+    if left is not None:
+        bar.add(len(plan.statics))
+        memo.take(taken.memo)
+        return left
     height, width = request.options.frame_shape[2:]
     card = request.card.static
     name_of = {path: f"static/{name}" for name, path in plan.static_files.items()}
-    label = {name: i for i, name in enumerate(plan.classes)}
     chunk = fmt.STATICS_PER_CHUNK
     tasks = [
         PictureTask(
@@ -78,8 +91,7 @@ def write_statics(
         )
         for start in range(0, len(plan.statics) or 1, chunk)
     ]
-    path = building / fmt.STATIC
-    return write_pictures(path, tasks, lambda s: label[s.class_name], crew, memo, bar.begin())
+    return write_pictures(path, tasks, label, crew, memo, taken, bar.begin())
 
 
 def build_shards(

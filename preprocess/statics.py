@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..data_cards.schema import StaticFiles
 from ..errors import BadFileError, UsageError
@@ -173,6 +173,8 @@ def decode_picture(data: bytes, path: Path) -> Image.Image:
                 return picture.convert("RGB")
     except BadFileError:
         raise
+    except UnidentifiedImageError as error:  # its text holds an address, and a cache lists reasons
+        raise BadFileError(f"{path}: not a readable picture: of no known format") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadFileError(f"{path}: not a readable picture: {error}") from error
 

@@ -91,6 +91,39 @@ def test_long_columns_and_large_times_lose_nothing() -> None:
     assert exact.t[-1] == (1 << 62) - 1
 
 
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_further_numbers_and_text_are_passed_over(compress: bool, first: bool) -> None:
+    """Of any shape, before the four or after them."""
+    extra = {
+        "sizeX": [[346]],
+        "X": column([9.5]),
+        "frame": np.ones((4, 5, 3), np.uint8),
+        "none": np.zeros((0, 0)),
+        "flags": np.array([[True, False]]),
+        "note": "Größe 3",
+        "lines": np.array(["two", "rows"]),
+    }
+    four = {"x": column(X), "y": column(Y), "ts": column(T), "p": column(P)}
+    events = decode(saved(compress, **({**extra, **four} if first else {**four, **extra})), "a")
+    assert [c.tolist() for c in events] == [X, Y, T, [0, 1, 1]]
+
+
+def test_further_arrays_stay_out_of_memory_and_count_against_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = whole(True, large=np.zeros((1 << 19, 1)), note="x" * 100)
+    tracemalloc.start()
+    try:
+        events = decode(data, "a.mat")
+        assert tracemalloc.get_traced_memory()[0] < 1 << 20  # the four megabytes are let go
+    finally:
+        tracemalloc.stop()
+    assert events.size == 3
+    monkeypatch.setattr(reader, "MAX_BYTES", 1 << 20)
+    assert "the limit is 1048576; split the recording" in refused(data)
+
+
 def element(kind: int, content: bytes, order: str = ">") -> bytes:
     return struct.pack(f"{order}2I", kind, len(content)) + content + bytes(-len(content) % 8)
 
@@ -174,7 +207,9 @@ def test_a_coordinate_outside_the_sensor() -> None:
     [
         ({"x": None}, r"no array x \(found y, ts, p\); expected x, y, ts, p"),
         ({"ts": None, "t": column(T)}, r"no array ts \(found x, y, p, t\)"),
-        ({"extra": column([1])}, r"5 arrays \(x, y, ts, p, extra\), expected x, y, ts, p alone"),
+        ({"extra": {"a": 1}}, "extra of class struct, expected beside x, y, ts, p only real"),
+        ({"extra": np.array([[1], ["a"]], object)}, "array extra of class cell, expected beside"),
+        ({"extra": column([1j], complex)}, "array extra of class complex, expected beside"),
         ({"y": column([1, 2])}, r"differ in length \(x 3, y 2, ts 3, p 3\); expected one length"),
         ({"y": np.ones((3, 2))}, "array y is 3 x 2, expected n x 1 or 1 x n"),
         ({"y": np.ones((3, 1, 1))}, "array y is 3 x 1 x 1, expected n x 1 or 1 x n"),
@@ -202,12 +237,20 @@ def test_sparse_arrays() -> None:
     from scipy.sparse import csc_array
 
     assert "array p of class sparse" in refused(whole(p=csc_array(np.ones((3, 1)))))
+    assert "array extra of class sparse" in refused(whole(extra=csc_array(np.ones((3, 1)))))
 
 
+def test_an_array_twice() -> None:
+    again = whole() + saved(p=column(P))[128:]
+    assert "2 arrays p, expected x, y, ts, p" in refused(again)
+
+
+@pytest.mark.parametrize("last", ["p", "extra"])
 @pytest.mark.parametrize("code", [3, 16, 17, 99])
-def test_objects_and_functions_are_never_built(code: int) -> None:
-    data = bytearray(whole())
-    at = data.rindex(b"\x06\0\0\0\x08\0\0\0") + 8  # the flags of p
+def test_objects_and_functions_are_never_built(code: int, last: str) -> None:
+    further: dict[str, Any] = {} if last == "p" else {last: column([1])}
+    data = bytearray(whole(**further))
+    at = data.rindex(b"\x06\0\0\0\x08\0\0\0") + 8  # the flags of the last array
     assert data[at] == 6
     data[at] = code
     line = refused(bytes(data))

@@ -1,6 +1,7 @@
 """N-Omniglot from files and zips to a cache: slices, classes, drawers, twins and splits."""
 
 import io
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,12 +15,14 @@ from PIL import Image
 from snntx.data_cards import load_card, parse_card
 from snntx.data_cards.schema import Card
 from snntx.errors import BadFileError, UsageError
+from snntx.preprocess import cache_format
 from snntx.preprocess.build import preprocess
 from snntx.preprocess.cache import FrameCache
 from snntx.preprocess.frequency import frequency_frames
 from snntx.preprocess.plan import make_request
 from snntx.preprocess.recordings import found_classes, list_recordings
 from snntx.preprocess.splits import TEST, TRAIN, split_recordings
+from snntx.preprocess.verify_raw import compare_raw
 
 T0 = 1_600_000_000_000_000
 CHARACTERS = {
@@ -47,10 +50,18 @@ def picture_names(drawers: int | None = None) -> dict[str, bytes]:
     }
 
 
-def write_recordings(raw: Path, files: Any) -> dict[str, np.ndarray[Any, Any]]:
-    """Write every character's file and table; returns the events of each recording."""
+def write_recordings(
+    raw: Path, files: Any, *, whole: bool = False
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Write every character's file and table; returns the events of each recording.
+
+    ``whole`` writes three characters of 20 drawers.
+    """
     made = {}
-    for number, (name, (prefix, count)) in enumerate(CHARACTERS.items()):
+    characters = list(CHARACTERS.items())
+    if whole:
+        characters = [(name, (prefix, 20)) for name, (prefix, _) in characters[:3]]
+    for number, (name, (prefix, count)) in enumerate(characters):
         draw = np.random.default_rng(number)
         folder = raw / name
         folder.mkdir(parents=True)
@@ -101,7 +112,12 @@ def raw(
 
 @pytest.fixture(scope="module")
 def card() -> Card:
-    return load_card("n-omniglot")
+    """The shipped card, but for files of any number of recordings, which are quicker to write."""
+    card = load_card("n-omniglot")
+    assert card.events.slices is not None
+    return replace(
+        card, events=replace(card.events, slices=replace(card.events.slices, recordings=None))
+    )
 
 
 def spec_of(card: Card) -> Any:
@@ -233,8 +249,114 @@ def test_missing_and_doubled_tables(card: Card, tmp_path: Path, aedat4_files: An
     with pytest.raises(UsageError, match=r"0883\.aedat4 and .*0882\.aedat4: both have a recording"):
         list_recordings(card.events, tmp_path)
     (folder / "0883.csv").unlink()
-    with pytest.raises(UsageError, match=r"0883\.aedat4: the table .* 0883\.csv, is missing"):
+    with pytest.raises(BadFileError, match=r"0883\.aedat4: the table .* 0883\.csv, is missing"):
         list_recordings(card.events, tmp_path)
+    passed = list_recordings(card.events, tmp_path, skip=True)
+    assert len(passed.recordings) == 47
+    ((name, reason),) = passed.skipped
+    assert name == "raw/dvs_background/Tagalog/character02/0883.aedat4"
+    assert reason.startswith("the table of its recordings, 0883.csv, is missing")
+
+
+# tables of another number of rows than the card says
+
+
+@pytest.fixture
+def small(tmp_path: Path, aedat4_files: Any) -> tuple[Path, Path]:
+    """Recordings of whole characters, and the table of one of them."""
+    write_recordings(tmp_path / "raw", aedat4_files, whole=True)
+    return tmp_path, tmp_path / "raw" / "dvs_background/Tagalog/character02/0882.csv"
+
+
+def shorten(table: Path) -> None:
+    """Cut the last row off, as a broken download would."""
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+
+
+def build(folder: Path, name: str = "cache", *, skip: bool = False) -> Any:
+    request = make_request(
+        load_card("n-omniglot"), raw=folder / "raw", static=None, cache=folder / name
+    )
+    return preprocess(request, skip=skip)
+
+
+def test_the_card_says_how_many_drawers_there_are() -> None:
+    slices = load_card("n-omniglot").events.slices
+    assert slices is not None
+    assert slices.recordings == 20
+
+
+@pytest.mark.parametrize(("rows", "found"), [(slice(-1), 19), (slice(0, 2), 1), (None, 21)])
+def test_no_drawer_is_lost_without_a_word(
+    small: tuple[Path, Path], rows: slice | None, found: int
+) -> None:
+    folder, table = small
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[rows] if rows else [*lines, lines[-1]]))
+    expected = rf"0882\.csv: {found} rows below the header, expected 20, one for each recording"
+    with pytest.raises(BadFileError, match=expected):
+        build(folder)
+    assert not (folder / "cache").exists()
+    summary = build(folder, skip=True)
+    assert (summary.recordings, summary.classes) == (40, 2)
+    ((name, reason),) = summary.skipped
+    assert name == "raw/dvs_background/Tagalog/character02/0882.csv"
+    assert reason.startswith(f"{found} rows below the header, expected 20")
+    assert str(folder) not in reason
+    cache = FrameCache(summary.directory)
+    assert tuple(cache.index.rows.skipped) == summary.skipped
+    assert not [identity for identity in cache.identities if identity.startswith("Tagalog")]
+    # labels stay what they are with the file mended
+    assert list(cache.index.classes) == [
+        "Early Aramaic/character01",
+        "Tagalog/character02",
+        "Angelic/character01",
+    ]
+    assert {f"raw/dvs_background/Tagalog/character02/0882.{s}" for s in ("csv", "aedat4")} < set(
+        cache.index.manifest
+    )
+    assert build(folder, skip=True).reused
+    with pytest.raises(BadFileError, match=expected):
+        build(folder)
+    table.write_text("".join(lines))
+    assert (build(folder).recordings, build(folder).classes) == (60, 3)
+
+
+def test_no_table_is_whole(small: tuple[Path, Path]) -> None:
+    folder, _ = small
+    for table in (folder / "raw").rglob("*.csv"):
+        shorten(table)
+    with pytest.raises(BadFileError, match=r"all 3 files of recordings are bad, the first: raw/"):
+        build(folder, skip=True)
+
+
+def test_a_cache_without_a_file_is_compared_with_its_raw_files(small: tuple[Path, Path]) -> None:
+    folder, table = small
+    shorten(table)
+    directory = build(folder, skip=True).directory
+    index, own = FrameCache(directory).index, load_card("n-omniglot")
+    compared = compare_raw(directory, index, own, raw=folder / "raw", static=None)
+    assert (compared.files, compared.problems) == (6, ())
+
+
+def test_an_interrupted_build_does_not_keep_the_times_of_an_older_table(
+    small: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, table = small
+    for path in (folder / "raw").rglob("*.*"):  # changed long ago, or no shard would be kept
+        os.utime(path, (1_500_000_000, 1_500_000_000))
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_format.Index, "write", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build(folder)
+    old = table.read_bytes()
+    start = int(old.splitlines()[1].split(b",")[1])
+    table.write_bytes(old.replace(b",%d," % start, b",%d," % (start + 60)))  # the last events'
+    assert len(table.read_bytes()) == len(old)
+    resumed, whole = build(folder), build(folder, "whole")
+    assert resumed.key == whole.key
+    for path in whole.directory.iterdir():
+        assert (resumed.directory / path.name).read_bytes() == path.read_bytes()
 
 
 def test_paper_split_is_by_drawer_not_by_position(card: Card) -> None:
@@ -271,6 +393,8 @@ def test_a_bad_picture_in_an_archive_is_named(raw: Any, card: Card, tmp_path: Pa
         ('field = "drawer"\nsuffix', 'field = "set"\nsuffix', "must be a name that the pattern"),
         ('suffix = ".csv"', 'suffix = "csv"', r"suffix = 'csv' must be such as"),
         ("start_column = 2", "start_column = 0", "columns count from 1"),
+        ("recordings = 20", "recordings = 0", r"slices\] recordings = 0 must be at least 1"),
+        ("recordings = 20", "recordings = 2.5", "recordings = 2.5 is not a whole number"),
         ('class_order = "{set}', 'class_order = "{sett}', "uses field 'sett'.*set"),
         ("grey = true", "gray = true", "unknown key 'gray'.*grey"),
         ('"images_background.zip", ', '"../images.zip", ', "must be a .zip below the root"),

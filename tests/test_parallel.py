@@ -4,6 +4,7 @@ import dataclasses
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -324,6 +325,35 @@ def test_no_scheduler_there(raw: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("snntx.preprocess.cluster.CONNECT_SECONDS", 0.5)
     with pytest.raises(UsageError, match="no Dask scheduler answers there"):
         make(raw, tmp_path, scheduler="tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tcp://host:port", "http://127.0.0.1:9"])
+def test_an_address_that_is_none_is_one_line(raw: Path, tmp_path: Path, address: str) -> None:
+    """In a process of its own: what a failed client says at its end counts, too."""
+    pytest.importorskip("distributed")
+    command = [sys.executable, "-m", "snntx", "preprocess", "n-mnist", "--raw", str(raw)]
+    done = subprocess.run(
+        [*command, "--cache", str(tmp_path / "cache"), "--scheduler", address],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    expected = f"snntx: error: --scheduler {address}: no Dask scheduler answers there, expected one"
+    assert done.stderr.startswith(expected)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_server_that_never_answers(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("snntx.preprocess.cluster.CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        with pytest.raises(UsageError, match=rf"{address}: no Dask scheduler answers there"):
+            make(raw, tmp_path, scheduler=address)
 
 
 def test_dask_is_not_installed(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

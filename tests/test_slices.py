@@ -1,5 +1,6 @@
 """Tables of when the recordings of a file start and end, good and bad."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ def test_bad_tables(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(BadFileError, match=rf"0001\.csv: {message}"):
         list(read_slices(path, SPEC))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_another_number_of_rows(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "0001.csv"
+    path.write_text("n,start,end\n" + "".join(f"{i},{i},{i + 1}\n" for i in range(rows)) + "\n")
+    spec = replace(SPEC, recordings=2)
+    with pytest.raises(BadFileError, match=rf"0001\.csv: {rows} rows below .*, expected 2, one"):
+        list(read_slices(path, spec))
+    assert len(list(read_slices(path, SPEC))) == rows
+    assert len(list(read_slices(path, replace(SPEC, recordings=rows)))) == rows
 
 
 def test_tables_as_spreadsheets_write_them(tmp_path: Path) -> None:

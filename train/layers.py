@@ -104,6 +104,10 @@ class SpikingLayer(nn.Module, ABC):
         activity = arriving if isinstance(arriving, Activity) else Activity(arriving)
         currents = self.currents(activity, constant)
         backend = resolve_backend(self.backend, currents.device, currents.dtype)
+        if self.norm is not None and self.training and currents[0].numel() == currents.shape[2]:
+            raise UsageError(
+                "a batch norm in training needs two samples or pixels; the batch has one"
+            )
         if backend == "torch":
             return self._step_by_step(currents, membrane)
         return self._fused(currents, membrane, backend)

@@ -61,13 +61,14 @@ def normalised_steps(norm: StepNorm | None, currents: Tensor) -> Iterator[Tensor
 
 def _normalise(norm: StepNorm, current: Tensor) -> Tensor:
     """Normalise ``(N, C, ...)`` over its samples and pixels."""
+    # run again, it must keep as many tensors as before and move no statistic: clones are moved
     frozen = norm.training and recomputing()
     if norm.training and not frozen:
         norm.num_batches_tracked.add_(1)
     return functional.batch_norm(
         current,
-        None if frozen else norm.running_mean,
-        None if frozen else norm.running_var,
+        norm.running_mean.clone() if frozen else norm.running_mean,
+        norm.running_var.clone() if frozen else norm.running_var,
         norm.weight,
         norm.bias,
         norm.training,

@@ -62,6 +62,8 @@ class Recipe:
         tet_lambda: weight of its mean-squared term.
         tet_target: logit that this term pulls towards.
         regularization: weight the losses by the learnable coefficients.
+        fixed_coefficient: weigh them by this number instead, under regularization.
+        label_smoothing: share of a label's weight that all classes divide.
         domain_weight: weight of the domain (CKA) loss.
         sliding: replace static images by events as training goes on.
         sliding_power: exponent of the replacement probability.
@@ -107,6 +109,8 @@ class Recipe:
     tet_lambda: float = 1e-3
     tet_target: float = 0.5
     regularization: bool = True
+    fixed_coefficient: float | None = None
+    label_smoothing: float = 0.0
     domain_weight: float = 0.5
     sliding: bool = True
     sliding_power: float = 3.0

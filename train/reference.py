@@ -67,6 +67,8 @@ def reference_names(model: TransferModel, name: str) -> tuple[str, ...]:
     if name == "coefficient":
         return tuple(f"coefficient.{step}" for step in range(model.steps))
     module, _, leaf = name.rpartition(".")
+    if module not in _table(model).modules:
+        raise UsageError(f"model {model.name}: the reference implementation has no '{name}'")
     return (f"{_table(model).modules[module]}.{leaf}",)
 
 

@@ -18,7 +18,7 @@ from ..events import Events
 from ..kernels import RECORD_BYTES
 from ..records import OVERFLOW_ROW, plain_records
 
-__all__ = ["OVERFLOW_ROW", "RECORD_BYTES", "decode", "encode", "plain_records"]
+__all__ = ["OVERFLOW_ROW", "RECORD_BYTES", "decode", "encode", "plain_records", "require_whole"]
 
 OVERFLOW_US = 1 << 13
 TIMESTAMP_LIMIT_US = 1 << 23
@@ -44,20 +44,28 @@ def _decode(data, x, y, t, p):  # type: ignore[no-untyped-def]
     return kept
 
 
-def decode(data: bytes, path: Path | str) -> Events:
-    """Decode the bytes of an ATIS file; ``path`` names it in errors.
+def require_whole(size: int, path: Path | str) -> None:
+    """Refuse a file of ``size`` bytes that ends within a record.
 
     Raises:
         BadFileError: the length is not a whole number of records.
     """
-    size = len(data)
     if size % RECORD_BYTES:
         whole = size - size % RECORD_BYTES
         raise BadFileError(
             f"{path}: {size} bytes is not a whole number of {RECORD_BYTES}-byte ATIS records; "
             f"the record at byte {whole} is cut off: copy or download the file again"
         )
-    records = size // RECORD_BYTES
+
+
+def decode(data: bytes, path: Path | str) -> Events:
+    """Decode the bytes of an ATIS file; ``path`` names it in errors.
+
+    Raises:
+        BadFileError: the length is not a whole number of records.
+    """
+    require_whole(len(data), path)
+    records = len(data) // RECORD_BYTES
     x = np.empty(records, np.int16)
     y = np.empty(records, np.int16)
     t = np.empty(records, np.int64)

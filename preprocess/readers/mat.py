@@ -1,12 +1,14 @@
 """MATLAB 5 files (``.mat``) of CEP-DVS: one recording as the arrays ``x, y, ts, p``.
 
 Each array is ``(n, 1)`` or ``(1, n)`` of any real numeric type: pixels from 0, microseconds,
-polarity -1 or 0 (off) and 1 (on).
+polarity -1 or 0 (off) and 1 (on). Further arrays of real numbers or of characters, such as a
+sensor's size or a note, are passed over; of any other class they are refused.
 
 Files come from strangers and are read here tag by tag: SciPy's reader ends the process on
 some damaged files. Every size is checked against the bytes that are there; a compressed
-array is inflated to the size that its own header states, within :data:`MAX_BYTES`; nothing
-but four numeric columns is ever built, no cell, struct, object or function.
+array is inflated to the size that its own header states, within :data:`MAX_BYTES` for all
+arrays together; nothing but four numeric columns is ever built, no cell, struct, object or
+function.
 
 A file is a 128-byte header, then elements of an 8-byte tag (type, length) and a body. An
 array is an element of four others, each padded to 8 bytes: flags (class in the low byte),
@@ -52,7 +54,7 @@ _AGAIN = "copy or download it again"
 
 
 class _Array(NamedTuple):
-    """One array as its header has it; ``values`` is a view, empty where not numeric."""
+    """One array as its header has it; ``values`` is a view, empty where it is none of the four."""
 
     name: str
     kind: str
@@ -179,7 +181,8 @@ def _array(body: bytes, order: str, where: str) -> _Array:
             f"{where}: {' x '.join(map(str, shape))} values of {dtype.itemsize} bytes in "
             f"{len(content)} bytes, {max(0, len(body) - at)} left over; {_AGAIN}"
         )
-    return _Array(name, "numbers", shape, np.frombuffer(content, dtype))
+    values = np.frombuffer(content, dtype) if name in ARRAYS else np.empty(0)
+    return _Array(name, "numbers", shape, values)
 
 
 def _element(body: bytes, at: int, order: str, what: str, where: str) -> tuple[int, bytes, int]:
@@ -210,18 +213,26 @@ def _columns(arrays: list[_Array], path: Path | str) -> dict[str, NDArray[Any]]:
         raise BadFileError(
             f"{path}: no array {', '.join(missing)} (found {shown or 'nothing'}); {expected}"
         )
-    if len(names) > len(ARRAYS):
-        raise BadFileError(f"{path}: {len(names)} arrays ({shown}), {expected} alone")
     for array in arrays:
-        if array.kind != "numbers":
+        if array.name not in ARRAYS:
+            if array.kind not in ("numbers", "char"):
+                raise BadFileError(
+                    f"{path}: array {_shown(array)}, expected beside {', '.join(ARRAYS)} only real "
+                    "numbers and characters; save the file again without it"
+                )
+        elif array.kind != "numbers":
             raise BadFileError(f"{path}: array {_shown(array)}, expected real numbers")
+        elif names.count(array.name) > 1:
+            raise BadFileError(f"{path}: {names.count(array.name)} arrays {array.name}, {expected}")
+    columns = [a for a in arrays if a.name in ARRAYS]
+    for array in columns:
         if 0 not in array.shape and (len(array.shape) != 2 or 1 not in array.shape):
             shape = " x ".join(map(str, array.shape))
             raise BadFileError(f"{path}: array {array.name} is {shape}, expected n x 1 or 1 x n")
-    if len({a.values.size for a in arrays}) > 1:
-        found = ", ".join(f"{a.name} {a.values.size}" for a in arrays)
+    if len({a.values.size for a in columns}) > 1:
+        found = ", ".join(f"{a.name} {a.values.size}" for a in columns)
         raise BadFileError(f"{path}: arrays differ in length ({found}); expected one length")
-    return {a.name: a.values for a in arrays}
+    return {a.name: a.values for a in columns}
 
 
 def _shown(array: _Array) -> str:

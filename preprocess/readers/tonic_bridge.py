@@ -33,12 +33,16 @@ from ...errors import BadFileError, UsageError, nearest
 from ..events import Events
 from ..listing import require_folder
 from ..recordings import Recording, RecordingSet
+from .aedat4_container import AGAIN, check_container
+from .atis import require_whole
 
 RECORD_BYTES = 1
 """Fewest bytes of an event: compressed formats are among those that tonic reads."""
 ALL = "all"
 _SPLIT_NAMES = ("train", "valid", "val", "test")
 _COORDINATE_LIMIT = 1 << 15
+_ATIS_FILES = ("NMNIST", "NCALTECH101")
+"""Data sets of ATIS records, of which tonic drops some cut ones without a word."""
 
 
 def reader_version() -> str:
@@ -231,18 +235,36 @@ def recordings(path: Path, parts: Sequence[tuple[int, ...]]) -> Iterator[Events 
     for number, index, depth in parts:
         root = path.parents[depth]
         subset = subsets(dataset_class(root.name))[number]
+        _check_file(root.name, path)
         try:
             opened = _opened(root.name, root.parent, subset)
             if index >= len(opened) or Path(opened.data[index]) != path:
                 raise BadFileError(f"{path}: the folder changed while it was read; start again")
             with contextlib.redirect_stdout(sys.stderr):
                 sample, _ = opened[index]
-        except BadFileError:
+        except (BadFileError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # whatever tonic and its decoders say of damage
+        except BaseException as error:  # of damage: some decoders' own panics are no Exception
             cause = " ".join(str(error).split()) or type(error).__name__
             raise BadFileError(f"{path}: tonic cannot read it: {cause}") from error
         yield events_of(sample, path)
+
+
+def _check_file(name: str, path: Path) -> None:
+    """Refuse damage that tonic's decoders pass over, or that ends the process in them.
+
+    Raises:
+        BadFileError: the file is empty, cut off, or no whole AEDAT 4 file.
+    """
+    if not path.is_file():  # gone, or a folder: tonic says so
+        return
+    size = path.stat().st_size
+    if size == 0:
+        raise BadFileError(f"{path}: the file is empty (0 bytes); {AGAIN}")
+    if name in _ATIS_FILES:
+        require_whole(size, path)
+    if path.suffix == ".aedat4":
+        check_container(path)
 
 
 def events_of(sample: Any, path: Path | str) -> Events:

@@ -7,6 +7,7 @@ implementation names its parts.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -96,7 +97,7 @@ class TransferModel(nn.Module, ABC):
         what = f"model {self.name}"
         _check_count(f"{what}: num_classes", options.num_classes, at_least=2)
         _check_count(f"{what}: steps", options.steps, at_least=1)
-        if not options.width > 0:
+        if not 0 < options.width < math.inf:
             raise UsageError(f"{what}: width is {options.width}, expected a positive factor")
         self.options = options
         self.num_classes, self.steps = options.num_classes, options.steps

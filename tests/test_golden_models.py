@@ -1,8 +1,8 @@
-"""The VGG against the reference implementation, in float64.
+"""The three published models against the reference implementation, in float64.
 
-One training forward pass serves every value, loss and gradient; gradients stop at the seventh
-layer here, and the slow stage follows them to the first. Evaluation runs one sample here, on
-which the others have no influence, and the whole batch in the slow stage.
+One training forward pass serves every value, loss and gradient. The SCNN is compared whole
+here. For the others gradients stop at the upper layers and evaluation runs one sample, on which
+the rest of the batch has no influence; the slow stage compares all of it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snntx.train.backends import resolve_backend
 from snntx.train.layers import LayerOutput, SpikingLayer
 from snntx.train.losses import TransferLoss, TransferTerms, event_loss, linear_cka, tet_loss
 from snntx.train.models import TransferModel, TransferOutput, create_model
@@ -34,7 +35,13 @@ TOTALS = {
     "D": ("D_ce_domain_reg", TransferLoss(tet=False)),
     "E": ("E_tet_only_plain", TransferLoss(regularization=False, domain_weight=0.0)),
 }
-TOP = ("coefficient", "features.6", "features.7", "static_head", "event_head")
+EVERY = ("",)
+TOP = {
+    "scnn": EVERY,
+    "resnet18": ("coefficient", "blocks.7", "norm", "static_head", "event_head"),
+    "vgg": ("coefficient", "features.6", "features.7", "static_head", "event_head"),
+}
+large = pytest.mark.parametrize("golden", ["resnet18", "vgg"], indirect=True)
 
 
 def load_recipe() -> ModuleType:
@@ -54,6 +61,7 @@ recipe = load_recipe()
 class Golden:
     """The stored numbers, and the inputs and weights that they were computed from."""
 
+    name: str
     arrays: dict[str, NDArray[Any]]
     meta: dict[str, Any]
     state: dict[str, NDArray[Any]]
@@ -61,21 +69,26 @@ class Golden:
     event: Tensor
     labels: Tensor
 
-    def model(self) -> TransferModel:
-        model = create_model("vgg", num_classes=self.meta["num_classes"], steps=self.meta["T"])
+    def model(self, backend: str = "torch") -> TransferModel:
+        model = create_model(
+            self.name,
+            num_classes=self.meta["num_classes"],
+            steps=self.meta["T"],
+            backend=backend,
+        )
         load_reference_state(model.double(), recipe.tensors(self.state))
         return model
 
 
 @dataclass(frozen=True)
 class Forward:
-    """One forward pass: outputs, and spikes ``(layers, 2 T)``, static steps first."""
+    """One forward pass: outputs, and by the reference's neuron its spikes, static steps first."""
 
     golden: Golden
     mode: str
     model: TransferModel
     output: TransferOutput
-    spikes: NDArray[np.float64]
+    spikes: dict[str, list[float]]
 
     def stored(self, name: str) -> NDArray[Any]:
         return self.golden.arrays[f"f64_{self.mode}_{name}"]
@@ -84,26 +97,29 @@ class Forward:
         return loss(self.output, self.golden.labels, self.model.coefficient)
 
 
-def run(golden: Golden, mode: str, batch: slice = slice(None)) -> Forward:
-    model = golden.model().train(mode == "train")
+def run(golden: Golden, mode: str, batch: slice = slice(None), backend: str = "torch") -> Forward:
+    model = golden.model(backend).train(mode == "train")
+    assert model.reference is not None
     layers = [module for module in model.modules() if isinstance(module, SpikingLayer)]
-    counts: list[list[float]] = [[] for _ in layers]
+    counts: dict[str, list[float]] = {name: [] for name in model.reference.neurons}
 
-    def count(into: list[float], _: Any, __: Any, output: LayerOutput) -> None:
-        into.extend(output.spikes.detach().flatten(1).sum(1).tolist())
+    def count(into: list[float], layer: SpikingLayer, _: Any, output: LayerOutput) -> None:
+        windows = output.spikes.detach().flatten(1).sum(1)  # averages over pool x pool spikes
+        into.extend((windows * layer.pool**2).tolist())
 
-    for layer, into in zip(layers, counts, strict=True):
+    for layer, into in zip(layers, counts.values(), strict=True):
         layer.register_forward_hook(partial(count, into))
     with torch.set_grad_enabled(mode == "train"):
         output = model(golden.static[batch], golden.event[batch])
-    return Forward(golden, mode, model, output, np.array(counts))
+    return Forward(golden, mode, model, output, counts)
 
 
-@pytest.fixture(scope="module")
-def golden() -> Golden:
-    arrays, meta = recipe.read("vgg")
+@pytest.fixture(scope="module", params=["scnn", "resnet18", "vgg"])
+def golden(request: pytest.FixtureRequest) -> Golden:
+    arrays, meta = recipe.read(request.param)
     batch = recipe.batch(meta)
     return Golden(
+        request.param,
         arrays,
         meta,
         recipe.state(arrays, meta),
@@ -118,14 +134,13 @@ def train(golden: Golden) -> Forward:
     return run(golden, "train")
 
 
-@pytest.fixture(scope="module")
-def evaluated(golden: Golden) -> Forward:
-    return run(golden, "eval")
-
-
 def assert_close(found: Any, stored: NDArray[Any], *, tolerance: float = TOLERANCE) -> None:
     value = found.detach().numpy() if isinstance(found, Tensor) else found
     np.testing.assert_allclose(value, stored, rtol=0, atol=tolerance)
+
+
+def assert_norm(found: NDArray[Any], stored: NDArray[Any], *, axis: int) -> None:
+    np.testing.assert_allclose(np.linalg.norm(found, axis=axis), stored, rtol=1e-12)
 
 
 def test_recipe_rebuilds_weights_and_inputs(golden: Golden) -> None:
@@ -141,19 +156,36 @@ def test_recipe_rebuilds_weights_and_inputs(golden: Golden) -> None:
     np.testing.assert_array_equal(golden.labels, golden.arrays["labels"])
 
 
-def check_outputs(forward: Forward) -> None:
-    steps = forward.model.steps
+def check_logits(forward: Forward, batch: slice = slice(None)) -> None:
     for index, branch in enumerate(BRANCHES):
-        logits, features = forward.output[index], forward.output[2 + index].detach()
-        assert_close(logits, forward.stored(f"logits_{branch}"))
+        logits = forward.output[index].detach().numpy()
+        stored = forward.stored(f"logits_{branch}")[:, batch]
+        assert_close(logits[..., : stored.shape[2]], stored)
+        if logits.shape[2] != stored.shape[2]:  # the file holds the first classes and a summary
+            assert_norm(logits, forward.stored(f"logits_{branch}_norm")[:, batch], axis=2)
+            most = forward.stored(f"logits_{branch}_argmax")[:, batch]
+            np.testing.assert_array_equal(logits.argmax(2), most)
+
+
+def check_features(forward: Forward, batch: slice = slice(None)) -> None:
+    for index, branch in enumerate(BRANCHES, start=2):
+        features = forward.output[index].detach().numpy()
+        assert features.shape[2] == np.prod(forward.stored("feature_shape")[1:])
         assert_close(features[:, 0, :8], forward.stored(f"feature_{branch}_head"))
-        norms = np.linalg.norm(features.numpy(), axis=2)
-        stored = forward.stored(f"feature_{branch}_sample_norm")
-        np.testing.assert_allclose(norms, stored, rtol=1e-12)
-        norms = np.linalg.norm(features.flatten(1).numpy(), axis=1)
-        np.testing.assert_allclose(norms, forward.stored(f"feature_{branch}_norm"), rtol=1e-12)
-        spikes = forward.spikes[:, index * steps : (index + 1) * steps]
-        np.testing.assert_array_equal(spikes, forward.stored(f"node_spikes_{branch}"))
+        stored = forward.stored(f"feature_{branch}_sample_norm")[:, batch]
+        assert_norm(features, stored, axis=2)
+        if batch == slice(None):
+            whole = features.reshape(len(features), -1)
+            assert_norm(whole, forward.stored(f"feature_{branch}_norm"), axis=1)
+
+
+def check_spikes(forward: Forward) -> None:
+    steps = forward.model.steps
+    names = [str(name) for name in forward.stored("node_names")]
+    assert set(names) == forward.spikes.keys()
+    counts = np.array([forward.spikes[name] for name in names])
+    np.testing.assert_array_equal(counts[:, :steps], forward.stored("node_spikes_static"))
+    np.testing.assert_array_equal(counts[:, steps:], forward.stored("node_spikes_event"))
 
 
 def check_losses(forward: Forward) -> None:
@@ -200,7 +232,7 @@ def check_gradients(forward: Forward, total: str, prefixes: tuple[str, ...]) -> 
     none = forward.stored(f"grad_{total}_none")
     assert all(none[rows[name]] for name in absent)
     assert not any(none[rows[name]] for name in gradients)
-    if prefixes == ("",):
+    if prefixes == EVERY:
         assert gradients.keys() | set(absent) == rows.keys()
 
     for name, gradient in gradients.items():
@@ -213,7 +245,9 @@ def check_gradients(forward: Forward, total: str, prefixes: tuple[str, ...]) -> 
 
 
 def test_training_outputs(train: Forward) -> None:
-    check_outputs(train)
+    check_logits(train)
+    check_features(train)
+    check_spikes(train)
 
 
 def test_training_losses(train: Forward) -> None:
@@ -222,15 +256,17 @@ def test_training_losses(train: Forward) -> None:
 
 @pytest.mark.parametrize("total", "ABCD")
 def test_training_gradients_of_the_upper_layers(train: Forward, total: str) -> None:
-    check_gradients(train, total, TOP)
+    check_gradients(train, total, TOP[train.golden.name])
 
 
 @pytest.mark.slow
+@large
 @pytest.mark.parametrize("total", "ABCD")
 def test_training_gradients_of_every_layer(train: Forward, total: str) -> None:
-    check_gradients(train, total, ("",))
+    check_gradients(train, total, EVERY)
 
 
+@large
 def test_running_statistics_after_one_training_pass(train: Forward) -> None:
     own = reference_view(train.model, train.model.state_dict())
     names = [str(name) for name in train.stored("bn_names")]
@@ -241,20 +277,39 @@ def test_running_statistics_after_one_training_pass(train: Forward) -> None:
         assert_close(np.stack([v[:4] for v in statistics]), train.stored(f"bn_{leaf}_head"))
     batches = [int(own[f"{name}.num_batches_tracked"]) for name in names]
     np.testing.assert_array_equal(batches, train.stored("bn_batches"))
+    assert len(names) == sum(name.endswith(".running_mean") for name in own)
 
 
 def test_evaluation_of_one_sample(golden: Golden) -> None:
-    forward = run(golden, "eval", slice(0, 1))
-    for index, branch in enumerate(BRANCHES):
-        logits, features = forward.output[index], forward.output[2 + index]
-        assert_close(logits, forward.stored(f"logits_{branch}")[:, :1])
-        assert_close(features[:, 0, :8], forward.stored(f"feature_{branch}_head"))
-        norms = np.linalg.norm(features.numpy(), axis=2)
-        stored = forward.stored(f"feature_{branch}_sample_norm")[:, :1]
-        np.testing.assert_allclose(norms, stored, rtol=1e-12)
+    first = slice(0, 1)
+    forward = run(golden, "eval", first)
+    check_logits(forward, first)
+    check_features(forward, first)
+
+
+def check_evaluation(golden: Golden) -> None:
+    forward = run(golden, "eval")
+    check_logits(forward)
+    check_features(forward)
+    check_spikes(forward)
+    check_losses(forward)
+
+
+@pytest.mark.parametrize("golden", ["scnn"], indirect=True)
+def test_evaluation_of_the_whole_batch(golden: Golden) -> None:
+    check_evaluation(golden)
 
 
 @pytest.mark.slow
-def test_evaluation_of_the_whole_batch(evaluated: Forward) -> None:
-    check_outputs(evaluated)
-    check_losses(evaluated)
+@large
+def test_evaluation_of_the_whole_batch_of_the_large_models(golden: Golden) -> None:
+    check_evaluation(golden)
+
+
+@pytest.mark.parametrize("golden", ["scnn"], indirect=True)
+def test_auto_computes_float64_as_torch_does(golden: Golden, train: Forward) -> None:
+    assert resolve_backend("auto", "cpu", torch.float64) == "torch"
+    forward = run(golden, "train", backend="auto")
+    check_logits(forward)
+    check_spikes(forward)
+    assert all(torch.equal(a, b) for a, b in zip(forward.output, train.output, strict=True))
