@@ -148,7 +148,7 @@ def test_a_run_writes_its_files(snntx: Snntx) -> None:
     line = output.out.splitlines()[-1]
     assert line.startswith(f"best epoch {last.best['epoch'] + 1}: validation top-1 ")
     assert line.endswith(f"(protocol holdout); next: snntx evaluate {snntx.out}")
-    assert f"snntx: cache {cache}, device cpu, run {snntx.out}\n" in output.err
+    assert f"snntx: cache {cache}, device cpu, backend numba, run {snntx.out}\n" in output.err
     assert 'model = "nmnist"' in output.err
     assert output.err.count("epoch   ") == 2
 

@@ -61,10 +61,12 @@ class Objective(nn.Module):
             "tet": recipe.tet,
             "tet_lambda": recipe.tet_lambda,
             "tet_target": recipe.tet_target,
+            "label_smoothing": recipe.label_smoothing,
         }
         self._loss = TransferLoss(
             regularization=recipe.regularization,
             domain_weight=recipe.domain_weight,
+            fixed_coefficient=recipe.fixed_coefficient,
             **self._tet,  # type: ignore[arg-type]
         )
 

@@ -35,6 +35,12 @@ RANGES = {
     "tet_lambda": (0, 1),
     "tet_target": (-math.inf, math.inf),
     "clip_norm": (0, math.inf),
+    "fixed_coefficient": (0, 1),
+    "label_smoothing": (0, 1),
+    "width": (0, math.inf),
+    "tau": (1, math.inf),
+    "threshold": (0, math.inf),
+    "surrogate_alpha": (0, math.inf),
 }
 """Smallest and largest value of every real number; infinity itself is refused."""
 
@@ -159,7 +165,7 @@ class Recipe:
             raise UsageError(f"recipe: seed must be below 2**63, found {self.seed}")
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            if not (low <= value <= high and math.isfinite(value)):
+            if value is not None and not (low <= value <= high and math.isfinite(value)):
                 raise UsageError(
                     f"recipe: {name} must be a finite number from {low:g} to {high:g}, "
                     f"found {value}"
