@@ -159,6 +159,7 @@ def train(
     from .train.fit import train as fit
     from .train.objective import chosen_backend
     from .train.recipe import load_recipe
+    from .train.stopping import StoppedError
 
     loaded = load_card(card, _cache_root(cache))
     resolved = load_recipe(loaded, recipe, settings)
@@ -186,6 +187,9 @@ def train(
             )
             if not group.first:
                 return
+    except StoppedError as stopped:
+        _say(f"{stopped}; run the same command again with --resume to go on")
+        click.get_current_context().exit(143)
     except KeyboardInterrupt:
         how = " with --resume" if (out / LAST).is_file() else ""
         _say(f"interrupted; run the same command again{how} to go on")
@@ -279,7 +283,12 @@ def run(arguments: list[str] | None = None) -> int:
         _say(f"error: {error}")
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        message, context = error.format_message(), getattr(error, "ctx", None)
+        if "\n" in message:  # a group without a command: its help
+            error.show()
+        else:
+            hint = f"; see: {context.command_path} --help" if context else ""
+            _say(f"error: {message.rstrip('.')}{hint}")
         return 2
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted; run the same command again to go on")

@@ -36,7 +36,8 @@ def fetch(card: str, to: Path, as_json: bool) -> None:
         downloads = loaded.downloads
         if not downloads:
             raise SnntxError(
-                f"card {loaded.name} names no direct download; by hand: {loaded.about.obtain}"
+                f"card {loaded.name} names no direct download; by hand, from "
+                f"{loaded.about.homepage}: {loaded.about.obtain}"
             )
     with _bar() as progress:
         fetched = download(downloads, to, say=say, progress=progress)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,9 +100,7 @@ def preprocess(
             _refuse_skipped(sealed, index, skip)
             return _summary(sealed, index, plan, started, reused=True, resumed=0)
         check_space(home, plan, request.options)
-        with disk_errors(home):
-            for folder in (building, notes):
-                folder.mkdir(exist_ok=True)
+        with disk_errors(home), _workplace(building, notes):
             for part in building.glob(f".*{PART_SUFFIX}"):
                 part.unlink(missing_ok=True)
             pair(plan, request.card)  # what the two folders disagree on shows at once
@@ -134,6 +132,20 @@ def preprocess(
             sync_folder(home)
             shutil.rmtree(notes)
     return _summary(final, index, plan, started, reused=False, resumed=resumed)
+
+
+@contextmanager
+def _workplace(building: Path, notes: Path) -> Iterator[None]:
+    """Make the folders of a build; one that fails with nothing done leaves none behind."""
+    for folder in (building, notes):
+        folder.mkdir(exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # those that hold something stay
+            building.rmdir()
+            notes.rmdir()
+        raise
 
 
 def _crew(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from ..errors import UsageError
+from ..errors import SnntxError, UsageError
 
 TILE_PX = 96
 """Smallest side of a frame on the sheet."""
@@ -61,6 +61,7 @@ def contact_sheet(rows: Sequence[SheetRow], *, title: str, path: Path) -> tuple[
 
     Raises:
         UsageError: no rows, or frames that are not ``(T, 2, H, W)``.
+        SnntxError: the file cannot be written.
     """
     if not rows:
         raise UsageError("a contact sheet needs at least one recording")
@@ -214,11 +215,14 @@ def _save(sheet: Image.Image, title: str, path: Path) -> None:
     about = PngInfo()
     about.add_itxt("Title", title)
     about.add_itxt("Software", "snntx")
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            sheet.save(file, "PNG", optimize=True, pnginfo=about)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                sheet.save(file, "PNG", optimize=True, pnginfo=about)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise SnntxError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -131,7 +131,7 @@ def build_shard(task: ShardTask, done: Done = lambda n: None) -> fmt.Rows:
                         row, tensor = _frame(member, events, raw, read, task)
                     except BadFileError as error:
                         if not task.skip:
-                            raise
+                            raise _of_member(error, raw, member) from error
                         reason = reason_of(error, raw.path, raw.name)
                         skipped.append((skipped_name(raw, member), reason))
                     else:
@@ -154,6 +154,14 @@ def build_shard(task: ShardTask, done: Done = lambda n: None) -> fmt.Rows:
         columns.write(file)
         memo.save()  # before the shard comes into place: a shard without it is built again
     return columns
+
+
+def _of_member(error: BadFileError, raw: RawFile, member: Member) -> BadFileError:
+    """Name the recording too where its file holds several."""
+    own = f"{raw.path}: "
+    if len(raw.members) < 2 or not str(error).startswith(own):
+        return error
+    return BadFileError(f"{raw.path} ({member.identity}): {str(error).removeprefix(own)}")
 
 
 def _frame(

@@ -90,8 +90,14 @@ def card_in(root: Path, name: str) -> tuple[str, Card | None]:
 
 
 def folders_in(root: Path) -> list[str]:
-    """Return the names of the cards that have a folder below a cache root, sorted."""
+    """Return the names of the cards that have a folder below a cache root, sorted.
+
+    Raises:
+        UsageError: the root is a file.
+    """
     if not root.is_dir():
+        if root.exists():
+            raise UsageError(f"--cache {root}: is a file, expected a folder")
         return []
     return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
@@ -179,7 +185,7 @@ def differences(
     found, default = _flat({**settings, "classes": list(classes)}), _flat(plain)
     lines = [] if settings["static"] or not card.static else ["no static images"]
     lines += [
-        f"{_short(name)} {_text(found[name])} (card: {_text(default.get(name))})"
+        f"{_short(name)} {_value(name, found[name])} (card: {_value(name, default.get(name))})"
         for name in sorted(found.keys() - {"options.sensor", "options.limit", "version", "reader"})
         if found[name] != default.get(name)
     ]
@@ -200,6 +206,11 @@ def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
             _flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
         )
     return flat
+
+
+def _value(name: str, value: Any) -> str:
+    """Return an option's value in the words of its flag."""
+    return "native" if name == "options.size" and value is None else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from snntx.errors import BadFileError
 from snntx.preprocess.events import Events
+from snntx.preprocess.framing import frames_from_events
 from snntx.preprocess.readers import read_events, read_recordings
 from snntx.preprocess.readers.aedat4 import read, recordings
 from snntx.preprocess.readers.aedat4_container import check_container
@@ -147,6 +148,48 @@ def test_one_event_and_none(tmp_path: Path, aedat4_files: Any) -> None:
         aedat4_files.write_plain(tmp_path / f"{name}.aedat4", packets)
         with pytest.raises(BadFileError, match=rf"{name}\.aedat4: no events; a recording needs"):
             read_events(tmp_path / f"{name}.aedat4", "aedat4")
+
+
+def framed(events: Events | BadFileError, **options: Any) -> np.ndarray[Any, Any]:
+    assert isinstance(events, Events), events
+    return frames_from_events(*events, sensor=(260, 346), tail="keep", **options)
+
+
+def test_slices_of_one_event_and_of_one_microsecond(tmp_path: Path, aedat4_files: Any) -> None:
+    """Both are shorter than the 12 us of 12 steps, and lose nothing."""
+    path = tmp_path / "a.aedat4"
+    rows = [(5, 6, T0, 1), *[(7, 8, T0 + 3, 0)] * 4, (9, 9, T0 + 4, 1)]
+    aedat4_files.write_plain(path, [aedat4_files.events(*rows)])
+    one, same_time = recordings(path, [(T0, T0 + 3, 1), (T0 + 3, T0 + 4, 2)])
+    frames = framed(one, steps=12)
+    assert frames.sum() == frames[0, 1, 6, 5] == 1
+    frames = framed(same_time, steps=12)
+    assert frames.sum() == frames[0, 0, 8, 7] == 4
+
+
+@pytest.mark.parametrize("polarity", [0, 1])
+def test_one_polarity_alone(tmp_path: Path, aedat4_files: Any, polarity: int) -> None:
+    rows = random_events(aedat4_files, 300)
+    rows["p"] = polarity
+    path = tmp_path / "a.aedat4"
+    aedat4_files.write_dv(path, [rows])
+    frames = framed(read_events(path, "aedat4"), steps=3)
+    assert frames.shape == (3, 2, 260, 346)
+    assert frames[:, polarity].sum() == 300
+    assert frames[:, 1 - polarity].sum() == 0
+
+
+def test_40000_events_on_one_pixel(tmp_path: Path, aedat4_files: Any) -> None:
+    rows = aedat4_files.events(*[(345, 259, T0, 1)] * 40_000)
+    path = tmp_path / "a.aedat4"
+    aedat4_files.write_plain(path, np.array_split(rows, 7))
+    assert framed(read_events(path, "aedat4"), steps=1)[0, 1, 259, 345] == 40_000
+
+
+def test_y_240_is_an_event_like_any_other(tmp_path: Path, aedat4_files: Any) -> None:
+    rows = aedat4_files.events((1, 240, T0, 1), (2, 240, T0, 0), (3, 3, T0 + 1, 1))
+    aedat4_files.write_plain(tmp_path / "a.aedat4", [rows])
+    same(read_events(tmp_path / "a.aedat4", "aedat4"), rows)
 
 
 @pytest.mark.parametrize("row", [(346, 0, T0, 1), (0, 260, T0, 1), (-1, 0, T0, 1), (0, 0, -1, 1)])

@@ -1,6 +1,7 @@
 """AEDAT 4 files that are damaged: one clear line each, and the process lives on."""
 
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,22 @@ def test_truncated_anywhere(tmp_path: Path, aedat4_files: Any) -> None:
     with pytest.raises(
         BadFileError, match=r"packet 2 at byte \d+ has 352 bytes, expected 1 to 351"
     ):
+        read(path)
+
+
+@pytest.mark.parametrize("left", [1, 8, 15])
+def test_an_event_that_is_cut_off(tmp_path: Path, aedat4_files: Any, left: int) -> None:
+    """The packet is whole by its own length, but ends within the last of its 16-byte events."""
+    content = aedat4_files.event_packet(random_events(aedat4_files, 4))[: left - 16]
+    data = aedat4_files.header(aedat4_files.description({7: "EVTS"}).encode())
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(data + struct.pack("<ii", 7, len(content)) + content)
+    with pytest.raises(BadFileError, match=r"a\.aedat4: packet 0 of 1 cannot be decoded: "):
+        read(path)
+    # nor where the length of the buffer inside agrees with what is left
+    content = struct.pack("<I", len(content) - 4) + content[4:]
+    path.write_bytes(data + struct.pack("<ii", 7, len(content)) + content)
+    with pytest.raises(BadFileError, match=r"a\.aedat4: packet 0 of 1 cannot be decoded: "):
         read(path)
 
 

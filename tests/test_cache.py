@@ -18,8 +18,10 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
-from snntx.data_cards import load_card
+from snntx import data_cards
+from snntx.data_cards import load_card, parse_card
 from snntx.data_cards.schema import Card, SplitRule
 from snntx.errors import BadFileError, SnntxError, UsageError
 from snntx.preprocess import build, cache_format, manifest, pictures, readers, shards
@@ -693,6 +695,62 @@ def test_an_event_outside_the_sensor_names_its_file(data: Path, tmp_path: Path) 
     overwrite(data / "raw/Train/3/00001.bin", lambda b: b.__setitem__(0, 34))
     with pytest.raises(BadFileError, match=r"00001\.bin: events lie in x .*34 rows and 34 col"):
         make(data, tmp_path)
+
+
+@pytest.mark.parametrize(("x", "y", "ok"), [(239, 179, True), (240, 0, False), (0, 180, False)])
+def test_a_coordinate_beyond_the_largest_sensor(tmp_path: Path, x: int, y: int, ok: bool) -> None:
+    """Where extents differ per recording, there still is a largest one."""
+    path = tmp_path / "raw/Caltech101/ant/image_0001.bin"
+    path.parent.mkdir(parents=True)
+    columns = ([0, x], [0, y], [0, 9], [0, 1])
+    path.write_bytes(encode(Events(*map(np.array, columns))))
+    card = load_card("n-caltech101")
+    request = make_request(card, raw=tmp_path / "raw", static=None, cache=tmp_path)
+    if ok:
+        assert build.preprocess(request).events == 2
+        return
+    with pytest.raises(BadFileError, match=r"image_0001\.bin: .* the sensor has 180 rows and 240"):
+        build.preprocess(request)
+
+
+def test_photographs_of_every_mode_and_pairs_that_lack_one_side(tmp_path: Path) -> None:
+    """Grey, palette, CMYK and transparent pictures, names with blanks, twins missing both ways."""
+    raw, static = tmp_path / "rohe Daten é", tmp_path / "Bilder ü/101_ObjectCategories"
+    text = (Path(data_cards.__file__).parent / "n-caltech101.toml").read_text("utf-8")
+    names = {"sea lion": "L", "été": "P", "漢字": "CMYK", "owl": "RGBA"}
+    listed = text[text.index("classes = ") : text.index("[about]")]
+    card = parse_card(
+        text.replace(listed, f"classes = {json.dumps(list(names))}\n\n").encode(), "x"
+    )
+    colour: dict[str, Any] = {"L": 90, "CMYK": (0, 255, 255, 0), "RGBA": (9, 200, 7, 128)}
+    for name, mode in names.items():
+        for i in (1, 2, 3):
+            if i < 3:  # photograph 3 has no recording
+                write_recording(raw / f"Caltech101/{name}/image {i}.bin", seed=i)
+            if i > 1:  # recording 1 has no photograph
+                picture = Image.new(mode, (40, 30), colour.get(mode, 1))
+                if mode == "P":
+                    picture.putpalette([0, 0, 0, 10, 20, 230])
+                path = static / f"{name}/image {i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                picture.save(path, "JPEG" if mode in ("L", "CMYK") else "PNG")
+    (static / "owl/loop").symlink_to(tmp_path)
+    (raw / "Caltech101/owl/loop").symlink_to(tmp_path)
+    request = make_request(card, raw=raw, static=static.parent, cache=tmp_path / "cache")
+    summary = build.preprocess(request)
+    assert (summary.recordings, summary.statics, summary.twins) == (8, 8, 4)
+    cache = FrameCache(summary.directory)
+    for identity, twin in zip(cache.identities, cache.index.twin, strict=True):
+        expected = identity if identity.endswith(" 2") else None
+        assert (cache.index.static_identity[twin] if twin >= 0 else None) == expected
+    shown = {name: [90, 90, 90] for name in names}
+    shown |= {"été": [10, 20, 230], "漢字": [254, 0, 0], "owl": [9, 200, 7]}
+    for label, image in zip(cache.index.static_label, cache.static_images(), strict=True):
+        np.testing.assert_allclose(image.mean(axis=(1, 2)), shown[cache.classes[label]], atol=2)
+    empty = static / "owl/image 3.jpg"
+    empty.write_bytes(b"")
+    with pytest.raises(BadFileError, match=r"owl/image 3\.jpg: the file is empty \(0 bytes\)"):
+        build.preprocess(request)
 
 
 def test_a_twin_of_another_class_stops_the_build(data: Path, tmp_path: Path) -> None:

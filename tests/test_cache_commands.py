@@ -80,7 +80,7 @@ def test_ls_names_each_cache_and_what_differs(snntx: Callable[..., Output], here
     assert "2 x 2 x 17 x 17" in rows[other.name]
     text = " ".join(output.out.split())
     assert f"{first.name[:8]} steps 3 (card: 10)" in text
-    assert f"{other.name[:8]} no static images, size 17 x 17 (card: none), steps 2" in text
+    assert f"{other.name[:8]} no static images, size 17 x 17 (card: native), steps 2" in text
     assert snntx("cache", "ls", CARD).out == output.out
 
 
@@ -131,6 +131,10 @@ def test_ls_of_nothing_and_of_an_unknown_card(snntx: Callable[..., Output], here
     assert snntx("cache", "ls", "n-mnist").out.startswith("no caches in ")
     shutil.rmtree(here / "cache")
     assert snntx("cache", "ls").out.startswith("no caches in ")
+    (here / "cache").write_text("a file, where the caches should lie")
+    output = snntx("cache", "ls")
+    assert output.code == 2
+    assert output.err.endswith("cache: is a file, expected a folder\n")
 
 
 def test_a_card_that_is_only_a_folder(snntx: Callable[..., Output], here: Path) -> None:

@@ -50,6 +50,11 @@ def make(**changes: Any) -> Checkpoint:
         model=network.state_dict(),
         optimizer=optimizer.state_dict(),
         scaler={},
+        auxiliary={},
+        average={},
+        batch=2,
+        sums={"loss": 1.5},
+        rng=torch.get_rng_state(),
     )
     return dataclasses.replace(checkpoint, **changes)
 

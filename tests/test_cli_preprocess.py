@@ -237,20 +237,26 @@ def test_unknown_command(snntx: Snntx) -> None:
         (["--steps", "three"], "'three' is not a valid integer"),
         (["--steps"], "requires an argument"),
         (["extra"], "unexpected extra argument"),
+        (["--jobs", "x"], "'--jobs': 'x' is not a valid integer"),
+        (["--bad-files", "ignore"], "'ignore' is not one of 'stop', 'skip'"),
     ],
 )
 def test_wrong_options(snntx: Snntx, raw: Path, arguments: list[str], message: str) -> None:
-    output = snntx.preprocess(raw, *arguments)
-    assert output.code == 2
-    assert output.out == ""
-    assert message in output.err.splitlines()[-1]
-    assert "Traceback" not in output.err
+    one_line(snntx.preprocess(raw, *arguments), 2, message)
 
 
 def test_raw_is_required(snntx: Snntx) -> None:
-    output = snntx("preprocess", "n-mnist")
-    assert output.code == 2
-    assert "--raw" in output.err
+    one_line(
+        snntx("preprocess", "n-mnist"), 2, "Missing option '--raw'; see: snntx preprocess --help"
+    )
+
+
+@pytest.mark.parametrize("group", [[], ["cache"]])
+def test_a_group_alone_says_what_there_is(snntx: Snntx, group: list[str]) -> None:
+    output = snntx(*group)
+    listed = output.out + output.err  # standard output or error, by the release of click
+    assert f"Usage: {' '.join(['snntx', *group])} [OPTIONS] COMMAND" in listed
+    assert ("  ls " if group else "  preprocess ") in listed
 
 
 @pytest.mark.parametrize(

@@ -511,7 +511,8 @@ def test_a_card_without_downloads(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run(["fetch", "simulated-digits", "--to", str(tmp_path / "to")]) == 1
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
-    assert load_card("simulated-digits").about.obtain in captured.err
+    about = load_card("simulated-digits").about
+    assert f"by hand, from {about.homepage}: {about.obtain}" in captured.err
     assert not (tmp_path / "to").exists()
 
 

@@ -149,7 +149,9 @@ def test_wrong_flags_are_one_line(
     assert preprocess_demo(small_cache, tmp_path / "none", *flags) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert message in captured.err.splitlines()[-1]
+    assert captured.err.startswith("snntx: error: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
     assert not (tmp_path / "none").exists()
 
 

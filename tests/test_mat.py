@@ -174,6 +174,15 @@ def test_one_microsecond_and_shorter_than_the_steps() -> None:
     assert frames_from_events(*short, steps=6, sensor=(260, 346)).sum() == 3
 
 
+def test_ties_are_no_step_back_and_one_polarity_has_two_channels(tmp_path: Path) -> None:
+    path = tmp_path / "0.mat"
+    path.write_bytes(whole(ts=column([7, 7, 9]), p=column([-1, -1, -1])))
+    events = read_events(path, "mat")
+    assert events.t.tolist() == [7, 7, 9]
+    frames = frames_from_events(*events, steps=1, sensor=(260, 346), tail="keep")
+    assert frames.sum(axis=(2, 3)).tolist() == [[3, 0]]
+
+
 def test_times_that_go_back(tmp_path: Path) -> None:
     path = tmp_path / "with space é.mat"
     path.write_bytes(whole(ts=column([9, 3, 5])))

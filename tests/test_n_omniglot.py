@@ -241,6 +241,50 @@ def test_a_missing_time_stops_the_build_or_is_skipped(
     assert "row 7 ends at" in reason
 
 
+def test_times_that_go_back_in_one_recording(card: Card, tmp_path: Path, aedat4_files: Any) -> None:
+    folder = tmp_path / "raw/dvs_background/Tagalog/character02"
+    folder.mkdir(parents=True)
+    times = [0, 5, 9, 7, 12, 20, 21, 30]  # the first recording goes back, the second does not
+    events = aedat4_files.events(*((100, 100, T0 + t, 1) for t in times))
+    aedat4_files.write_plain(folder / "0882.aedat4", np.array_split(events, 3))
+    (folder / "0882.csv").write_text(f"n,start,end\n0,{T0},{T0 + 20}\n1,{T0 + 20},{T0 + 30}\n")
+    request = make_request(card, raw=tmp_path / "raw", static=None, cache=tmp_path / "cache")
+    message = rf"0882\.aedat4.*: time goes back at event 3, from {T0 + 9} to {T0 + 7} us"
+    with pytest.raises(BadFileError, match=message):
+        preprocess(request)
+    summary = preprocess(request, skip=True)
+    ((name, reason),) = summary.skipped
+    assert "0882.aedat4 (Tagalog/character02/01)" in name
+    assert "time goes back at event 3" in reason
+    assert FrameCache(summary.directory).identities == ["Tagalog/character02/02"]
+
+
+def test_recordings_without_a_drawing_and_drawings_without_a_recording(
+    raw: Any, card: Card, tmp_path: Path
+) -> None:
+    names = picture_names()
+    del names["images_background/Tagalog/character02/0882_05.png"]
+    more = {
+        "images_background/Early Aramaic/character01/0288_04.png": "Early Aramaic/character01/04",
+        "images_evaluation/Ökumene/character10/1600_20.png": "Ökumene/character10/20",
+    }
+    names |= {name: drawing(name, 1) for name in more}
+    names["images_evaluation/Other one/character03/1601_01.png"] = drawing("other", 1)
+    write_pictures(tmp_path / "static", names)
+    request = make_request(card, raw=raw[0], static=tmp_path / "static", cache=tmp_path / "cache")
+    summary = preprocess(request)
+    assert (summary.recordings, summary.twins, summary.statics) == (47, 46, 48)
+    (note,) = [note for note in summary.notes if "static images" in note]
+    assert note.startswith("1 static images of classes that card n-omniglot does not name: Other")
+    cache = FrameCache(summary.directory)
+    alone = [cache.identities[i] for i in np.flatnonzero(cache.index.twin < 0)]
+    assert alone == ["Tagalog/character02/05"]
+    for i in np.flatnonzero(cache.index.twin >= 0):
+        assert cache.index.static_identity[cache.index.twin[i]] == cache.identities[i]
+    partners = {cache.index.static_identity[i] for i in cache.static_split("paper", "train")}
+    assert set(more.values()) <= partners  # twins of nothing are held out by nothing
+
+
 def test_missing_and_doubled_tables(card: Card, tmp_path: Path, aedat4_files: Any) -> None:
     write_recordings(tmp_path, aedat4_files)
     folder = tmp_path / "dvs_background/Tagalog/character02"

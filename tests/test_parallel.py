@@ -325,6 +325,7 @@ def test_no_scheduler_there(raw: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("snntx.preprocess.cluster.CONNECT_SECONDS", 0.5)
     with pytest.raises(UsageError, match="no Dask scheduler answers there"):
         make(raw, tmp_path, scheduler="tcp://127.0.0.1:9")
+    assert not list(tmp_path.rglob(".building-*[!k]"))  # a lock may stay, no empty build
 
 
 @pytest.mark.parametrize("address", ["nonsense", "tcp://host:port", "http://127.0.0.1:9"])

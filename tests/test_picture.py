@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from snntx.errors import UsageError
+from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.picture import (
     GAP_PX,
     HEAD_PX,
@@ -156,10 +156,20 @@ def test_failed_write_keeps_the_old_sheet(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(SnntxError, match=r"sheet\.png: cannot be written: disk full"):
         contact_sheet([row()], title=TITLE, path=path)
     assert path.read_bytes() == b"the old sheet"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SnntxError, match=r"file/a/sheet\.png: cannot be written: "):
+        contact_sheet([row()], title=TITLE, path=tmp_path / "file/a/sheet.png")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SnntxError, match=r"/folder: cannot be written: Is a directory"):
+        contact_sheet([row()], title=TITLE, path=tmp_path / "folder")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
 @pytest.mark.parametrize("shape", [(3, 34, 34), (3, 1, 34, 34), (0, 2, 34, 34)])

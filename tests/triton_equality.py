@@ -6,19 +6,21 @@ of their own; without it they compute on CUDA. Sizes are no multiples of a tile.
 
 import itertools
 import os
+import random
 from typing import NamedTuple
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
 from snntx.errors import UsageError
-from snntx.train.backends import triton_backend
+from snntx.train.backends import is_channels_last, triton_backend
 from snntx.train.backends.interface import Affine, Fired, Gradients, Normalised, Population
 from snntx.train.neurons import Dynamics, Trace, run_neurons
 from snntx.train.surrogates import SURROGATES, Surrogate
-from torch import Tensor
-from torch.nn import functional
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 DYNAMICS = [Dynamics(*each) for each in itertools.product((True, False), repeat=3)]
@@ -100,19 +102,19 @@ def layer(case: Case) -> Layer:
     )
 
 
-def define(case: Case, given: Layer, dtype: torch.dtype) -> Run:
+def define(case: Case, inputs: Layer, dtype: torch.dtype) -> Run:
     """Compute a case step by step, in float32 or, for its gradients, in float64."""
     leaves = {
-        "current": given.current.to(dtype),
-        "weight": given.weight.to(dtype),
-        "bias": given.bias.to(dtype),
+        "current": inputs.current.to(dtype),
+        "weight": inputs.weight.to(dtype),
+        "bias": inputs.bias.to(dtype),
         "leak": torch.tensor(1 / case.tau, dtype=torch.float32, device=DEVICE).to(dtype),
         "threshold": torch.tensor(case.threshold, dtype=torch.float32, device=DEVICE).to(dtype),
     }
     leaves = {name: leaf.detach().requires_grad_() for name, leaf in leaves.items()}
     current = y = leaves["current"]
     over = (0, 1, 3, 4) if case.shared else (1, 3, 4)
-    mean, variance = given.mean.to(dtype), given.variance.to(dtype)
+    mean, variance = inputs.mean.to(dtype), inputs.variance.to(dtype)
     if case.norm == "batch":
         mean = current.mean(over, keepdim=True)
         variance = (current - mean).square().mean(over, keepdim=True)
@@ -131,12 +133,14 @@ def define(case: Case, given: Layer, dtype: torch.dtype) -> Run:
         dynamics=case.dynamics,
     )
     values = trace.spikes
-    if case.pool > 1:
+    if case.pool > min(case.height, case.columns):
+        values = values[..., :0, :0]
+    elif case.pool > 1:
         values = functional.avg_pool2d(values.flatten(0, 1), case.pool)
-        values = values.unflatten(0, (case.steps, case.batch))
-    loss = (values * given.grad_values.to(dtype)).sum()
+        values = values.view(case.steps, case.batch, *values.shape[1:])
+    loss = (values * inputs.grad_values.to(dtype)).sum()
     if case.membrane:
-        loss = loss + (trace.membrane * given.grad_membrane.to(dtype)).sum()
+        loss = loss + (trace.membrane * inputs.grad_membrane.to(dtype)).sum()
     gradients = torch.autograd.grad(loss, list(leaves.values()))
     shape = (case.groups, case.channels)
     rows = [each.detach().reshape(shape).float() for each in (scale, shift, mean, rstd)]
@@ -145,11 +149,11 @@ def define(case: Case, given: Layer, dtype: torch.dtype) -> Run:
         trace.membrane.detach(),
         dict(zip(leaves, gradients, strict=True)),
         Affine(rows[0], rows[1]),
-        Normalised(rows[2], rows[3], given.weight, case.norm == "batch"),
+        Normalised(rows[2], rows[3], inputs.weight, case.norm == "batch"),
     )
 
 
-def fused(case: Case, given: Layer, run: Run) -> tuple[Fired, Gradients]:
+def fused(case: Case, inputs: Layer, run: Run) -> tuple[Fired, Gradients]:
     """Compute a case with the kernels."""
     leak = torch.tensor(1 / case.tau, device=DEVICE, requires_grad=True)
     threshold = torch.tensor(case.threshold, device=DEVICE, requires_grad=True)
@@ -158,12 +162,12 @@ def fused(case: Case, given: Layer, run: Run) -> tuple[Fired, Gradients]:
     affine = None if case.norm == "none" else run.affine
     normalised = None if case.norm == "none" else run.normalised
     fired = triton_backend.forward(
-        given.current, affine, population, pool=case.pool, membrane=case.membrane
+        inputs.current, affine, population, pool=case.pool, membrane=case.membrane
     )
     gradients = triton_backend.backward(
-        given.grad_values,
-        given.grad_membrane if case.membrane else None,
-        given.current,
+        inputs.grad_values,
+        inputs.grad_membrane if case.membrane else None,
+        inputs.current,
         affine,
         normalised,
         population,
@@ -174,22 +178,129 @@ def fused(case: Case, given: Layer, run: Run) -> tuple[Fired, Gradients]:
 
 def check(case: Case) -> None:
     """Compare the kernels with the definition."""
-    given = layer(case)
-    run, exact = define(case, given, torch.float32), define(case, given, torch.float64)
-    fired, gradients = fused(case, given, run)
-    assert torch.equal(fired.values, run.values.to(case.dtype))
+    inputs = layer(case)
+    run, exact = define(case, inputs, torch.float32), define(case, inputs, torch.float64)
+    fired, gradients = fused(case, inputs, run)
+    # Triton's interpreter cuts bfloat16 off instead of rounding, where ninths are inexact
+    slack = 2**-7 if case.dtype == torch.bfloat16 and case.pool == 3 else 0
+    assert torch.allclose(fired.values.float(), run.values, rtol=slack, atol=0)
     assert torch.equal(fired.codes, (run.values * case.pool**2).round().to(torch.uint8))
     assert fired.values.dtype == case.dtype
     assert fired.codes.stride() == fired.values.stride()
     if case.membrane:
         assert torch.equal(fired.membrane, run.membrane)
-        assert fired.membrane.stride() == given.current.stride()
+        assert is_channels_last(fired.membrane) == is_channels_last(inputs.current)
     assert gradients.current.dtype == case.dtype
-    assert gradients.current.stride() == given.current.stride()
-    # spikes that rounding tips over make another gradient: not what is compared here
-    assert torch.equal(exact.values.float(), run.values)
+    assert is_channels_last(gradients.current) == is_channels_last(inputs.current)
+    # a spike that float64 tips over makes another gradient
+    exact = exact if torch.equal(exact.values.float(), run.values) else run
     for name, expected in exact.gradients.items():
-        got = getattr(gradients, name).double()
+        got = getattr(gradients, name)
         tolerance = GRADIENT_TOLERANCE[case.dtype] if name == "current" else 1e-5
         assert got.shape == expected.shape, name
         assert (got - expected).abs().max() <= tolerance * expected.abs().max(), name
+
+
+def cover() -> list[Case]:
+    """Return cases in which every option meets several others, at little cost."""
+    draw = random.Random(3)
+    return [
+        Case(
+            steps=draw.choice((1, 2, 5)),
+            last=draw.random() < 0.5,
+            norm=draw.choice(("none", "given", "batch", "batch")),
+            shared=draw.random() < 0.5,
+            pool=draw.choice((1, 2, 3)),
+            tau=draw.choice((1.0, 2.0, 4.0)),
+            threshold=draw.choice((0.3, 0.5, 1.0)),
+            dynamics=dynamics,
+            surrogate=surrogate(alpha=1.5),
+            membrane=draw.random() < 0.7,
+        )
+        for dynamics, surrogate in zip(2 * DYNAMICS, 3 * list(SURROGATES.values()), strict=False)
+    ]
+
+
+@pytest.mark.parametrize("case", cover(), ids=str)
+def test_equals_the_definition(case: Case) -> None:
+    check(case)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("last", "pool"), [(True, 2), (False, 1)])
+def test_half_precision_keeps_float32_membranes(dtype: torch.dtype, last: bool, pool: int) -> None:
+    check(Case(steps=3, dtype=dtype, last=last, pool=pool))
+
+
+@pytest.mark.parametrize(
+    ("steps", "dtype"), [(25, torch.float32), (8, torch.bfloat16), (13, torch.bfloat16)]
+)
+def test_long_sequences_go_back_in_spans(steps: int, dtype: torch.dtype) -> None:
+    check(Case(steps=steps, batch=1, height=3, columns=3, dtype=dtype, norm="given"))
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_sizes_beyond_one_tile(last: bool) -> None:
+    check(Case(steps=2, channels=17, height=5, columns=15, last=last, pool=2))
+
+
+def test_a_layer_without_pixels() -> None:
+    check(Case(steps=2, batch=33, channels=21, height=1, columns=1))
+
+
+def test_windows_larger_than_the_layer_give_nothing() -> None:
+    check(Case(steps=2, height=2, columns=3, pool=4))
+
+
+def test_gradients_come_with_any_strides() -> None:
+    case = Case(steps=2, pool=2)
+    inputs = layer(case)
+    run = define(case, inputs, torch.float32)
+    _, dense = fused(case, inputs, run)
+    turned = inputs._replace(
+        grad_values=order(inputs.grad_values, False),
+        grad_membrane=inputs.grad_membrane.transpose(3, 4).contiguous().transpose(3, 4),
+    )
+    _, strided = fused(case, turned, run)
+    assert all(map(torch.equal, dense, strided))
+
+
+def test_a_strided_current_is_refused() -> None:
+    case = Case(steps=2)
+    inputs = layer(case)
+    run = define(case, inputs, torch.float32)
+    with pytest.raises(UsageError, match="expected contiguous or channels-last"):
+        fused(case, inputs._replace(current=inputs.current[..., ::2]), run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("name", SURROGATES)
+@pytest.mark.parametrize("dynamics", DYNAMICS, ids=str)
+def test_every_surrogate_and_reset(dynamics: Dynamics, name: str, last: bool) -> None:
+    check(Case(steps=3, batch=1, dynamics=dynamics, surrogate=SURROGATES[name](), last=last))
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(
+    case=st.builds(
+        Case,
+        steps=st.sampled_from((1, 2, 5, 14)),
+        batch=st.integers(1, 3),
+        channels=st.integers(1, 20),
+        height=st.integers(1, 9),
+        columns=st.integers(1, 9),
+        last=st.booleans(),
+        dtype=st.sampled_from((torch.float32, torch.bfloat16)),
+        norm=st.sampled_from(("none", "given")),
+        shared=st.booleans(),
+        pool=st.sampled_from((1, 2, 3)),
+        tau=st.floats(1, 8, width=32),
+        threshold=st.floats(0.125, 2, width=32),
+        dynamics=st.sampled_from(DYNAMICS),
+        surrogate=st.sampled_from([SURROGATES[name]() for name in ("qgate", "atan", "sigmoid")]),
+    )
+)
+def test_any_layer(case: Case) -> None:
+    check(case)

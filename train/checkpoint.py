@@ -53,7 +53,7 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything about a run at the end of one epoch.
+    """Everything about a run between two steps.
 
     Attributes:
         recipe: the resolved recipe.
@@ -69,6 +69,11 @@ class Checkpoint:
         model: state of the network.
         optimizer: state of the optimizer.
         scaler: state of the loss scaler; empty without one.
+        auxiliary: state of what is trained beside the network.
+        average: averaged weights; empty without any. ``best.pt`` holds them as ``model``.
+        batch: batches trained of the epoch that was stopped in the middle.
+        sums: sums of this epoch's terms over these batches.
+        rng: state of torch's generator.
     """
 
     recipe: Recipe
@@ -84,6 +89,11 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
     scaler: dict[str, Any]
+    auxiliary: dict[str, Tensor]
+    average: dict[str, Tensor]
+    batch: int
+    sums: dict[str, float]
+    rng: Tensor
 
     def build_model(self, device: torch.device) -> TransferModel:
         """Return the network with this checkpoint's weights, in evaluation mode."""
@@ -126,6 +136,15 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "recipe": checkpoint.recipe.to_table(),
         "frames": asdict(checkpoint.frames),
     }
+    save_content(path, content)
+
+
+def save_content(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors, numbers and text beside their final name, sync, and put them in place.
+
+    Raises:
+        SnntxError: the disk is full or fails; an older file of that name is left as it was.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -1,16 +1,15 @@
 """The training run: data, model, optimizer, loop, validation, checkpoints.
 
-Reads top to bottom. One JSON line an epoch goes to ``log.jsonl``; ``last.pt`` is written
-after every epoch and ``best.pt`` when the selection part's top-1 accuracy rises (on a tie,
-when its loss falls).
+Reads top to bottom. Every draw is a function of the seed, the epoch and the batch, so a run
+that was killed goes on from its last checkpoint to the same weights, bit for bit on the CPU.
+``last.pt`` is written after every epoch and where the run is asked to end; ``best.pt`` when
+the selection part's top-1 accuracy rises (on a tie, when its loss falls).
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -20,21 +19,17 @@ import torch
 from ..data_cards.schema import Card
 from ..errors import SnntxError, UsageError
 from ..preprocess.cache import FrameCache
-from .checkpoint import (
-    BEST,
-    LAST,
-    Checkpoint,
-    frame_options,
-    save_checkpoint,
-)
-from .data import TrainingData
+from .checkpoint import BEST, LAST, Checkpoint, frame_options, save_checkpoint, save_content
+from .data import Batch, TrainingData
 from .distributed import Group
 from .evaluate import Metrics, evaluate_part
 from .loader import epoch_batches
+from .logs import FiringRates, RunLog, peak_memory_mib
 from .objective import Objective, build_model
 from .recipe import Recipe
-from .run_directory import LOG, claim_directory, previous_checkpoint
+from .run_directory import DIVERGED, claim_directory, previous_checkpoint
 from .schedule import learning_rate, scaled_lr
+from .stopping import StoppedError, listening
 from .updates import Updater
 
 Report = Callable[[dict[str, Any]], None]
@@ -83,6 +78,7 @@ def train(
     Raises:
         SnntxError: the cache lacks what the recipe needs, the loss is not finite, or the
             disk fails.
+        StoppedError: the process was asked to end; ``last.pt`` holds all that was done.
         UsageError: the run directory is taken, or does not match on resume.
     """
     previous = previous_checkpoint(out, recipe, cache, resume)
@@ -93,115 +89,198 @@ def train(
             f"protocol {recipe.protocol} has no {recipe.selection} recordings in this cache "
             "to choose the best epoch by"
         )
-
-    torch.manual_seed(recipe.seed)
-    *_, height, width = cache.frame_shape
-    model = build_model(
-        recipe,
-        num_classes=len(cache.classes),
-        steps=cache.frame_shape[0],
-        size=(height, width),
-    ).to(device)
     group = group or Group(device=device)
     if data.batch_size % group.size:
         raise UsageError(
             f"a batch of {data.batch_size} cannot be shared by {group.size} processes; set "
             "batch_size to a multiple"
         )
-    updater = Updater(Objective(model, recipe), recipe, device, group)
-    start = 0
-    best: dict[str, Any] = {"epoch": -1, "top1": -1.0, "loss": float("inf")}
+    run = _Run(card, cache, recipe, out, data, group)
     if previous is not None:
-        model.load_state_dict(previous.model)
-        updater.optimizer.load_state_dict(previous.optimizer)
-        updater.scaler.load_state_dict(previous.scaler)
-        start, best = previous.epoch, previous.best
+        run.take_up(previous)
     group.wait()
     if group.first:
-        claim_directory(out, recipe, start)
+        claim_directory(out, recipe, run.epoch)
+        run.log = RunLog(out, run.epoch, tensorboard=recipe.tensorboard)
+    try:
+        with listening() as request:
+            while run.epoch < recipe.epochs and not run.finished:
+                began = time.perf_counter()
+                rate = _learning_rate(recipe, run.epoch)
+                run.updater.set_rate(rate)
+                run.model.train()
+                first = run.batch
+                for batch in epoch_batches(
+                    data, run.epoch, first=first, workers=workers, device=device
+                ):
+                    on_step(run.step(batch))
+                    if group.same(request.asked):
+                        run.save()
+                        raise StoppedError(
+                            f"{out}: stopped in epoch {run.epoch}, after step {run.batch - 1}"
+                        )
+                record = run.finish_epoch(selection, rate, began, first)
+                if group.first:
+                    on_epoch(record)
+    finally:
+        if run.log is not None:
+            run.log.close()
+    return run.best
 
-    for epoch in range(start, recipe.epochs):
-        began = time.perf_counter()
-        rate = learning_rate(
-            epoch,
-            base_lr=scaled_lr(recipe.lr, recipe.batch_size),
-            epochs=recipe.epochs,
-            schedule=recipe.schedule,
-            warmup_epochs=recipe.warmup_epochs,
-            warmup_lr=recipe.warmup_lr,
-            min_lr=recipe.min_lr,
-            decay_epochs=recipe.decay_epochs,
-            decay_rate=recipe.decay_rate,
-        )
-        updater.set_rate(rate)
-        model.train()
-        sums: defaultdict[str, float] = defaultdict(float)
-        for number, batch in enumerate(epoch_batches(data, epoch, workers=workers, device=device)):
-            values = updater(batch)
-            if not math.isfinite(values["loss"]):
-                raise _diverged(out, f"the loss is {values['loss']}", epoch, number)
-            values["replaced"] = batch.replaced / len(batch.labels)
-            for name, value in values.items():
-                sums[name] += value / data.batches
-            probability = data.replacement_probability(epoch, number) if _slides(recipe) else 0.0
-            on_step(
-                {"epoch": epoch, "step": number, "steps": data.batches, "P": probability, **values}
-            )
 
-        if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
-            raise _diverged(out, "a weight is not finite", epoch, data.batches - 1)
-        metrics = cast(
-            Metrics,
-            group.same(evaluate_part(model, cache, selection, device) if group.first else None),
+class _Run:
+    """A run between two steps: weights, optimizer, position, best epoch so far."""
+
+    def __init__(
+        self,
+        card: Card,
+        cache: FrameCache,
+        recipe: Recipe,
+        out: Path,
+        data: TrainingData,
+        group: Group,
+    ) -> None:
+        self._card, self._cache, self._recipe, self._out = card, cache, recipe, out
+        self._data, self._group = data, group
+        torch.manual_seed(recipe.seed)
+        *_, height, width = cache.frame_shape
+        self.model = build_model(
+            recipe,
+            num_classes=len(cache.classes),
+            steps=cache.frame_shape[0],
+            size=(height, width),
         )
-        validation = {
-            "part": recipe.selection,
+        self.objective = Objective(self.model, recipe).to(group.device)
+        self.updater = Updater(self.objective, recipe, group.device, group)
+        self.epoch, self.batch = 0, 0
+        self.sums: dict[str, float] = {}
+        self.best: dict[str, Any] = {"epoch": -1, "top1": -1.0, "loss": float("inf")}
+        self.validation: dict[str, Any] = {}
+        self.log: RunLog | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether patience has run out."""
+        waited = self.epoch - 1 - int(self.best["epoch"])
+        return bool(self._recipe.patience) and self.batch == 0 and waited >= self._recipe.patience
+
+    def take_up(self, checkpoint: Checkpoint) -> None:
+        """Go on where a checkpoint was written."""
+        self.model.load_state_dict(checkpoint.model)
+        self.objective.load_auxiliary(checkpoint.auxiliary)
+        self.updater.load_state(checkpoint.optimizer, checkpoint.scaler, checkpoint.average)
+        self.epoch, self.best = checkpoint.epoch, checkpoint.best
+        self.batch, self.sums = checkpoint.batch, dict(checkpoint.sums)
+        self.validation = checkpoint.validation
+        torch.set_rng_state(checkpoint.rng)
+
+    def step(self, batch: Batch) -> dict[str, Any]:
+        """Take one step and return what to show of it."""
+        number = self.batch
+        values = self.updater(batch)
+        if not math.isfinite(values["loss"]):
+            raise self._diverged(f"the loss is {values['loss']}", number, batch)
+        values["replaced"] = batch.replaced / len(batch.labels)
+        slides = self._recipe.transfer and self._recipe.sliding
+        values["P"] = self._data.replacement_probability(self.epoch, number) if slides else 0.0
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.batch += 1
+        return {"epoch": self.epoch, "step": number, "steps": self._data.batches, **values}
+
+    def finish_epoch(self, selection: Any, rate: float, began: float, first: int) -> dict[str, Any]:
+        """Validate, log and save; returns the epoch's record."""
+        batches = self.batch
+        model = self.updater.judged
+        if not all(bool(torch.isfinite(v).all()) for v in self.model.state_dict().values()):
+            raise self._diverged("a weight is not finite", batches - 1, None)
+        seconds = time.perf_counter() - began
+        metrics, rates = None, {}
+        if self._group.first:
+            with FiringRates(model) as firing:
+                metrics = evaluate_part(model, self._cache, selection, self._group.device)
+            rates = firing.rates()
+        metrics = cast(Metrics, self._group.same(metrics))
+        self.validation = validation = {
+            "part": self._recipe.selection,
             "top1": metrics.top1,
             "top5": metrics.top5,
             "loss": metrics.loss,
         }
-        better = (metrics.top1, -metrics.loss) > (best["top1"], -best["loss"])
+        better = (metrics.top1, -metrics.loss) > (self.best["top1"], -self.best["loss"])
         if better:
-            best = {"epoch": epoch, **validation}
+            self.best = {"epoch": self.epoch, **validation}
+        means = {name: value / batches for name, value in self.sums.items()}
         record = {
-            "epoch": epoch,
+            "epoch": self.epoch,
             "lr": rate,
-            "train": dict(sums),
-            "coefficient": torch.sigmoid(model.coefficient.detach()).tolist(),
+            "P": means.pop("P"),
+            "cka": [means.pop(name) for name in list(means) if name.startswith("cka.")],
+            "train": means,
+            "coefficient": torch.sigmoid(self.model.coefficient.detach()).tolist(),
             "selection": validation,
-            "best_epoch": best["epoch"],
+            "best_epoch": self.best["epoch"],
+            "rates": rates,
+            "recordings_per_second": (batches - first) * self._data.batch_size / seconds,
+            "peak_memory_mib": peak_memory_mib(self._group.device),
             "seconds": time.perf_counter() - began,
         }
-        checkpoint = Checkpoint(
-            recipe=recipe,
-            card=card.name,
-            cache_key=cache.key,
-            classes=cache.classes,
-            event_format=card.events.format,
-            sort=card.events.sort,
-            frames=frame_options(cache),
-            epoch=epoch + 1,
-            validation=validation,
-            best=best,
+        self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
+        if self.log is not None:
+            self.log.epoch(record)
+            if better:
+                save_checkpoint(self._out / BEST, self.checkpoint(best=True))
+        self.save()
+        return record
+
+    def save(self) -> None:
+        """Write ``last.pt``, unless another process does."""
+        if self._group.first:
+            save_checkpoint(self._out / LAST, self.checkpoint())
+
+    def checkpoint(self, *, best: bool = False) -> Checkpoint:
+        """Return all that going on needs; as the best, the model that was judged."""
+        model = self.updater.judged if best else self.model
+        return Checkpoint(
+            recipe=self._recipe,
+            card=self._card.name,
+            cache_key=self._cache.key,
+            classes=self._cache.classes,
+            event_format=self._card.events.format,
+            sort=self._card.events.sort,
+            frames=frame_options(self._cache),
+            epoch=self.epoch,
+            validation=self.validation,
+            best=self.best,
             model=model.state_dict(),
-            optimizer=updater.optimizer.state_dict(),
-            scaler=updater.scaler.state_dict(),
+            auxiliary=self.objective.auxiliary_state(),
+            batch=self.batch,
+            sums=self.sums,
+            rng=torch.get_rng_state(),
+            **self.updater.state(),
         )
-        if not group.first:
-            continue
-        with (out / LOG).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
-        if better:
-            save_checkpoint(out / BEST, checkpoint)
-        save_checkpoint(out / LAST, checkpoint)
-        on_epoch(record)
-    return best
+
+    def _diverged(self, what: str, step: int, batch: Batch | None) -> SnntxError:
+        kept = "the last whole epoch is kept in last.pt" if self.epoch else "no epoch was finished"
+        saved = ""
+        if batch is not None and self._group.first:
+            inputs = {"event": batch.event, "static": batch.static, "labels": batch.labels}
+            save_content(self._out / DIVERGED, {**inputs, "epoch": self.epoch, "step": step})
+            saved = f"; the step's inputs are in {DIVERGED}"
+        return SnntxError(
+            f"{self._out}: {what} in epoch {self.epoch}, step {step}; lower lr; {kept}{saved}"
+        )
 
 
-def _diverged(out: Path, what: str, epoch: int, step: int) -> SnntxError:
-    kept = "the last whole epoch is kept in last.pt" if epoch else "no epoch was finished"
-    return SnntxError(f"{out}: {what} in epoch {epoch}, step {step}; lower lr; {kept}")
-
-
-def _slides(recipe: Recipe) -> bool:
-    return recipe.transfer and recipe.sliding
+def _learning_rate(recipe: Recipe, epoch: int) -> float:
+    return learning_rate(
+        epoch,
+        base_lr=scaled_lr(recipe.lr, recipe.batch_size),
+        epochs=recipe.epochs,
+        schedule=recipe.schedule,
+        warmup_epochs=recipe.warmup_epochs,
+        warmup_lr=recipe.warmup_lr,
+        min_lr=recipe.min_lr,
+        decay_epochs=recipe.decay_epochs,
+        decay_rate=recipe.decay_rate,
+    )

@@ -51,31 +51,37 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
 class _Epoch(Dataset[Batch]):
     """One epoch's batches by number; a worker makes a batch whole."""
 
-    def __init__(self, data: TrainingData, epoch: int) -> None:
-        self._data, self._epoch = data, epoch
+    def __init__(self, data: TrainingData, epoch: int, first: int) -> None:
+        self._data, self._epoch, self._first = data, epoch, first
         self._order = data.order(epoch)
 
     def __len__(self) -> int:
-        return self._data.batches
+        return self._data.batches - self._first
 
-    def __getitem__(self, number: int) -> Batch:
-        size = self._data.batch_size
+    def __getitem__(self, position: int) -> Batch:
+        size, number = self._data.batch_size, self._first + position
         return self._data.batch(self._order[number * size :][:size], self._epoch, number)
 
 
 def epoch_batches(
-    data: TrainingData, epoch: int, *, workers: int = 0, device: torch.device | None = None
+    data: TrainingData,
+    epoch: int,
+    *,
+    first: int = 0,
+    workers: int = 0,
+    device: torch.device | None = None,
 ) -> Iterator[Batch]:
     """Yield one epoch's batches in order.
 
     Args:
         data: the training recordings.
         epoch: 0-based.
+        first: batch to begin with.
         workers: processes that make batches ahead; 0 makes them in this one.
         device: where they will go; batches for CUDA are put into pinned memory.
     """
     loader = DataLoader(
-        _Epoch(data, epoch),
+        _Epoch(data, epoch, first),
         batch_size=None,
         num_workers=workers,
         pin_memory=device is not None and device.type == "cuda",

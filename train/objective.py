@@ -57,6 +57,7 @@ class Objective(nn.Module):
     def __init__(self, model: TransferModel, recipe: Recipe) -> None:
         super().__init__()
         self.model = model
+        self.auxiliary = nn.ModuleDict()
         self._tet = {
             "tet": recipe.tet,
             "tet_lambda": recipe.tet_lambda,
@@ -69,6 +70,14 @@ class Objective(nn.Module):
             fixed_coefficient=recipe.fixed_coefficient,
             **self._tet,  # type: ignore[arg-type]
         )
+
+    def auxiliary_state(self) -> dict[str, Tensor]:
+        """Return the state of what is trained beside the network."""
+        return self.auxiliary.state_dict()
+
+    def load_auxiliary(self, state: dict[str, Tensor]) -> None:
+        """Take up what :meth:`auxiliary_state` returned."""
+        self.auxiliary.load_state_dict(state)
 
     def forward(
         self, event: Tensor, static: Tensor | None, labels: Tensor, constant: Tensor | None
@@ -95,6 +104,7 @@ class Objective(nn.Module):
                 "event": parts.event,
                 "domain": parts.domain,
                 "cka": parts.cka.mean(),
+                **{f"cka.{t}": value for t, value in enumerate(parts.cka.detach())},
             }
         accuracy = (logits.detach().mean(0).argmax(1) == labels).float().mean()
         return {**terms, "accuracy": accuracy}

@@ -22,6 +22,7 @@ from ..errors import UsageError, nearest
 
 CHANNELS = ("V", "grey", "blue", "mean")
 SCHEDULES = ("cosine", "step")
+OPTIMIZERS = ("adamw", "sgd", "lamb")
 PRECISIONS = ("float32", "bfloat16", "float16")
 SEEDS = 2**63
 RANGES = {
@@ -33,6 +34,8 @@ RANGES = {
     "domain_weight": (0, math.inf),
     "sliding_power": (0, math.inf),
     "tet_lambda": (0, 1),
+    "momentum": (0, 1),
+    "ema_decay": (0, 1),
     "tet_target": (-math.inf, math.inf),
     "clip_norm": (0, math.inf),
     "fixed_coefficient": (0, 1),
@@ -63,7 +66,12 @@ class Recipe:
         schedule: ``cosine`` or ``step``.
         decay_epochs: epochs between steps of the ``step`` schedule.
         decay_rate: factor of each of them.
-        weight_decay: of AdamW, on weights of two or more dimensions.
+        weight_decay: on weights of two or more dimensions.
+        optimizer: ``adamw``, ``sgd`` or ``lamb``.
+        momentum: of SGD.
+        ema_decay: validate and keep an exponential average of the weights, which keeps this
+            share of itself at each step; 0 keeps none.
+        patience: stop when this many epochs have brought no better one; 0 never does.
         tet: temporal efficient training: a loss at every time step.
         tet_lambda: weight of its mean-squared term.
         tet_target: logit that this term pulls towards.
@@ -95,6 +103,7 @@ class Recipe:
         accumulate: micro-batches a batch is cut into; norms and CKA are over each of them.
         checkpointing: keep stages' inputs alone for the backward pass, and run them again.
         compile: run model and loss through ``torch.compile``.
+        tensorboard: write TensorBoard files beside ``log.jsonl``.
     """
 
     model: str
@@ -111,6 +120,10 @@ class Recipe:
     decay_epochs: int = 40
     decay_rate: float = 0.1
     weight_decay: float = 0.01
+    optimizer: str = "adamw"
+    momentum: float = 0.9
+    ema_decay: float = 0.0
+    patience: int = 0
     tet: bool = True
     tet_lambda: float = 1e-3
     tet_target: float = 0.5
@@ -142,6 +155,7 @@ class Recipe:
     accumulate: int = 1
     checkpointing: bool = False
     compile: bool = False
+    tensorboard: bool = True
 
     def __post_init__(self) -> None:
         if self.batch_size < 2:
@@ -155,6 +169,7 @@ class Recipe:
             "recordings_per_class",
             "draws_per_epoch",
             "warmup_epochs",
+            "patience",
             "seed",
         ):
             if getattr(self, name) < 0:
@@ -179,6 +194,7 @@ class Recipe:
             ("channel", CHANNELS),
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
+            ("optimizer", OPTIMIZERS),
         ):
             value = getattr(self, name)
             if value not in known:

@@ -10,9 +10,12 @@ from ..errors import UsageError
 from ..preprocess.cache import FrameCache
 from ..preprocess.manifest import write_atomic
 from .checkpoint import BEST, LAST, Checkpoint, load_checkpoint
+from .logs import LOG
 from .recipe import Recipe
 
-RECIPE, LOG = "recipe.toml", "log.jsonl"
+RECIPE, DIVERGED = "recipe.toml", "diverged.pt"
+EVENTS = "events.out.tfevents."
+"""As TensorBoard names its files."""
 
 
 def previous_checkpoint(
@@ -54,8 +57,8 @@ def previous_checkpoint(
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: exists already and is a file; choose another --out")
     if out.is_dir():
-        names = [path.name for path in out.iterdir() if not _is_leftover(path.name)]
-        if not set(names) <= {RECIPE, LOG}:
+        names = {path.name for path in out.iterdir() if not _is_leftover(path.name)}
+        if not {name for name in names if not name.startswith(EVENTS)} <= {RECIPE, LOG, DIVERGED}:
             raise UsageError(
                 f"{out}: exists already, with no {LAST} to go on from; choose another --out"
             )
@@ -64,7 +67,7 @@ def previous_checkpoint(
 
 def _is_leftover(name: str) -> bool:
     """Whether this is the temporary file of a process that was killed while writing."""
-    return name.startswith(tuple(f".{own}." for own in (RECIPE, LOG, BEST, LAST)))
+    return name.startswith(tuple(f".{own}." for own in (RECIPE, LOG, BEST, LAST, DIVERGED)))
 
 
 def claim_directory(out: Path, recipe: Recipe, epochs: int) -> None:
@@ -76,7 +79,8 @@ def claim_directory(out: Path, recipe: Recipe, epochs: int) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path in out.iterdir():
-            if _is_leftover(path.name):
+            stale = not epochs and path.name.startswith(EVENTS)  # of a first epoch not finished
+            if _is_leftover(path.name) or path.name == DIVERGED or stale:
                 path.unlink()
         write_atomic(out / RECIPE, recipe.to_toml())
     except OSError as error:

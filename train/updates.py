@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import nullcontext
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .data import Batch
 from .distributed import Group
+from .models import TransferModel
 from .objective import Objective
+from .optimizers import make_optimizer
 from .recipe import Recipe
 from .schedule import parameter_groups
 
@@ -39,12 +43,13 @@ class Updater:
         self.device, self._group = device, group
         self._accumulate, self._clip = recipe.accumulate, recipe.clip_norm
         self._dtype = _MIXED[recipe.precision]
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(objective.model, recipe.weight_decay),
-            lr=recipe.lr,
-            betas=(0.9, 0.999),
-            eps=1e-8,
-        )
+        groups = parameter_groups(objective, recipe.weight_decay)
+        self.optimizer = make_optimizer(groups, recipe)
+        self.average: AveragedModel | None = None
+        if recipe.ema_decay:
+            follow = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(objective.model, multi_avg_fn=follow)
+        self._model = objective.model
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
         self._parameters = list(objective.parameters())
         module: torch.nn.Module = objective
@@ -56,6 +61,29 @@ class Updater:
             module = DistributedDataParallel(module, find_unused_parameters=True)
             self._distributed = module
         self._module = module
+
+    @property
+    def judged(self) -> TransferModel:
+        """The model that is validated: the average where there is one."""
+        return self._model if self.average is None else cast(TransferModel, self.average.module)
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """Return the states of optimizer, scaler and averaged weights, by these names."""
+        average = {} if self.average is None else self.average.state_dict()
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": average,
+        }
+
+    def load_state(
+        self, optimizer: dict[str, Any], scaler: dict[str, Any], average: dict[str, Any]
+    ) -> None:
+        """Take up what :meth:`state` returned."""
+        self.optimizer.load_state_dict(optimizer)
+        self.scaler.load_state_dict(scaler)
+        if self.average is not None:
+            self.average.load_state_dict(average)
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rate of every parameter group."""
@@ -105,3 +133,5 @@ class Updater:
             values["gradient_norm"] = float(norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self._model)

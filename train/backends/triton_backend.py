@@ -22,7 +22,7 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     """
     launch, parts = plan_statistics(current)
     run(launch, current.device)
-    count = parts.count[:, None]
+    count = parts.numbers[:, None]
     total, over = parts.total.double(), (0, 1) if groups == 1 else (1,)
     whole = count.sum() * (len(current) if groups == 1 else 1)
     mean = total.sum(over, keepdim=True) / whole

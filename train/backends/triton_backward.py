@@ -18,7 +18,7 @@ from .triton_kernels import SIZES, channel_rows, charge, reset
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def slope(v: tl.tensor, first: tl.tensor, second: tl.tensor, SURROGATE: tl.constexpr):
+def slope(v: tl.tensor, first: tl.tensor, second: tl.tensor, SURROGATE: tl.constexpr) -> tl.tensor:
     """Return the surrogate's slope at ``v`` by its code; the host prepares its two numbers."""
     if SURROGATE == 0:
         return tl.maximum(first - second * tl.abs(v), 0.0)
@@ -75,7 +75,7 @@ def backward_kernel(
     ALIGN: tl.constexpr,
     BLOCK_A: tl.constexpr,
     BLOCK_V: tl.constexpr,
-):
+) -> None:
     """Go back through all steps of a tile of BLOCK_A lines by BLOCK_V of their width.
 
     With ``SUMS``, each tile's sums of dy and of dy times the standardised current go to
@@ -144,7 +144,7 @@ def backward_kernel(
             earlier = known & (begin > 0)
             start = tl.load(starts + (SPANS - 2 - back) * step + at, mask=earlier, other=0.0)
         m = start
-        over = ()
+        over: tl.tuple = ()
         for i in tl.static_range(SPAN):
             t = begin + i
             y = tl.load(current + t * step + at, mask=known & (t < steps), other=0.0)

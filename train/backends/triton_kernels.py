@@ -26,20 +26,20 @@ def channel_rows(
     known: tl.tensor,
     size: tl.tensor,
     LAST: tl.constexpr,
-):
+) -> tl.tensor:
     """Load a group's numbers per channel from ``(G, size)``, shaped to go with a tile."""
     numbers = tl.load(table + group * size + channel, mask=known, other=0.0)
     return numbers[None, :] if LAST else numbers[:, None]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def charge(y: tl.tensor, m: tl.tensor, leak: tl.tensor, DECAY: tl.constexpr):
+def charge(y: tl.tensor, m: tl.tensor, leak: tl.tensor, DECAY: tl.constexpr) -> tl.tensor:
     """Return the charged membrane."""
     return m + (y - m) * leak if DECAY else m - m * leak + y
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def reset(u: tl.tensor, v: tl.tensor, SOFT: tl.constexpr):
+def reset(u: tl.tensor, v: tl.tensor, SOFT: tl.constexpr) -> tl.tensor:
     """Return the membrane after the reset; ``v = u - θ`` is above 0 where the neuron fires."""
     return tl.where(v > 0, v if SOFT else 0.0, u)
 
@@ -57,7 +57,7 @@ def statistics_kernel(
     ALIGN: tl.constexpr,
     BLOCK_A: tl.constexpr,
     BLOCK_V: tl.constexpr,
-):
+) -> None:
     """Write each tile's sum and sum of squared distances to its own mean, per step and channel.
 
     ``total`` and ``spread`` are ``(T, parts, C)`` float32: a part is a block of lines, or in
@@ -122,7 +122,7 @@ def forward_kernel(
     OUT_ALIGN: tl.constexpr,
     BLOCK_A: tl.constexpr,
     BLOCK_V: tl.constexpr,
-):
+) -> None:
     """Run all steps; write spikes (averaged over windows), codes, membranes with ``KEEP``.
 
     A tile is BLOCK_A rows of windows (windows, channels-last) by BLOCK_V windows (channels).
@@ -162,7 +162,7 @@ def forward_kernel(
     k, theta = tl.load(leak), tl.load(threshold)
     first = program % across * (BLOCK_V * INNER) + tl.arange(0, BLOCK_V * INNER)
     WAYS: tl.constexpr = POOL // INNER
-    m = ()
+    m: tl.tuple = ()
     for _ in tl.static_range(POOL * WAYS):
         m = m + (tl.zeros((BLOCK_A, BLOCK_V * INNER), tl.float32),)  # noqa: RUF005 - Triton
     for t in range(steps):
@@ -171,7 +171,7 @@ def forward_kernel(
             by = channel_rows(scale, group, channel, named, table, LAST)
             plus = channel_rows(shift, group, channel, named, table, LAST)
         count = tl.zeros((BLOCK_A, BLOCK_V), tl.float32)
-        after = ()
+        after: tl.tuple = ()
         for dy in tl.static_range(POOL):
             for dx in tl.static_range(WAYS):
                 inside = (plane < planes) & (row * POOL + dy < height)

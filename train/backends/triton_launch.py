@@ -126,7 +126,7 @@ def tiles(current: Tensor, use: str) -> Tiles:
 
 def line_block(width: int, elements: int) -> int:
     """Return the power of two whose multiples cover ``width`` with the least waste."""
-    sizes = [2**n for n in range(LEAST_BLOCK.bit_length() - 1, elements.bit_length())]
+    sizes = [1 << n for n in range(LEAST_BLOCK.bit_length() - 1, elements.bit_length())]
     return min(reversed(sizes), key=lambda size: -(-width // size) * size)
 
 

@@ -22,11 +22,11 @@ from .triton_launch import LONGEST_SPAN, Launch, alignment, power_of_two, tiles
 
 
 class Parts(NamedTuple):
-    """Sums and squared distances to the mean of each part, ``(T, parts, C)``, and its count."""
+    """Sums and squared distances to the mean of each part, ``(T, parts, C)``, and its size."""
 
     total: Tensor
     spread: Tensor
-    count: Tensor
+    numbers: Tensor
 
 
 class Sums(NamedTuple):
@@ -85,7 +85,7 @@ def plan_forward(
 ) -> tuple[Launch, Fired]:
     """Return the launch over ``(T, B, C, H, W)`` and what it writes."""
     cut = tiles(current, "forward")
-    out = [side // pool for side in current.shape[3:]]
+    out = (current.shape[3] // pool, current.shape[4] // pool)
     kept = _like(current, cut.height, cut.columns, torch.float32) if membrane else None
     fired = Fired(
         _like(current, *out, current.dtype),

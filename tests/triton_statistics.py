@@ -1,0 +1,38 @@
+"""Statistics of the CUDA backend: run by ``test_triton_backend.py``, as its sister file is."""
+
+import os
+
+import pytest
+import torch
+
+from snntx.train.backends import triton_backend
+
+DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("distance", [0, 10])
+def test_statistics_are_exact_far_from_zero(last: bool, groups: int, distance: int) -> None:
+    draw = torch.Generator().manual_seed(5)
+    current = torch.randn(4, 3, 19, 9, 11, generator=draw) + distance
+    current = current.to(DEVICE)
+    if last:
+        current = current.movedim(2, -1).contiguous().movedim(-1, 2)
+    over = (0, 1, 3, 4) if groups == 1 else (1, 3, 4)
+    exact = current.double()
+    mean = exact.mean(over).reshape(groups, -1)
+    variance = exact.var(over, correction=0).reshape(groups, -1)
+    got = triton_backend.statistics(current, groups)
+    assert [each.dtype for each in got] == [torch.float32] * 2
+    assert (got[0] - mean).abs().max() <= 1e-6 * (mean.abs() + variance.sqrt()).max()
+    assert ((got[1] - variance) / variance).abs().max() <= 1e-6
+
+
+def test_statistics_of_bfloat16() -> None:
+    draw = torch.Generator().manual_seed(5)
+    current = torch.randn(2, 3, 5, 4, 4, generator=draw).to(DEVICE, torch.bfloat16)
+    mean, variance = triton_backend.statistics(current, 2)
+    exact = current.double()
+    assert torch.allclose(mean.double(), exact.mean((1, 3, 4)), atol=1e-6)
+    assert torch.allclose(variance.double(), exact.var((1, 3, 4), correction=0), rtol=1e-6)
