@@ -25,6 +25,7 @@ setup(
         "snntx.preprocess",
         "snntx.preprocess.readers",
         "snntx.train",
+        "snntx.train.backends",
         "snntx.train.models",
     ],
     package_data={"snntx": ["py.typed"], "snntx.data_cards": ["*.toml"]},
