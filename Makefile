@@ -14,7 +14,7 @@ test: .venv/installed-dev
 	$(BIN)/python -m pytest
 
 slow: .venv/installed-dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses 2
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

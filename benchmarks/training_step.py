@@ -53,9 +53,12 @@ def spikingjelly(steps: int, classes: int) -> nn.Module:
     """The same VGG of SpikingJelly's parts: multi-step layers, batch norm over all steps."""
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
 
-    def lif() -> Any:
+    def lif(keep: bool) -> Any:
         return neuron.LIFNode(
-            v_threshold=0.5, surrogate_function=surrogate.PiecewiseQuadratic(2.0), detach_reset=True
+            v_threshold=0.5,
+            surrogate_function=surrogate.PiecewiseQuadratic(2.0),
+            detach_reset=True,
+            store_v_seq=keep,  # the last membranes are the domain feature
         )
 
     class Network(nn.Module):
@@ -64,7 +67,8 @@ def spikingjelly(steps: int, classes: int) -> nn.Module:
             widths = (2, 64, 128, 256, 256, 512, 512, 512, 512)
             body: list[nn.Module] = []
             for i, (a, b) in enumerate(itertools.pairwise(widths)):
-                body += [layer.Conv2d(a, b, 3, padding=1, bias=False), layer.BatchNorm2d(b), lif()]
+                body += [layer.Conv2d(a, b, 3, padding=1, bias=False), layer.BatchNorm2d(b)]
+                body += [lif(i == len(widths) - 2)]
                 body += [layer.AvgPool2d(2)] if i % 2 else []
             self.pool: nn.Module = body[-1]
             self.node: Any = body[-2]
@@ -72,7 +76,6 @@ def spikingjelly(steps: int, classes: int) -> nn.Module:
             self.heads = nn.ModuleList(layer.Linear(4608, classes) for _ in range(2))
             self.coefficient = nn.Parameter(torch.ones(steps))
             functional.set_step_mode(self, "m")
-            self.node.store_v_seq = True  # its membranes are the domain feature
 
         def forward(self, static: Tensor, event: Tensor) -> tuple[Tensor, ...]:
             out = []
@@ -90,7 +93,8 @@ def make(contender: str, name: str) -> nn.Module:
     _, steps, _, classes = CASES[name]
     torch.manual_seed(0)
     if contender == "plain":
-        return plain(name, steps, classes)
+        network: nn.Module = plain(name, steps, classes)
+        return network
     if contender == "SpikingJelly":
         return spikingjelly(steps, classes)
     backend = "torch" if contender == "snntx, readable" else "auto"

@@ -1,11 +1,14 @@
-"""Statistics of the CUDA backend: run by ``test_triton_backend.py``, as its sister file is."""
+"""Statistics and edges of the CUDA backend: run by ``test_triton_backend.py`` as well."""
 
 import os
 
 import pytest
 import torch
 
+from snntx.errors import UsageError
 from snntx.train.backends import triton_backend
+from snntx.train.backends.interface import Population
+from snntx.train.neurons import Dynamics
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 
@@ -36,3 +39,19 @@ def test_statistics_of_bfloat16() -> None:
     exact = current.double()
     assert torch.allclose(mean.double(), exact.mean((1, 3, 4)), atol=1e-6)
     assert torch.allclose(variance.double(), exact.var((1, 3, 4), correction=0), rtol=1e-6)
+
+
+def test_a_strided_current_is_refused() -> None:
+    current = torch.zeros(2, 1, 3, 4, 6, device=DEVICE)[..., ::2]
+    with pytest.raises(UsageError, match="expected contiguous or channels-last"):
+        triton_backend.statistics(current, 1)
+
+
+@pytest.mark.parametrize(("current", "spike"), [(0.5, 0.0), (0.5 + 2**-24, 1.0)])
+def test_a_membrane_at_the_threshold_stays_silent(current: float, spike: float) -> None:
+    leak, threshold = (torch.tensor(number, device=DEVICE) for number in (1.0, 0.5))
+    population = Population(leak, threshold, Dynamics(), 0, 2.0)
+    layer = torch.full((1, 1, 1, 1, 2), current, device=DEVICE)
+    fired = triton_backend.forward(layer, None, population, pool=1, membrane=True)
+    assert torch.equal(fired.values, torch.full_like(layer, spike))
+    assert torch.equal(fired.membrane, torch.full_like(layer, (1 - spike) * current))
