@@ -24,11 +24,14 @@ from .cli_options import cache_option as _cache_option
 from .cli_options import cache_root as _cache_root
 from .cli_options import device_option as _device_option
 from .cli_options import json_option as _json_option
+from .cli_options import key_option as _key_option
 from .cli_options import print_json as _print_json
 from .cli_options import say as _say
-from .errors import SnntxError
+from .errors import SnntxError, UsageError
 from .fetch_cli import fetch as _fetch
 from .framing_cli import framing_options as _framing_options
+from .sweep_cli import compare as _compare
+from .sweep_cli import sweep as _sweep
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -206,18 +209,55 @@ def train(
 @cli.command()
 @click.argument("run", type=_FOLDER)
 @_cache_option
+@click.option("--card", help="The dataset that a published checkpoint is measured on.")
+@_key_option
+@click.option("--protocol", help="Whose test part, for a published checkpoint [default: paper].")
 @_device_option
 @_json_option
-def evaluate(run: Path, cache: Path | None, device: str, as_json: bool) -> None:
+def evaluate(
+    run: Path,
+    cache: Path | None,
+    card: str | None,
+    key: str | None,
+    protocol: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
     """Measure a run, or one checkpoint, on the protocol's test split (event branch only).
 
-    RUN is a run directory (its best.pt is used) or a checkpoint file.
+    RUN is a run directory (its best.pt is used) or a checkpoint file, both of which know their
+    data and protocol; or a .pth.tar that the authors of the method published, with --card.
     """
-    from .terminal import print_metrics
-    from .train.evaluate import evaluate_run
     from .train.fit import pick_device
 
-    result = evaluate_run(run, _cache_root(cache), pick_device(device))
+    root = _cache_root(cache)
+    if card is not None:
+        from .data_cards import load_card
+        from .terminal_checkpoints import print_published
+        from .train.evaluate_published import evaluate_published
+
+        published = evaluate_published(
+            run,
+            load_card(card, root),
+            root,
+            pick_device(device),
+            protocol=protocol or "paper",
+            key=key,
+            given=card,
+        )
+        if as_json:
+            _print_json(published.to_json())
+        else:
+            print_published(published)
+        return
+    if run.name.endswith(".pth.tar"):
+        raise UsageError(f"{run}: a published checkpoint does not name its data; add --card CARD")
+    if key is not None or protocol is not None:
+        raise UsageError(f"{run}: a run knows its data and protocol; --key, --protocol need --card")
+    from .terminal import print_metrics
+    from .train.evaluate import evaluate_run
+
+    result = evaluate_run(run, root, pick_device(device))
     if as_json:
         _print_json(result.to_json())
     else:
@@ -248,6 +288,26 @@ def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: boo
 
 
 @cli.command()
+@click.argument("run", type=_FOLDER)
+@click.option(
+    "--to",
+    "kind",
+    type=click.Choice(["safetensors", "torch"]),
+    required=True,
+    help="Weights with everything about them, or torch's plain state.",
+)
+@click.option("--out", type=_FOLDER, help="The file [default: beside the checkpoint].")
+def export(run: Path, kind: str, out: Path | None) -> None:
+    """Write a run's weights for other programs.
+
+    RUN is a run directory (its best.pt is used) or a checkpoint file.
+    """
+    from .train.export import export as write
+
+    click.echo(f"wrote {write(run, kind, out)}")
+
+
+@cli.command()
 @click.option(
     "--out",
     type=_FOLDER,
@@ -262,6 +322,8 @@ def demo(out: Path) -> None:
     run_demo(out)
 
 
+cli.add_command(_sweep)
+cli.add_command(_compare)
 cli.add_command(_cache_commands)
 cli.add_command(_show)
 cli.add_command(_cards)

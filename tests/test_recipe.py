@@ -10,6 +10,7 @@ from snntx.data_cards import load_card
 from snntx.data_cards.schema import Card
 from snntx.errors import UsageError
 from snntx.train.recipe import Recipe, load_recipe, recipe_from_table
+from snntx.train.schedule import scaled_lr
 
 
 @pytest.fixture
@@ -55,12 +56,149 @@ def test_settings_come_last_and_the_last_of_them_wins(card: Card) -> None:
     assert (recipe.epochs, recipe.seed, recipe.protocol) == (4, 1, "paper")
 
 
-@pytest.mark.parametrize("name", ["n-caltech101", "n-mnist", "simulated-digits"])
+@pytest.mark.parametrize(
+    "name", ["n-caltech101", "n-mnist", "simulated-digits", "cep-dvs", "n-omniglot"]
+)
 def test_every_recipe_of_the_shipped_cards_is_valid(name: str) -> None:
     shipped = load_card(name)
     for recipe in shipped.recipes:
         assert load_recipe(shipped, recipe).model
     assert load_recipe(shipped, "baseline").transfer is False
+
+
+PAPER = {
+    "protocol": "paper",
+    "seed": 42,
+    "transfer": True,
+    "optimizer": "adamw",
+    "weight_decay": 0.01,
+    "warmup_epochs": 5,
+    "warmup_lr": 1e-6,
+    "label_smoothing": 0.0,
+    "domain_weight": 0.5,
+    "fixed_coefficient": None,
+    "sliding": True,
+    "sliding_power": 3.0,
+    "hard_switch": False,
+    "channel": "V",
+    "pairing": "class",
+    "event_fraction": 1.0,
+    "static_fraction": 1.0,
+    "recordings_per_class": 0,
+    "draws_per_epoch": 0,
+    "snr_db": None,
+    "augment": "none",
+    "norm": "per-step",
+    "neuron": "lif",
+    "tau": 2.0,
+    "threshold": 0.5,
+    "learn_threshold": False,
+    "reset": "hard",
+    "surrogate_alpha": 2.0,
+    "width": 1.0,
+    "precision": "float32",
+    "clip_norm": 0.0,
+    "ema_decay": 0.0,
+    "patience": 0,
+    "accumulate": 1,
+}
+"""What all runs of the paper have in common (He et al., AAAI 2024)."""
+
+TET = {"tet": True, "tet_lambda": 1e-3, "tet_target": 0.5, "regularization": True}
+COSINE = {"schedule": "cosine", "min_lr": 1e-5}
+RUNS = {
+    "n-caltech101": PAPER
+    | TET
+    | COSINE
+    | {
+        "model": "vgg",
+        "surrogate": "qgate",
+        "batch_size": 120,
+        "epochs": 300,
+        "lr": 5e-3,
+        "balanced": True,
+        "crop_padding": 4,
+        "flip": False,
+        "rotation": 0.0,
+    },
+    "cep-dvs": PAPER
+    | TET
+    | COSINE
+    | {
+        "model": "resnet18",
+        "surrogate": "qgate",
+        "batch_size": 120,
+        "epochs": 200,
+        "lr": 5e-3,
+        "balanced": False,
+        "crop_padding": 4,
+        "flip": True,
+        "rotation": 15.0,
+    },
+    "n-omniglot": PAPER
+    | {
+        "model": "scnn",
+        "surrogate": "backeigate",
+        "batch_size": 16,
+        "epochs": 50,
+        "lr": 1.2,
+        "schedule": "step",
+        "decay_epochs": 40,
+        "decay_rate": 0.1,
+        "tet": False,
+        "regularization": False,
+        "balanced": False,
+        "crop_padding": 0,
+        "flip": False,
+        "rotation": 0.0,
+    },
+}
+FRAMES = {"n-caltech101": (10, 48), "cep-dvs": (6, 48), "n-omniglot": (12, 28)}
+"""Steps and side."""
+SCALED = {"n-caltech101": 5.859375e-4, "cep-dvs": 5.859375e-4, "n-omniglot": 0.01875}
+"""Learning rate after the warm-up."""
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_papers_runs_have_the_published_settings(name: str) -> None:
+    shipped = load_card(name)
+    recipe = load_recipe(shipped, "paper")
+    assert {key: getattr(recipe, key) for key in RUNS[name]} == RUNS[name]
+    frames = (recipe.steps or shipped.framing.steps, recipe.size or shipped.framing.size)
+    assert frames == FRAMES[name]
+    assert scaled_lr(recipe.lr, recipe.batch_size) == pytest.approx(SCALED[name], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_papers_runs_do_not_hang_on_the_cards_default(name: str) -> None:
+    """Another default, made for few labels say, leaves the published run as it is."""
+    shipped = load_card(name)
+    other = {
+        "model": "none",
+        "epochs": 1,
+        "lr": 9.0,
+        "regularization": name == "n-omniglot",
+        "balanced": name != "n-caltech101",
+        "domain_weight": 0.1,
+        "sliding": False,
+        "flip": name != "cep-dvs",
+    }
+    changed = dataclasses.replace(shipped, recipes={**shipped.recipes, "default": other})
+    recipe = load_recipe(changed, "paper")
+    assert {key: getattr(recipe, key) for key in RUNS[name]} == RUNS[name]
+
+
+BATCH = {"n-caltech101": 120, "cep-dvs": 120, "n-omniglot": 16, "n-mnist": 32}
+
+
+@pytest.mark.parametrize("name", BATCH)
+def test_default_and_baseline_are_chosen_on_validation(name: str) -> None:
+    shipped = load_card(name)
+    default, baseline = load_recipe(shipped), load_recipe(shipped, "baseline")
+    assert default.selection == baseline.selection == "validation"
+    assert default.transfer
+    assert baseline == dataclasses.replace(default, transfer=False)
+    assert default.batch_size == BATCH[name]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +214,12 @@ def test_every_recipe_of_the_shipped_cards_is_valid(name: str) -> None:
         ('protocol="paper"', "protocol", "paper"),
         ("channel= grey ", "channel", "grey"),
         ("steps=3", "steps", 3),
+        ("snr_db=-5", "snr_db", -5.0),
+        ("augment=nda", "augment", "nda"),
+        ('augment=["nda"]', "augment", "nda"),
+        ("augment=[]", "augment", "none"),
+        ('augment=["nda", "mixup"]', "augment", ("nda", "mixup")),
+        ("pairing=instance", "pairing", "instance"),
     ],
 )
 def test_a_setting_is_a_toml_value_or_a_bare_word(
@@ -102,6 +246,7 @@ def test_a_setting_is_a_toml_value_or_a_bare_word(
         ("transfer=False", ["transfer = 'False' is not true or false"]),
         ("protocol=3", ["protocol = 3 is not a string"]),
         ("steps=[3]", ["steps = [3] is not a whole number"]),
+        ("augment=[3]", ["augment = [3] is not a string"]),
     ],
 )
 def test_a_wrong_setting_is_named(card: Card, setting: str, parts: list[str]) -> None:
@@ -139,6 +284,28 @@ def test_a_wrong_setting_is_named(card: Card, setting: str, parts: list[str]) ->
         ("tet_lambda=1.5", "tet_lambda must be a finite number from 0 to 1, found 1.5"),
         ("tet_target=nan", "tet_target must be a finite number"),
         ("domain_weight=-0.5", "domain_weight must be a finite number from 0"),
+        ("event_fraction=0", "event_fraction must be above 0"),
+        ("event_fraction=-0.1", "event_fraction must be a finite number from 0 to 1"),
+        ("event_fraction=1.1", "event_fraction must be a finite number from 0 to 1, found 1.1"),
+        ("static_fraction=1.1", "static_fraction must be a finite number from 0 to 1, found 1.1"),
+        ("static_fraction=-1", "static_fraction must be a finite number from 0 to 1"),
+        ("rotation=181", "rotation must be a finite number from 0 to 180, found 181"),
+        ("rotation=-15", "rotation must be a finite number from 0 to 180"),
+        ("snr_db=inf", "snr_db must be a finite number"),
+        ("mix_alpha=0", "mix_alpha must be above 0"),
+        ("mix_probability=2", "mix_probability must be a finite number from 0 to 1"),
+        ("randaugment_count=0", "randaugment_count must be at least 1, found 0"),
+        ("randaugment_magnitude=1.5", "randaugment_magnitude must be a finite number from 0 to 1"),
+        ("hard_switch=true", "hard_switch takes the place of sliding; set sliding = false"),
+        ("pairing=twin", "unknown pairing 'twin' (known: class, instance)"),
+        ("augment=cutmx", "unknown augment 'cutmx'; did you mean 'cutmix'? (known: none, mixup,"),
+        ('augment=["nda", "ndb"]', "unknown augment 'ndb'; did you mean 'nda'?"),
+        (
+            'augment=["mixup", "nda", "eventmix"]',
+            "augment has mixup and eventmix, which all mix labels; choose one",
+        ),
+        ('augment=["nda", "nda"]', "augment names the same augmentation twice"),
+        ('augment=["nda", "none"]', "augment has none and another beside it; leave out one"),
     ],
 )
 def test_an_impossible_value_is_refused(card: Card, setting: str, message: str) -> None:
@@ -198,6 +365,7 @@ def test_what_is_required_is_asked_for(card: Card) -> None:
     [
         Recipe(model="vgg", epochs=300),
         Recipe(model="vgg", epochs=2, steps=3, size=48, transfer=False, lr=1 / 3, min_lr=1e-300),
+        Recipe(model="vgg", epochs=2, augment=("nda", "mixup"), snr_db=-3.0, event_fraction=0.1),
         Recipe(model='a "quoted" \\ name\twith é', epochs=1, seed=2**63 - 1),
     ],
 )
@@ -220,3 +388,20 @@ def test_the_best_epoch_is_chosen_on_validation_but_for_the_paper() -> None:
 def test_a_recipe_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe(model="vgg", epochs=1).epochs = 2  # type: ignore[misc]
+
+
+def test_augmentations_are_named_in_one_form() -> None:
+    def names(*given: str) -> tuple[str, ...]:
+        return Recipe(model="vgg", epochs=1, augment=given).augmentations
+
+    assert names() == names("none") == Recipe(model="vgg", epochs=1).augmentations == ()
+    assert names("nda") == Recipe(model="vgg", epochs=1, augment="nda").augmentations == ("nda",)
+    assert names("nda", "mixup") == ("nda", "mixup")
+    assert Recipe(model="vgg", epochs=1, augment=("nda",)).augment == "nda"
+
+
+def test_no_static_image_means_no_transfer() -> None:
+    assert Recipe(model="vgg", epochs=1, static_fraction=0.0).transfer is False
+    assert Recipe(model="vgg", epochs=1, static_fraction=0.01).transfer is True
+    table = Recipe(model="vgg", epochs=1, static_fraction=0.0).to_table()
+    assert table["transfer"] is False  # as it is saved and printed

@@ -4,6 +4,7 @@ The data set is made so that a static image tells who it is: its value V is the 
 pixel and different from every other image's.
 """
 
+import dataclasses
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,12 @@ from snntx.preprocess.readers.atis import encode
 from snntx.train.data import (
     Batch,
     TrainingData,
-    random_crop,
+    hard_switch,
     replacement_probability,
     static_channel,
     training_subset,
 )
+from snntx.train.partners import nested_subset
 from snntx.train.recipe import Recipe
 
 SIDE, STEPS = 6, 2
@@ -190,6 +192,27 @@ def test_without_sliding_nothing_is_replaced(cache: FrameCache) -> None:
         assert -1 not in shown(batch, cache)
 
 
+@pytest.mark.parametrize(("epochs", "first"), [(1, 1), (2, 2), (4, 3), (5, 3), (6, 4), (300, 151)])
+def test_the_hard_switch_comes_after_half_of_the_epochs(epochs: int, first: int) -> None:
+    """The first epoch number above ``epochs / 2``, counted from 0."""
+    assert [hard_switch(e, epochs) for e in range(epochs)] == [
+        float(e >= first) for e in range(epochs)
+    ]
+
+
+def test_the_hard_switch_replaces_none_and_then_all(cache: FrameCache) -> None:
+    data = TrainingData(cache, recipe(sliding=False, hard_switch=True, crop_padding=2))
+    for epoch, replaced in enumerate((0, 0, 0, 6)):
+        for number, batch in enumerate(data.epoch(epoch)):
+            assert data.replacement_probability(epoch, number) == replaced / 6
+            assert batch.replaced == replaced
+            assert shown(batch, cache).count(-1) == replaced
+
+
+def test_without_sliding_the_probability_is_zero(cache: FrameCache) -> None:
+    assert TrainingData(cache, recipe(sliding=False)).replacement_probability(3, 2) == 0
+
+
 def test_a_replaced_sample_shows_its_augmented_events(cache: FrameCache) -> None:
     data = TrainingData(cache, recipe(crop_padding=2))
     plain = TrainingData(cache, recipe())
@@ -230,6 +253,69 @@ def test_partners_are_all_images_of_the_class_but_twins_of_held_out_recordings(
             assert cache.index.static_label[found].tolist() == batch.labels.tolist()
             drawn.update(found)
     assert drawn == allowed
+
+
+def partners(cache: FrameCache, epochs: int = 60, **settings: Any) -> set[int]:
+    data = TrainingData(cache, recipe(sliding=False, **settings))
+    return {i for e in range(epochs) for batch in data.epoch(e) for i in shown(batch, cache)}
+
+
+def test_a_smaller_static_fraction_lies_within_a_larger(cache: FrameCache) -> None:
+    """Of 6 and 16 images: rounded down, but one of each class at least."""
+    train = cache.static_split("holdout", "train")
+    labels = cache.index.static_label
+    assert np.bincount(labels[train]).tolist() == [6, 16]
+    sets = [partners(cache, static_fraction=f) for f in (0.01, 0.25, 0.5, 1.0)]
+    counts = [np.bincount(labels[sorted(s)]).tolist() for s in sets]
+    assert counts == [[1, 1], [1, 4], [3, 8], [6, 16]]
+    assert all(a < b for a, b in pairwise(sets))
+    assert partners(cache, static_fraction=0.5, seed=43) != sets[2]
+
+
+def test_a_static_fraction_of_zero_is_the_event_branch_alone(cache: FrameCache) -> None:
+    settings = recipe(static_fraction=0.0)
+    assert settings.transfer is False
+    none, alone = (TrainingData(cache, r) for r in (settings, recipe(transfer=False)))
+    for batch, expected in zip(none.epoch(1), alone.epoch(1), strict=True):
+        assert batch.static is None
+        assert torch.equal(batch.event, expected.event)
+
+
+def test_instances_are_paired_with_their_own_twin(cache: FrameCache) -> None:
+    data = TrainingData(cache, recipe(sliding=False, pairing="instance"))
+    twins = cache.index.twin
+    for epoch in range(4):
+        batch = data.batch(np.arange(18), epoch, 0)
+        assert shown(batch, cache) == twins[data.indices].tolist()
+
+
+def test_without_a_twin_in_the_training_part_a_class_partner_is_drawn(
+    cache: FrameCache,
+) -> None:
+    data = TrainingData(cache, recipe(sliding=False, pairing="instance", static_fraction=0.5))
+    kept = partners(cache, static_fraction=0.5)
+    twins, labels = cache.index.twin[data.indices], cache.index.static_label
+    paired = np.isin(twins, sorted(kept))
+    assert 0 < paired.sum() < 18
+    seen: dict[int, set[int]] = {i: set() for i in range(18)}
+    for epoch in range(60):
+        found = shown(data.batch(np.arange(18), epoch, 0), cache)
+        assert set(found) <= kept
+        for i, static in enumerate(found):
+            seen[i].add(static)
+    for i in range(18):
+        own_class = {k for k in kept if labels[k] == data.labels[i]}
+        assert seen[i] == ({int(twins[i])} if paired[i] else own_class)
+
+
+def test_pairing_by_instance_needs_a_twin(
+    cache: FrameCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = dataclasses.replace(cache.index, twin=np.full_like(cache.index.twin, -1))
+    monkeypatch.setattr(cache, "index", none)
+    with pytest.raises(SnntxError, match="pairing = instance, but no training recording has a"):
+        TrainingData(cache, recipe(pairing="instance"))
+    assert TrainingData(cache, recipe(pairing="class")).batches == 3
 
 
 PLACES = [(epoch, number) for epoch in (500, 501, 502) for number in range(3)]
@@ -385,6 +471,42 @@ def test_a_smaller_subset_lies_within_a_larger(cache: FrameCache) -> None:
     assert cache.labels[indices].tolist() == [0, 0, 0, 1, 1, 1]
 
 
+def test_a_smaller_fraction_lies_within_a_larger(cache: FrameCache) -> None:
+    """Of 4 and 14 recordings: rounded down, but one of each class at least."""
+    for seed in range(3):
+        sets = [
+            set(training_subset(cache, recipe(event_fraction=f, seed=seed)).tolist())
+            for f in (0.01, 0.1, 0.2, 0.5, 0.75, 0.99, 1)
+        ]
+        assert [len(s) for s in sets] == [1 + 1, 1 + 1, 1 + 2, 2 + 7, 3 + 10, 3 + 13, 18]
+        assert all(a <= b for a, b in pairwise(sets))
+
+
+def test_fraction_and_number_share_one_order_and_the_smaller_holds(cache: FrameCache) -> None:
+    def subset(**settings: Any) -> list[int]:
+        return [int(i) for i in training_subset(cache, recipe(**settings))]
+
+    assert subset(event_fraction=0.5, recordings_per_class=2) == subset(recordings_per_class=2)
+    both = subset(event_fraction=0.5, recordings_per_class=5)
+    assert np.bincount(cache.labels[both]).tolist() == [2, 5]
+    assert set(both) == set(subset(event_fraction=0.5)) & set(subset(recordings_per_class=5))
+
+
+def test_a_fraction_is_not_rounded_below_its_number() -> None:
+    order, labels = np.random.default_rng(0).permutation(100), np.zeros(100, np.int64)
+    sizes = [nested_subset(order, labels, f).size for f in (0.07, 0.29, 0.57, 0.58)]
+    assert 100 * 0.29 < 29
+    assert sizes == [7, 29, 57, 58]
+
+
+def test_a_batch_of_a_fraction_has_its_recordings_alone(cache: FrameCache) -> None:
+    data = TrainingData(cache, recipe(event_fraction=0.5, balanced=False))
+    assert data.indices.size == 9
+    kept = {frames.tobytes() for frames in cache.frames(data.indices)}
+    drawn = {f.tobytes() for e in range(9) for b in data.epoch(e) for f in b.event.numpy()}
+    assert drawn == kept
+
+
 def test_the_subset_depends_on_the_seed_alone(cache: FrameCache) -> None:
     def subset(**settings: Any) -> tuple[int, ...]:
         return tuple(training_subset(cache, recipe(recordings_per_class=3, **settings)).tolist())
@@ -402,44 +524,6 @@ def test_nothing_to_train_on(cache: FrameCache, monkeypatch: pytest.MonkeyPatch)
 def test_an_unknown_protocol(cache: FrameCache) -> None:
     with pytest.raises(UsageError, match="unknown protocol 'holdot'; did you mean 'holdout'"):
         TrainingData(cache, recipe(protocol="holdot"))
-
-
-# augmentation
-
-
-class Offsets:
-    """Draws what the test says, within the bounds asked for."""
-
-    def __init__(self, *offsets: tuple[int, int]) -> None:
-        self.offsets = np.array(offsets)
-
-    def integers(self, low: int, high: int, size: tuple[int, int]) -> NDArray[np.int64]:
-        assert size == self.offsets.shape
-        assert self.offsets.min() >= low
-        assert self.offsets.max() == high - 1  # the last place is reached
-        return self.offsets
-
-
-def test_random_crop_by_hand() -> None:
-    frames = 1 + torch.arange(3 * 2 * 2 * 3 * 4, dtype=torch.float32).reshape(3, 2, 2, 3, 4)
-    cropped = random_crop(frames, 1, Offsets((1, 1), (0, 0), (2, 1)))  # type: ignore[arg-type]
-    assert torch.equal(cropped[0], frames[0])
-    down_right = torch.zeros_like(frames[1])
-    down_right[..., 1:, 1:] = frames[1, ..., :-1, :-1]
-    assert torch.equal(cropped[1], down_right)
-    up = torch.zeros_like(frames[2])
-    up[..., :-1, :] = frames[2, ..., 1:, :]
-    assert torch.equal(cropped[2], up)
-
-
-def test_random_crop_reaches_every_place() -> None:
-    frames = torch.zeros(400, 2, 2, 5, 5)
-    frames[..., 2, 2] = 1
-    cropped = random_crop(frames, 1, np.random.default_rng(0))
-    places = cropped.flatten(3).argmax(-1)
-    assert (places == places[:, :1, :1]).all()  # all frames of a recording move together
-    assert set(places[:, 0, 0].tolist()) == {6, 7, 8, 11, 12, 13, 16, 17, 18}
-    assert cropped.sum() == 400 * 2 * 2
 
 
 # the static image's channel

@@ -1,37 +1,33 @@
 """Batches for training: event frames, static partners, replacement, augmentation.
 
 Every draw is a pure function of ``(seed, purpose, epoch, batch)``, so a run can be taken up
-at any batch and the order does not depend on how batches are loaded.
+at any batch and the order does not depend on how batches are loaded
+(:mod:`snntx.train.draws`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-from ..errors import SnntxError, UsageError
+from ..errors import UsageError
 from ..preprocess.cache import FrameCache
+from .augment import augment
+from .draws import Draws, Purpose
+from .draws import generator as generator
+from .mixing import Mixture, static_mixture
+from .partners import Partners, nested_subset
+from .partners import static_channel as static_channel
 from .recipe import Recipe
 
 MEMORY_SHARE = 0.5
 """Frames are held in memory when they fit into this share of what is free."""
-
-
-class _Purpose(IntEnum):
-    SUBSET, ORDER, PARTNER, REPLACEMENT, CROP = range(5)
-
-
-def generator(seed: int, purpose: int, *place: int) -> np.random.Generator:
-    """Return the generator for one purpose at one place of a run."""
-    return np.random.default_rng([seed, purpose, *place])
 
 
 @dataclass(frozen=True)
@@ -45,12 +41,30 @@ class Batch:
         labels: ``(B,)``.
         constant: ``(B,)`` bool on the CPU: the static side is one image at every step, since
             it was not replaced; None without transfer.
+        other_labels: ``(B,)``, the second label of each sample where recordings are mixed.
+        mix: ``(B,)`` in [0, 1], the first label's share; the second has the rest.
     """
 
     event: Tensor
     static: Tensor | None
     labels: Tensor
     constant: Tensor | None
+    other_labels: Tensor | None = None
+    mix: Tensor | None = None
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """The second labels and the first ones' shares; None without mixing."""
+        if self.other_labels is None or self.mix is None:
+            return None
+        return Mixture(self.other_labels, self.mix)
+
+    @property
+    def static_mixture(self) -> Mixture | None:
+        """The same for the static side, whose images are not mixed."""
+        if self.mixture is None or self.constant is None:
+            return None
+        return static_mixture(self.mixture, self.constant)
 
     @property
     def replaced(self) -> int:
@@ -63,14 +77,19 @@ class Batch:
             return [self]
         columns = [
             [None] * parts if each is None else list(each.tensor_split(parts))
-            for each in (self.event, self.static, self.labels, self.constant)
+            for each in (getattr(self, field.name) for field in fields(self))
         ]
         return [Batch(*row) for row in zip(*columns, strict=True)]
 
     def pin_memory(self) -> Batch:
         """Return the batch in pinned memory, from which it copies to CUDA without waiting."""
-        static = None if self.static is None else self.static.contiguous().pin_memory()
-        return Batch(self.event.pin_memory(), static, self.labels.pin_memory(), self.constant)
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        pinned = {
+            name: value.contiguous().pin_memory()
+            for name, value in values.items()
+            if value is not None and name != "constant"
+        }
+        return Batch(**{**values, **pinned})
 
 
 def replacement_probability(step: int, steps: int, power: float) -> float:
@@ -84,51 +103,26 @@ def replacement_probability(step: int, steps: int, power: float) -> float:
     return float(min(1.0, (step / steps) ** power))
 
 
-def static_channel(
-    images: NDArray[np.uint8] | NDArray[np.float32], planes: list[str], channel: str
-) -> Tensor:
-    """Return one channel of the static images in [0, 1], ``(n, H, W)`` float32.
-
-    ``V`` of HSV is the plane V where there is one, else ``max(R, G, B)``; ``grey`` is ITU-R
-    601 luma. Images of a single plane have one channel whatever is asked for.
-
-    Args:
-        images: ``(n, P, H, W)``, uint8 (0 to 255) or float32 (0 to 1).
-        planes: names of the P planes.
-        channel: ``V``, ``grey``, ``blue`` or ``mean`` (of R, G, B).
-    """
-    values = images / np.float32(255) if images.dtype == np.uint8 else images
-    if len(planes) == 1:
-        chosen = values[:, 0]
-    elif channel == "V" and "V" in planes:
-        chosen = values[:, planes.index("V")]
-    else:
-        values = values[:, [planes.index(name) for name in "RGB"]]
-        if channel == "V":
-            chosen = values.max(axis=1)
-        elif channel == "grey":
-            chosen = np.tensordot(values, np.array([0.299, 0.587, 0.114], np.float32), (1, 0))
-        elif channel == "blue":
-            chosen = values[:, 2]
-        else:
-            chosen = values.mean(axis=1)
-    return torch.from_numpy(np.ascontiguousarray(chosen))
+def hard_switch(epoch: int, epochs: int) -> float:
+    """Return 0 while ``epoch <= epochs / 2``, and 1 after: He et al.'s run without sliding."""
+    return float(epoch > epochs / 2)
 
 
 def training_subset(cache: FrameCache, recipe: Recipe) -> NDArray[np.int64]:
-    """Return the training recordings; a smaller ``recordings_per_class`` is a subset of a larger.
+    """Return the training recordings: all, or a part of each class.
+
+    The parts that ``event_fraction`` and ``recordings_per_class`` leave follow one order, drawn
+    by the seed alone, so that every smaller part lies within every larger one; with both set
+    the smaller number holds.
 
     Raises:
         UsageError: the protocol leaves nothing to train on.
     """
     indices = cache.split(recipe.protocol, "train")
-    if recipe.recordings_per_class:
-        order = generator(recipe.seed, _Purpose.SUBSET).permutation(indices)
-        kept = [
-            order[cache.labels[order] == label][: recipe.recordings_per_class]
-            for label in np.unique(cache.labels[indices])
-        ]
-        indices = np.sort(np.concatenate(kept))
+    most, fraction = recipe.recordings_per_class, recipe.event_fraction
+    if indices.size and (most or fraction < 1):
+        order = generator(recipe.seed, Purpose.SUBSET).permutation(indices)
+        indices = nested_subset(order, cache.labels, fraction, most)
     if indices.size < 2:
         raise UsageError(
             f"protocol {recipe.protocol} leaves {indices.size} recordings to train on; need 2"
@@ -144,7 +138,8 @@ class TrainingData:
         recipe: what to draw and how.
 
     Raises:
-        SnntxError: transfer is asked for, but a class has no static partner.
+        SnntxError: transfer is asked for, but a class has no static partner, or pairing by
+            instance and there is no twin.
     """
 
     def __init__(self, cache: FrameCache, recipe: Recipe) -> None:
@@ -155,22 +150,7 @@ class TrainingData:
         self.draws = recipe.draws_per_epoch or self.indices.size
         self.batches = max(1, self.draws // self.batch_size)
         hold_in_memory(cache)
-        if not recipe.transfer:
-            return
-        statics = cache.static_split(recipe.protocol, "train")
-        self._partners = {
-            int(label): statics[cache.index.static_label[statics] == label]
-            for label in np.unique(self.labels)
-        }
-        lonely = [cache.classes[label] for label, p in self._partners.items() if p.size == 0]
-        if lonely:
-            raise SnntxError(
-                f"{cache.directory}: no static partner for class {', '.join(lonely[:5])}"
-                f"{' and others' if len(lonely) > 5 else ''}; preprocess with --static, or train "
-                "the event branch alone with --set transfer=false"
-            )
-        images = cache.static_images()
-        self._static = static_channel(images, list(cache.index.planes), recipe.channel)
+        self._partners = Partners(cache, recipe, self.indices) if recipe.transfer else None
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
@@ -180,7 +160,7 @@ class TrainingData:
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Return positions in drawing order: class-balanced with replacement, or shuffled."""
-        draw = generator(self.recipe.seed, _Purpose.ORDER, epoch)
+        draw = generator(self.recipe.seed, Purpose.ORDER, epoch)
         count, needed = self.indices.size, self.batches * self.batch_size
         if not self.recipe.balanced:
             rounds = [draw.permutation(count) for _ in range(-(-needed // count))]
@@ -190,53 +170,34 @@ class TrainingData:
 
     def batch(self, positions: NDArray[np.int64], epoch: int, number: int) -> Batch:
         """Return one batch from positions in :attr:`indices`."""
-        recipe, place = self.recipe, (epoch, number)
-        labels = self.labels[positions]
-        event = torch.from_numpy(self.cache.frames(self.indices[positions]))
-        if recipe.crop_padding:
-            event = random_crop(
-                event, recipe.crop_padding, generator(recipe.seed, _Purpose.CROP, *place)
-            )
-        target = torch.from_numpy(labels)
-        if not recipe.transfer:
-            return Batch(event, None, target, None)
-        draw = generator(recipe.seed, _Purpose.PARTNER, *place).random(labels.size)
-        partners = [self._partners[int(y)] for y in labels]
-        chosen = [int(p[int(u * p.size)]) for p, u in zip(partners, draw, strict=True)]
-        static = self._static[chosen][:, None, None].expand_as(event)
-        replaced = np.zeros(labels.size, np.bool_)
-        if recipe.sliding:
-            probability = self.replacement_probability(epoch, number)
-            uniform = generator(recipe.seed, _Purpose.REPLACEMENT, *place).random(labels.size)
-            replaced = uniform < probability
+        draws = Draws(self.recipe.seed, epoch, number)
+        recordings, labels = self.indices[positions], torch.from_numpy(self.labels[positions])
+        frames = torch.from_numpy(self.cache.frames(recordings))
+        event, mixture = augment(frames, labels, self.recipe, draws)
+        other, share = (None, None) if mixture is None else mixture
+        if self._partners is None:
+            return Batch(event, None, labels, None, other, share)
+        uniform = draws(Purpose.PARTNER).random(len(labels))
+        chosen = self._partners.choose(recordings, self.labels[positions], uniform)
+        images = self._partners.images[torch.from_numpy(chosen)]
+        static = images[:, None, None].expand_as(event)
+        probability = self.replacement_probability(epoch, number)
+        replaced = np.zeros(len(labels), np.bool_)
+        if probability:
+            replaced = draws(Purpose.REPLACEMENT).random(len(labels)) < probability
             mask = torch.from_numpy(replaced)[:, None, None, None, None]
             static = torch.where(mask, event, static)
-        return Batch(event, static, target, torch.from_numpy(~replaced))
+        return Batch(event, static, labels, torch.from_numpy(~replaced), other, share)
 
     def replacement_probability(self, epoch: int, number: int) -> float:
         """Return the probability that a static image is replaced at one batch."""
-        step = epoch * self.batches + number
-        total = self.recipe.epochs * self.batches
-        return replacement_probability(step, total, self.recipe.sliding_power)
-
-
-def random_crop(frames: Tensor, padding: int, draw: np.random.Generator) -> Tensor:
-    """Pad by zeros and crop back at one random place per recording.
-
-    Args:
-        frames: ``(B, T, C, H, W)``.
-        padding: pixels on each side.
-        draw: source of the offsets.
-    """
-    height, width = frames.shape[-2:]
-    padded = F.pad(frames, (padding,) * 4)
-    offsets = draw.integers(0, 2 * padding + 1, (frames.shape[0], 2))
-    return torch.stack(
-        [
-            sample[..., top : top + height, left : left + width]
-            for sample, (top, left) in zip(padded, offsets.tolist(), strict=True)
-        ]
-    )
+        recipe = self.recipe
+        if recipe.hard_switch:
+            return hard_switch(epoch, recipe.epochs)
+        if not recipe.sliding:
+            return 0.0
+        step, steps = epoch * self.batches + number, recipe.epochs * self.batches
+        return replacement_probability(step, steps, recipe.sliding_power)
 
 
 def hold_in_memory(cache: FrameCache) -> bool:

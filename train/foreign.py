@@ -25,10 +25,22 @@ import torch
 from ..errors import SnntxError, UsageError
 from .checkpoint import _DAMAGE as DAMAGE
 
+ZIP = b"PK\x03\x04"
 LEGACY_PICKLES = 5
 """Magic number, protocol, machine, content and keys of the storages, in this order."""
 
-STORAGES = "Float Double Half BFloat16 Long Int Short Char Byte Bool".split()
+STORAGES = (
+    "Float",
+    "Double",
+    "Half",
+    "BFloat16",
+    "Long",
+    "Int",
+    "Short",
+    "Char",
+    "Byte",
+    "Bool",
+)
 
 ALLOWED = frozenset(
     {
@@ -66,7 +78,9 @@ def load_foreign(path: Path) -> Any:
 
 def _programs(path: Path) -> Iterator[IO[bytes]]:
     """Yield each pickle of a file, at its start."""
-    if zipfile.is_zipfile(path):
+    with path.open("rb") as file:
+        zipped = file.read(len(ZIP)) == ZIP  # as torch decides
+    if zipped:
         with zipfile.ZipFile(path) as archive:
             if (damaged := archive.testzip()) is not None:
                 raise zipfile.BadZipFile(f"{damaged} does not match its checksum")

@@ -12,7 +12,8 @@ under spatio-temporal regularization (He et al., AAAI 2024)::
 ℓ is the temporal efficient training loss (Deng et al., ICLR 2022), see ``tet_loss``. Without
 regularization ``g_t`` and ``1 - g_t`` are both replaced by 1; a fixed coefficient takes the
 place of every ``g_t``. Without TET a branch costs the cross entropy of its mean logits, and the
-coefficients weight the domain term alone.
+coefficients weight the domain term alone. Where recordings are mixed, cross entropies are those
+of both labels by their shares (:func:`snntx.train.mixing.mixed`).
 
 Features and logits in half precision are widened first: every term is computed in float32 or
 float64, under autocast too. Nothing waits for the device.
@@ -28,6 +29,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import UsageError
+from .mixing import Mixture, mixed
 from .models.base import TransferOutput
 
 CKA_EPSILON = 1e-7
@@ -100,29 +102,49 @@ def tet_loss(
     target: float = 0.5,
     label_smoothing: float = 0.0,
     weights: Tensor | None = None,
+    mixture: Mixture | None = None,
 ) -> Tensor:
     """Return ``1/T Σ_t w_t [(1 - λ) CE(z_t, y) + λ MSE(z_t, target)]`` (Deng et al., ICLR 2022).
 
     ``logits`` ``(T, B, C)``, ``labels`` ``(B,)``, ``weights`` ``(T,)`` or None for ones. Label
-    smoothing ε spreads a share ε of every label evenly over all classes.
+    smoothing ε spreads a share ε of every label evenly over all classes; ``mixture`` gives
+    every sample a second label.
     """
     steps, batch, _ = logits.shape
     logits = _wide(logits)
-    entropy = functional.cross_entropy(
-        logits.flatten(0, 1),
-        labels.repeat(steps),
-        reduction="none",
-        label_smoothing=label_smoothing,
-    ).view(steps, batch)
+
+    def entropies(labels: Tensor) -> Tensor:
+        return functional.cross_entropy(
+            logits.flatten(0, 1),
+            labels.repeat(steps),
+            reduction="none",
+            label_smoothing=label_smoothing,
+        ).view(steps, batch)
+
+    entropy = mixed(entropies, labels, mixture)
     distance = (logits - target).square().mean((1, 2))
     per_step = (1 - tet_lambda) * entropy.mean(1) + tet_lambda * distance
     return per_step.mean() if weights is None else (weights * per_step).mean()
 
 
-def mean_logit_loss(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+def mean_logit_loss(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    mixture: Mixture | None = None,
+) -> Tensor:
     """Return the cross entropy of the logits ``(T, B, C)`` averaged over the steps."""
     mean = _wide(logits).mean(0)
-    return functional.cross_entropy(mean, labels, label_smoothing=label_smoothing)
+    if mixture is None:
+        return functional.cross_entropy(mean, labels, label_smoothing=label_smoothing)
+
+    def entropies(labels: Tensor) -> Tensor:
+        return functional.cross_entropy(
+            mean, labels, reduction="none", label_smoothing=label_smoothing
+        )
+
+    return mixed(entropies, labels, mixture).mean()
 
 
 def event_loss(
@@ -133,16 +155,20 @@ def event_loss(
     tet_lambda: float = 1e-3,
     tet_target: float = 0.5,
     label_smoothing: float = 0.0,
+    mixture: Mixture | None = None,
 ) -> Tensor:
     """Return the unweighted classification loss of one branch: the event-only baseline's."""
     if not tet:
-        return mean_logit_loss(event_logits, labels, label_smoothing=label_smoothing)
+        return mean_logit_loss(
+            event_logits, labels, label_smoothing=label_smoothing, mixture=mixture
+        )
     return tet_loss(
         event_logits,
         labels,
         tet_lambda=tet_lambda,
         target=tet_target,
         label_smoothing=label_smoothing,
+        mixture=mixture,
     )
 
 
@@ -181,16 +207,26 @@ class TransferLoss:
             )
 
     def __call__(
-        self, output: TransferOutput, labels: Tensor, coefficient: Tensor
+        self,
+        output: TransferOutput,
+        labels: Tensor,
+        coefficient: Tensor,
+        *,
+        event_mixture: Mixture | None = None,
+        static_mixture: Mixture | None = None,
     ) -> TransferTerms:
-        """Return the terms for labels ``(B,)`` and the model's raw coefficients ``(T,)``."""
+        """Return the terms for labels ``(B,)`` and the model's raw coefficients ``(T,)``.
+
+        The mixtures are the second labels of each branch's samples, None for no mixing.
+        """
         cka = linear_cka(output.static_features, output.event_features)
         distance = 1 - cka
         gate = self._gate(coefficient)
 
         domain = distance.mean() if gate is None else (gate * distance).mean()
-        static = self._branch(output.static_logits, labels)
-        event = self._branch(output.event_logits, labels, None if gate is None else 1 - gate)
+        weights = None if gate is None else 1 - gate
+        static = self._branch(output.static_logits, labels, None, static_mixture)
+        event = self._branch(output.event_logits, labels, weights, event_mixture)
         total = static + event + self.domain_weight * domain
         return TransferTerms(total, static, event, domain, cka)
 
@@ -202,9 +238,13 @@ class TransferLoss:
             return torch.full_like(coefficient, self.fixed_coefficient)
         return torch.sigmoid(coefficient)
 
-    def _branch(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    def _branch(
+        self, logits: Tensor, labels: Tensor, weights: Tensor | None, mixture: Mixture | None
+    ) -> Tensor:
         if not self.tet:
-            return mean_logit_loss(logits, labels, label_smoothing=self.label_smoothing)
+            return mean_logit_loss(
+                logits, labels, label_smoothing=self.label_smoothing, mixture=mixture
+            )
         return tet_loss(
             logits,
             labels,
@@ -212,4 +252,5 @@ class TransferLoss:
             target=self.tet_target,
             label_smoothing=self.label_smoothing,
             weights=weights,
+            mixture=mixture,
         )

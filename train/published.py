@@ -82,7 +82,7 @@ class Published:
             SnntxError: names or shapes do not fit the network.
         """
         side = None if self.size is None else (self.size, self.size)
-        surrogate = {"surrogate": self.surrogate} if self.surrogate else {}
+        surrogate: dict[str, Any] = {"surrogate": self.surrogate} if self.surrogate else {}
         try:
             model = create_model(
                 self.model,
@@ -109,7 +109,9 @@ def load_published(path: Path) -> Published:
     """
     content = load_foreign(path)
     if isinstance(content, dict) and "snntx_checkpoint" in content:
-        raise UsageError(f"{path}: a checkpoint of snntx train, not a published one")
+        raise UsageError(
+            f"{path}: a checkpoint of snntx train, not a published one; leave out --card"
+        )
     state, rest = _parts(path, content)
     arguments = _arguments(rest)
     model = _which(path, state)

@@ -24,6 +24,9 @@ CHANNELS = ("V", "grey", "blue", "mean")
 SCHEDULES = ("cosine", "step")
 OPTIMIZERS = ("adamw", "sgd", "lamb")
 PRECISIONS = ("float32", "bfloat16", "float16")
+PAIRINGS = ("class", "instance")
+MIXERS = ("mixup", "cutmix", "eventmix")
+AUGMENTATIONS = ("none", *MIXERS, "randaugment", "nda", "eventdrop")
 SEEDS = 2**63
 RANGES = {
     "lr": (0, math.inf),
@@ -44,6 +47,13 @@ RANGES = {
     "tau": (1, math.inf),
     "threshold": (0, math.inf),
     "surrogate_alpha": (0, math.inf),
+    "event_fraction": (0, 1),
+    "static_fraction": (0, 1),
+    "rotation": (0, 180),
+    "snr_db": (-math.inf, math.inf),
+    "mix_alpha": (0, math.inf),
+    "mix_probability": (0, 1),
+    "randaugment_magnitude": (0, 1),
 }
 """Smallest and largest value of every real number; infinity itself is refused."""
 
@@ -81,10 +91,29 @@ class Recipe:
         domain_weight: weight of the domain (CKA) loss.
         sliding: replace static images by events as training goes on.
         sliding_power: exponent of the replacement probability.
+        hard_switch: instead of sliding, which must be false, replace no static image in the
+            epochs up to half of them and every one after (the reference's "no sliding"; it
+            leaves out the domain loss as well, for which set ``domain_weight = 0``).
         channel: of the static image: V of HSV, grey, blue or mean of R, G, B.
+        pairing: a static partner is of the recording's ``class``, or its own twin
+            (``instance``) where the training part has that, and else of its class.
         crop_padding: pixels of zero padding before a random crop of training frames.
+        flip: mirror training recordings left to right with probability 1/2.
+        rotation: rotate them by up to this many degrees to either side.
+        snr_db: add Gaussian noise to them at this signal-to-noise ratio, ``10 log10(mean(x²) /
+            variance)`` of each recording; absent adds none.
+        augment: ``none``, or one or a list of ``mixup``, ``cutmix``, ``eventmix`` (one of these
+            three), ``randaugment``, ``nda``, ``eventdrop``; see :mod:`snntx.train.augment`.
+        mix_alpha: both parameters of the Beta distribution of the mixing share.
+        mix_probability: share of the samples that are mixed.
+        randaugment_count: operations of RandAugment in a row.
+        randaugment_magnitude: their strength, 0 to 1.
         balanced: draw recordings so that classes are equally likely.
         recordings_per_class: use only this many training recordings a class; 0 uses all.
+        event_fraction: use only this share of each class's training recordings, above 0, but
+            one of each; a smaller share, like a smaller number, lies within a larger.
+        static_fraction: use only this share of each class's static images, nested likewise.
+            None of them is left at 0, which is the event branch alone: transfer becomes false.
         draws_per_epoch: recordings drawn an epoch; 0 draws as many as there are.
         steps: frames per recording of the cache to use; absent takes the card's.
         size: side of its frames; absent takes the card's.
@@ -133,10 +162,22 @@ class Recipe:
     domain_weight: float = 0.5
     sliding: bool = True
     sliding_power: float = 3.0
+    hard_switch: bool = False
     channel: str = "V"
+    pairing: str = "class"
     crop_padding: int = 0
+    flip: bool = False
+    rotation: float = 0.0
+    snr_db: float | None = None
+    augment: str | tuple[str, ...] = "none"
+    mix_alpha: float = 1.0
+    mix_probability: float = 0.5
+    randaugment_count: int = 2
+    randaugment_magnitude: float = 0.5
     balanced: bool = True
     recordings_per_class: int = 0
+    event_fraction: float = 1.0
+    static_fraction: float = 1.0
     draws_per_epoch: int = 0
     steps: int | None = None
     size: int | None = None
@@ -160,7 +201,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.batch_size < 2:
             raise UsageError("recipe: batch_size must be at least 2: batch norm needs two samples")
-        for name in ("epochs", "steps", "size", "decay_epochs", "accumulate"):
+        for name in ("epochs", "steps", "size", "decay_epochs", "accumulate", "randaugment_count"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"recipe: {name} must be at least 1, found {value}")
@@ -195,13 +236,42 @@ class Recipe:
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
             ("optimizer", OPTIMIZERS),
+            ("pairing", PAIRINGS),
         ):
-            value = getattr(self, name)
-            if value not in known:
-                raise UsageError(
-                    f"recipe: unknown {name} '{value}'{nearest(value, known)} "
-                    f"(known: {', '.join(known)})"
-                )
+            _check_known(name, getattr(self, name), known)
+        self._check_input()
+
+    def _check_input(self) -> None:
+        """Check what the batches are made of, and bring it to one form."""
+        for name in ("event_fraction", "mix_alpha"):
+            if getattr(self, name) == 0:
+                raise UsageError(f"recipe: {name} must be above 0")
+        if self.hard_switch and self.sliding:
+            raise UsageError("recipe: hard_switch takes the place of sliding; set sliding = false")
+        for name in self.augmentations:
+            _check_known("augment", name, AUGMENTATIONS)
+        if "none" in self.augmentations and len(self.augmentations) > 1:
+            raise UsageError("recipe: augment has none and another beside it; leave out one")
+        mixers = [name for name in self.augmentations if name in MIXERS]
+        if len(mixers) > 1:
+            raise UsageError(
+                f"recipe: augment has {' and '.join(mixers)}, which all mix labels; choose one"
+            )
+        if len(set(self.augmentations)) < len(self.augmentations):
+            raise UsageError("recipe: augment names the same augmentation twice")
+        if not isinstance(self.augment, str):
+            alone = self.augment[0] if self.augment else "none"
+            several = len(self.augment) > 1
+            object.__setattr__(self, "augment", self.augmentations if several else alone)
+        if self.static_fraction == 0:
+            object.__setattr__(self, "transfer", False)
+
+    @property
+    def augmentations(self) -> tuple[str, ...]:
+        """Names in ``augment``."""
+        if isinstance(self.augment, str):
+            return () if self.augment == "none" else (self.augment,)
+        return tuple(self.augment)
 
     @property
     def selection(self) -> str:
@@ -210,7 +280,8 @@ class Recipe:
 
     def to_table(self) -> dict[str, Any]:
         """Return the settings as a TOML table; what is absent is left out."""
-        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        table = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in table.items()}
 
     def to_toml(self) -> str:
         """Return the settings as TOML text."""
@@ -218,9 +289,18 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
 
+def _check_known(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UsageError(
+            f"recipe: unknown {name} '{value}'{nearest(value, known)} (known: {', '.join(known)})"
+        )
+
+
 def _toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(_toml_value(each) for each in value)}]"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 

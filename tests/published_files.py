@@ -1,0 +1,89 @@
+"""Files like those that the reference implementation published, built here."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snntx.train.models import TransferModel
+from snntx.train.reference import reference_constants, reference_view
+
+ARGUMENTS = {
+    "vgg": {"model": "Transfer_VGG_SNN", "act_fun": "QGateGrad"},
+    "resnet18": {"model": "Transfer_ResNet18", "act_fun": "QGateGrad"},
+    "scnn": {"model": "Transfer_SCNN", "act_fun": "BackEIGateGrad"},
+}
+
+
+def golden_recipe() -> ModuleType:
+    path = Path(__file__).with_name("golden_recipe.py")
+    spec = importlib.util.spec_from_file_location("golden_recipe", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def golden_state(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The golden weights by the reference's names, and what they were made with."""
+    recipe = golden_recipe()
+    arrays, meta = recipe.read(name)
+    return recipe.tensors(recipe.state(arrays, meta)), meta
+
+
+def state_of(model: TransferModel) -> dict[str, Tensor]:
+    """A model's weights as the reference would save them."""
+    state = {k: v.clone() for k, v in reference_view(model, model.state_dict()).items()}
+    return state | {k: torch.tensor(v) for k, v in reference_constants(model).items()}
+
+
+def arguments(name: str, *, steps: int, classes: int, **more: Any) -> argparse.Namespace:
+    """Some of the command line that the saver kept."""
+    given = {
+        **ARGUMENTS[name],
+        "step": steps,
+        "num_classes": classes,
+        "threshold": 0.5,
+        "tau": 2.0,
+        "node_type": "LIFNode",
+        "event_size": 48,
+        "seed": 1024,
+        "scale": [0.08, 1.0],
+        "bn_eps": None,
+        "domain_loss": True,
+    }
+    return argparse.Namespace(**(given | more))
+
+
+def write(
+    path: Path, state: dict[str, Tensor], args: Any, *, legacy: bool = False, **more: Any
+) -> Path:
+    """Save a checkpoint as timm's saver does, in torch's zip or in what came before it."""
+    weight = torch.nn.Parameter(torch.ones(2, 3))
+    optimizer = torch.optim.AdamW([weight])
+    weight.sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    content = {
+        "epoch": 7,
+        "arch": "transfer",
+        "state_dict": state,
+        "optimizer": optimizer.state_dict(),
+        "version": 2,
+        "args": args,
+        "amp_scaler": {"scale": 65536.0, "growth_factor": 2.0},
+        "metric": 92.64,
+    }
+    torch.save(
+        content | more,
+        path,
+        pickle_protocol=2,
+        _use_new_zipfile_serialization=not legacy,
+    )
+    return path
