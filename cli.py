@@ -185,6 +185,7 @@ def train(
                 workers=workers,
                 resume=resume,
                 group=group,
+                on_note=_say,
                 on_step=display.step,
                 on_epoch=display.epoch,
             )

@@ -24,10 +24,11 @@ setup(
         "snntx.data_cards",
         "snntx.preprocess",
         "snntx.preprocess.readers",
+        "snntx.sweeps",
         "snntx.train",
         "snntx.train.backends",
         "snntx.train.models",
     ],
-    package_data={"snntx": ["py.typed"], "snntx.data_cards": ["*.toml"]},
+    package_data={"snntx": ["py.typed"], "snntx.data_cards": ["*.toml"], "snntx.sweeps": ["*.toml"]},
     cmdclass={"build_py": BuildPy},
 )

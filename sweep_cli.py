@@ -109,6 +109,8 @@ def sweep(
     root = cache_root(cache)
     loaded = load_card(given, root)
     runs = expand(read, loaded, sweep, settings)
+    if train_only and any(run.recipe.selection == "test" for run in runs):
+        raise UsageError("--train-only: protocol paper chooses the epoch on the test part itself")
     out = out or Path(read.out or Path("runs") / f"{Path(sweep).stem}-{loaded.name}")
     try:
         keys = cache_keys(root, loaded, runs, key=key or read.key, given=given)
@@ -188,7 +190,8 @@ def _report(
         raise SnntxError(
             f"{len(failed)} of {len(outcomes)} runs failed; the same command tries them again"
         )
-    say(f"next: snntx compare {out}")
+    measured = all(each.part == "test" for each in outcomes)
+    say(f"next: snntx compare {out}" + ("" if measured else " --part validation"))
 
 
 def _gpus(devices: str | None, device: str, jobs: int | None, scheduler: str | None) -> list[str]:

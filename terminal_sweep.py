@@ -64,7 +64,7 @@ class SweepDisplay:
 
         self._bar = tqdm(
             desc="sweep",
-            unit=" runs",
+            unit="run",
             total=self._total,
             initial=self._done,
             leave=False,

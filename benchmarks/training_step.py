@@ -18,11 +18,11 @@ import argparse
 import gc
 import itertools
 import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -156,10 +156,16 @@ def convolutions(name: str, dtype: torch.dtype) -> Callable[[], None]:
     return step
 
 
+def living() -> list[Tensor]:
+    return [x for x in gc.get_objects() if type(x) in (Tensor, nn.Parameter)]
+
+
 def saved_mib(contender: str, name: str, dtype: torch.dtype) -> float:
     model, data = make(contender, name).train(), inputs(name)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, tuple[Tensor, int]] = {}
+    gc.collect()
+    own |= {x.untyped_storage().data_ptr() for x in living()}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -170,10 +176,8 @@ def saved_mib(contender: str, name: str, dtype: torch.dtype) -> float:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         total = loss_of(model, contender, data, dtype)
     if contender == "snntx, checkpointed":  # stages hold their inputs as plain references
-        own |= {x.untyped_storage().data_ptr() for x in (*model.buffers(), *data)}
-        for held in gc.get_objects():
-            if type(held) in (Tensor, nn.Parameter):
-                pack(held)
+        for held in living():
+            pack(held)
     size = sum(n for _, n in kept.values()) / 2**20
     del total
     return size
@@ -208,7 +212,8 @@ def main() -> None:
     name = options.model
     if options.alone:
         training_step(options.alone, name, getattr(torch, options.types[0]))()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        status = Path("/proc/self/status").read_text()  # ru_maxrss would be the parent's
+        print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
         return
 
     batch, steps, side, classes = CASES[name]

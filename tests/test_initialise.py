@@ -85,9 +85,9 @@ def checkpoint_of(model: TransferModel, classes: list[str], **recipe: Any) -> Ch
     )
 
 
-def save(folder: Path, model: TransferModel, classes: list[str] = NAMES) -> Path:
+def save(folder: Path, model: TransferModel, classes: list[str] = NAMES, **recipe: Any) -> Path:
     folder.mkdir(exist_ok=True)
-    save_checkpoint(folder / "best.pt", checkpoint_of(model, classes))
+    save_checkpoint(folder / "best.pt", checkpoint_of(model, classes, **recipe))
     return folder
 
 
@@ -148,12 +148,9 @@ def test_a_shared_head(tmp_path: Path) -> None:
     assert differing(values(model), own) == own.keys() - heads
 
 
-def test_both_heads_start_from_a_static_only_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_both_heads_start_from_a_static_only_run(tmp_path: Path) -> None:
     source, model = make(1), make(2)
-    run = save(tmp_path / "run", source)
-    monkeypatch.setattr(Recipe, "branch", "static", raising=False)
+    run = save(tmp_path / "run", source, branch="static")
     notes = initial_weights(model, run, classes=NAMES)
     assert notes == ["event_head: from the source's static_head, the only one that it trained"]
     assert torch.equal(model.event_head.weight, source.static_head.weight)
@@ -318,7 +315,7 @@ def test_orders_differ_by_epoch_and_seed_and_are_balanced(cache: FrameCache) -> 
 
 def test_the_loader_takes_them(cache: FrameCache) -> None:
     data = StaticOnlyData(cache, recipe())
-    loaded = list(epoch_batches(data, 1))  # type: ignore[arg-type]
+    loaded = list(epoch_batches(data, 1))
     expected = list(data.epoch(1))
     assert len(loaded) == data.batches
     for found, batch in zip(loaded, expected, strict=True):

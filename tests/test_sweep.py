@@ -229,7 +229,12 @@ def write_run(
     records = [{"epoch": i, "best_epoch": min(i, best), "selection": part} for i in range(epochs)]
     (path / "log.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in records))
     if metrics is not None:
-        content = {"card": CARD, "cache_key": "k", "protocol": "holdout", "part": "test"}
+        content: dict[str, Any] = {
+            "card": CARD,
+            "cache_key": "k",
+            "protocol": "holdout",
+            "part": "test",
+        }
         content |= {"top1": 0.5, "seed": recipe.seed, "epoch": best, **metrics}
         (path / "metrics.json").write_text(json.dumps(content))
 
@@ -435,6 +440,7 @@ def test_a_sweep_trains_evaluates_and_then_skips(stage: Stage) -> None:
 def test_train_only_leaves_the_test_part_alone(stage: Stage) -> None:
     done = stage("--train-only", "--json")
     assert {each["part"] for each in json.loads(done.out)["runs"]} == {"validation"}
+    assert done.err.endswith(f"snntx: next: snntx compare {stage.out} --part validation\n")
     assert [call["words"][0] for call in stage.calls()] == ["train", "train"]
     assert stage().code == 0
     assert [call["words"][0] for call in stage.calls()] == ["evaluate", "evaluate"]
@@ -581,6 +587,7 @@ def test_one_sweep_at_a_time_in_a_folder(stage: Stage) -> None:
         (["--scheduler", "tcp://x", "--jobs", "2"], "leave out --jobs, --devices"),
         (["--set", "widht=1"], "unknown key 'widht'; did you mean 'width'?"),
         (["--recipe", "basline"], "unknown recipe 'basline'; did you mean 'baseline'?"),
+        (["--train-only", "--set", "protocol=paper"], "protocol paper chooses the epoch on"),
         (["--key", "zz"], "no cache has key 'zz'"),
     ],
 )
@@ -667,7 +674,9 @@ def test_a_sweep_is_compared(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_however_a_sweep_ends_its_runs_write_a_checkpoint(
     small_cache: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
@@ -699,7 +708,10 @@ def test_however_a_sweep_ends_its_runs_write_a_checkpoint(
     deadline = time.monotonic() + 60
     while running(marker) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert running(marker) == []
+    left = running(marker)
+    for path in left:
+        os.kill(int(path.parent.name), signal.SIGKILL)
+    assert left == []
     for seed in (1, 2):
         path = tmp_path / "out" / f"default-seed{seed}"
         assert run_state(path, recipe_of(epochs=ENDLESS, seed=seed)) == "resume"
@@ -756,6 +768,7 @@ def test_a_dask_cluster_runs_them(
     assert not list(out.glob(".running*"))
 
 
+@pytest.mark.slow
 def test_a_cluster_stops_when_its_token_is_gone(
     small_cache: Path, tmp_path: Path, cluster: Any
 ) -> None:

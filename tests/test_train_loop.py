@@ -21,6 +21,7 @@ from snntx.preprocess.cache import FrameCache
 from snntx.train import stopping
 from snntx.train.caches import open_cache
 from snntx.train.checkpoint import Checkpoint, load_checkpoint
+from snntx.train.evaluate import evaluate_run
 from snntx.train.fit import train
 from snntx.train.objective import Objective
 from snntx.train.recipe import Recipe, load_recipe
@@ -250,3 +251,68 @@ def test_tensorboard_shows_the_run(cache: FrameCache, tmp_path: Path) -> None:
     assert all(0 <= rate < 1 for rate in logged[0]["rates"].values())
     assert logged[0]["rates"]["first"] > 0
     assert not any(name.startswith("cka.") for name in logged[0]["train"])
+
+
+def test_pretraining_on_statics_then_fine_tuning(cache: FrameCache, tmp_path: Path) -> None:
+    static = fit(cache, tmp_path / "static", branch="static", epochs=2)
+    assert static.best["part"] == "validation"
+    assert static.recipe.transfer
+    notes: list[str] = []
+    changes = {"initial": f'"{tmp_path / "static"}"', "branch": "event", "epochs": 1}
+    tuned = recipe(**changes, lr=1e-9, min_lr=0, warmup_lr=0, weight_decay=0)
+    train(
+        load_card("simulated-digits"),
+        cache,
+        tuned,
+        tmp_path / "tuned",
+        device=CPU,
+        on_note=notes.append,
+    )
+    assert [note.split(":")[:2] for note in notes] == [["initial weights", " event_head"]]
+    model = load_checkpoint(tmp_path / "tuned" / "last.pt").model
+    best = load_checkpoint(tmp_path / "static" / "best.pt").model
+    torch.testing.assert_close(model["first.conv.weight"], best["first.conv.weight"])
+    torch.testing.assert_close(model["event_head.weight"], best["static_head.weight"])
+    assert_same(fit(cache, tmp_path / "static", resume=True, branch="static", epochs=2), static)
+    with pytest.raises(UsageError, match="its event head is untrained; fine-tune it"):
+        evaluate_run(tmp_path / "static", cache.directory.parents[1], CPU)
+
+
+@pytest.mark.parametrize("augment", ["mixup", "cutmix", "eventmix"])
+def test_mixed_labels_reach_the_loss(
+    cache: FrameCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, augment: str
+) -> None:
+    forward, seen = Objective.forward, []
+
+    def watched(self: Any, *arguments: Any) -> Any:
+        seen.append(arguments[4:6])
+        return forward(self, *arguments)
+
+    monkeypatch.setattr(Objective, "forward", watched)
+    fit(cache, tmp_path / "run", epochs=1, augment=augment)
+    for event, static in seen:
+        assert ((event.share >= 0) & (event.share <= 1)).all()
+        assert (event.share < 1).any()
+        assert (static.share >= event.share).all()
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_time_mixup_goes_on_with_its_heads(cache: FrameCache, tmp_path: Path, step: int) -> None:
+    changes: dict[str, Any] = {"strategy": "time-mixup", "epochs": 2}
+    whole = fit(cache, tmp_path / "whole", **changes)
+    forward, steps = Objective.forward, [0]
+
+    def ask(self: Any, *arguments: Any) -> Any:
+        if steps[0] == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        steps[0] += 1
+        return forward(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Objective, "forward", ask)
+        with pytest.raises(stopping.StoppedError):
+            fit(cache, tmp_path / "cut", **changes)
+    again = fit(cache, tmp_path / "cut", resume=True, **changes)
+    assert_same(again, whole)
+    assert whole.auxiliary.keys() == again.auxiliary.keys() != set()
+    assert all(torch.equal(whole.auxiliary[n], again.auxiliary[n]) for n in whole.auxiliary)

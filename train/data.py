@@ -25,6 +25,7 @@ from .mixing import Mixture, static_mixture
 from .partners import Partners, nested_subset
 from .partners import static_channel as static_channel
 from .recipe import Recipe
+from .time_mixup import draw_switches, mix_in_time
 
 MEMORY_SHARE = 0.5
 """Frames are held in memory when they fit into this share of what is free."""
@@ -43,6 +44,8 @@ class Batch:
             it was not replaced; None without transfer.
         other_labels: ``(B,)``, the second label of each sample where recordings are mixed.
         mix: ``(B,)`` in [0, 1], the first label's share; the second has the rest.
+        switch: ``(B,)``, the first step at which the static side shows events, T for never;
+            None but in time-step mixup.
     """
 
     event: Tensor
@@ -51,6 +54,7 @@ class Batch:
     constant: Tensor | None
     other_labels: Tensor | None = None
     mix: Tensor | None = None
+    switch: Tensor | None = None
 
     @property
     def mixture(self) -> Mixture | None:
@@ -182,6 +186,11 @@ class TrainingData:
         images = self._partners.images[torch.from_numpy(chosen)]
         static = images[:, None, None].expand_as(event)
         probability = self.replacement_probability(epoch, number)
+        if self.recipe.strategy == "time-mixup":
+            draw, steps = draws(Purpose.REPLACEMENT), event.shape[1]
+            switch = torch.from_numpy(draw_switches(probability, steps, len(labels), draw))
+            static = mix_in_time(static, event, switch)
+            return Batch(event, static, labels, switch == steps, other, share, switch)
         replaced = np.zeros(len(labels), np.bool_)
         if probability:
             replaced = draws(Purpose.REPLACEMENT).random(len(labels)) < probability
@@ -190,7 +199,7 @@ class TrainingData:
         return Batch(event, static, labels, torch.from_numpy(~replaced), other, share)
 
     def replacement_probability(self, epoch: int, number: int) -> float:
-        """Return the probability that a static image is replaced at one batch."""
+        """Return the probability that a static image is replaced at one batch, or the mix ratio."""
         recipe = self.recipe
         if recipe.hard_switch:
             return hard_switch(epoch, recipe.epochs)

@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     MIXING = 10
     NOISE = 11
     STATIC_SUBSET = 12
+    STATIC_ORDER = 100
 
 
 def generator(seed: int, purpose: int, *place: int) -> np.random.Generator:

@@ -135,6 +135,11 @@ def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:
             f"--cache, or make it again with snntx preprocess {checkpoint.card}"
         )
     cache, recipe = FrameCache(directory), checkpoint.recipe
+    if recipe.branch == "static":
+        raise UsageError(
+            f"{path}: was trained on static images alone, so its event head is untrained; "
+            f"fine-tune it with snntx train {checkpoint.card} --set initial={run}"
+        )
     indices = cache.split(recipe.protocol, "test")
     if indices.size == 0:
         raise UsageError(

@@ -23,12 +23,15 @@ from .checkpoint import BEST, LAST, Checkpoint, frame_options, save_checkpoint, 
 from .data import Batch, TrainingData
 from .distributed import Group
 from .evaluate import Metrics, evaluate_part
+from .initialise import initial_weights
 from .loader import epoch_batches
 from .logs import FiringRates, RunLog, peak_memory_mib
+from .models import TransferModel
 from .objective import Objective, build_model
 from .recipe import Recipe
 from .run_directory import DIVERGED, claim_directory, previous_checkpoint
 from .schedule import learning_rate, scaled_lr
+from .static_data import StaticOnlyData, evaluate_static, static_selection
 from .stopping import StoppedError, listening
 from .updates import Updater
 
@@ -58,6 +61,7 @@ def train(
     workers: int = 0,
     resume: bool = False,
     group: Group | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
     on_step: Report = lambda record: None,
     on_epoch: Report = lambda record: None,
 ) -> dict[str, Any]:
@@ -72,6 +76,7 @@ def train(
         workers: processes that make batches ahead; the result is the same for any number.
         resume: go on from ``last.pt``; the recipe and the cache must be the same.
         group: the processes that share each batch; the first one writes.
+        on_note: called with what a user should know before the first step.
         on_step: called after each step with epoch, step, loss, accuracy, replacement.
         on_epoch: called after each epoch with its record.
 
@@ -82,7 +87,8 @@ def train(
         UsageError: the run directory is taken, or does not match on resume.
     """
     previous = previous_checkpoint(out, recipe, cache, resume)
-    data = TrainingData(cache, recipe)
+    static_alone = recipe.branch == "static"
+    data = StaticOnlyData(cache, recipe) if static_alone else TrainingData(cache, recipe)
     selection = cache.split(recipe.protocol, recipe.selection)
     if selection.size == 0:
         raise UsageError(
@@ -95,7 +101,9 @@ def train(
             f"a batch of {data.batch_size} cannot be shared by {group.size} processes; set "
             "batch_size to a multiple"
         )
-    run = _Run(card, cache, recipe, out, data, group)
+    run = _Run(card, cache, recipe, out, data, group, fresh=previous is None)
+    for note in run.notes:
+        on_note(f"initial weights: {note}")
     if previous is not None:
         run.take_up(previous)
     group.wait()
@@ -137,8 +145,10 @@ class _Run:
         cache: FrameCache,
         recipe: Recipe,
         out: Path,
-        data: TrainingData,
+        data: TrainingData | StaticOnlyData,
         group: Group,
+        *,
+        fresh: bool,
     ) -> None:
         self._card, self._cache, self._recipe, self._out = card, cache, recipe, out
         self._data, self._group = data, group
@@ -150,6 +160,9 @@ class _Run:
             steps=cache.frame_shape[0],
             size=(height, width),
         )
+        self.notes: list[str] = []
+        if recipe.initial and fresh:
+            self.notes = initial_weights(self.model, Path(recipe.initial), classes=cache.classes)
         self.objective = Objective(self.model, recipe).to(group.device)
         self.updater = Updater(self.objective, recipe, group.device, group)
         self.epoch, self.batch = 0, 0
@@ -181,8 +194,9 @@ class _Run:
         if not math.isfinite(values["loss"]):
             raise self._diverged(f"the loss is {values['loss']}", number, batch)
         values["replaced"] = batch.replaced / len(batch.labels)
-        slides = self._recipe.transfer and self._recipe.sliding
-        values["P"] = self._data.replacement_probability(self.epoch, number) if slides else 0.0
+        values["P"] = 0.0
+        if isinstance(self._data, TrainingData) and self._recipe.transfer:
+            values["P"] = self._data.replacement_probability(self.epoch, number)
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.batch += 1
@@ -198,7 +212,7 @@ class _Run:
         metrics, rates = None, {}
         if self._group.first:
             with FiringRates(model) as firing:
-                metrics = evaluate_part(model, self._cache, selection, self._group.device)
+                metrics = self._validate(model, selection)
             rates = firing.rates()
         metrics = cast(Metrics, self._group.same(metrics))
         self.validation = validation = {
@@ -233,6 +247,13 @@ class _Run:
         self.save()
         return record
 
+    def _validate(self, model: TransferModel, selection: Any) -> Metrics:
+        device = self._group.device
+        if self._recipe.branch != "static":
+            return evaluate_part(model, self._cache, selection, device)
+        statics = static_selection(self._cache, self._recipe)
+        return evaluate_static(model, self._cache, statics, self._recipe, device)
+
     def save(self) -> None:
         """Write ``last.pt``, unless another process does."""
         if self._group.first:
@@ -264,8 +285,8 @@ class _Run:
         kept = "the last whole epoch is kept in last.pt" if self.epoch else "no epoch was finished"
         saved = ""
         if batch is not None and self._group.first:
-            inputs = {"event": batch.event, "static": batch.static, "labels": batch.labels}
-            save_content(self._out / DIVERGED, {**inputs, "epoch": self.epoch, "step": step})
+            content = {**vars(batch), "epoch": self.epoch, "step": step}
+            save_content(self._out / DIVERGED, content)
             saved = f"; the step's inputs are in {DIVERGED}"
         return SnntxError(
             f"{self._out}: {what} in epoch {self.epoch}, step {step}; lower lr; {kept}{saved}"

@@ -84,7 +84,7 @@ def _from_checkpoint(
     elif classes is not None and list(classes) != checkpoint.classes:
         pairs = zip(checkpoint.classes, classes, strict=True)
         reason = next(pair for pair in pairs if pair[0] != pair[1])
-    static_alone = getattr(checkpoint.recipe, "branch", "both") == "static"
+    static_alone = checkpoint.recipe.branch == "static"
     for name in _heads(model):
         if reason is not None:
             notes.append(_fresh(name, *reason))

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..preprocess.cache import FrameCache
 from .data import Batch, TrainingData
+from .static_data import StaticOnlyData
 
 
 class FrameDataset(Dataset[tuple[Tensor, int]]):
@@ -51,7 +52,7 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
 class _Epoch(Dataset[Batch]):
     """One epoch's batches by number; a worker makes a batch whole."""
 
-    def __init__(self, data: TrainingData, epoch: int, first: int) -> None:
+    def __init__(self, data: TrainingData | StaticOnlyData, epoch: int, first: int) -> None:
         self._data, self._epoch, self._first = data, epoch, first
         self._order = data.order(epoch)
 
@@ -64,7 +65,7 @@ class _Epoch(Dataset[Batch]):
 
 
 def epoch_batches(
-    data: TrainingData,
+    data: TrainingData | StaticOnlyData,
     epoch: int,
     *,
     first: int = 0,

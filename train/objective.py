@@ -11,8 +11,12 @@ from torch import Tensor, nn
 
 from .backends import resolve_backend
 from .losses import TransferLoss, event_loss
+from .mixing import Mixture
 from .models import TransferModel, create_model
+from .models.base import POLARITIES
 from .recipe import Recipe
+from .static_only import static_only_terms
+from .time_mixup import ModalityHeads
 
 
 def build_model(
@@ -51,6 +55,17 @@ def chosen_backend(recipe: Recipe, device: torch.device) -> str:
     return resolve_backend(recipe.backend, device, getattr(torch, recipe.precision))
 
 
+def _feature_size(model: TransferModel) -> int:
+    """Return the number of domain features, by encoding one empty recording."""
+    training = model.training
+    frames = torch.zeros(model.steps, 1, POLARITIES, *model.size)
+    with torch.no_grad():
+        features = model.eval().encode(frames, features=True, constant=None).features
+    model.train(training)
+    assert features is not None
+    return features.shape[-1]
+
+
 class Objective(nn.Module):
     """What training makes small: the transfer loss, or the event branch's alone."""
 
@@ -58,6 +73,10 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
         self.auxiliary = nn.ModuleDict()
+        self._static_alone = recipe.branch == "static"
+        self._auxiliary_weights = recipe.modality_weight, recipe.ratio_weight
+        if recipe.strategy == "time-mixup" and recipe.transfer and not self._static_alone:
+            self.auxiliary["modality"] = ModalityHeads(_feature_size(model))
         self._tet = {
             "tet": recipe.tet,
             "tet_lambda": recipe.tet_lambda,
@@ -80,24 +99,45 @@ class Objective(nn.Module):
         self.auxiliary.load_state_dict(state)
 
     def forward(
-        self, event: Tensor, static: Tensor | None, labels: Tensor, constant: Tensor | None
+        self,
+        event: Tensor,
+        static: Tensor | None,
+        labels: Tensor,
+        constant: Tensor | None,
+        event_mixture: Mixture | None = None,
+        static_mixture: Mixture | None = None,
+        switch: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the loss, its terms and the event branch's accuracy, all 0-d.
+
+        A static-only run has the static branch's accuracy instead.
 
         Args:
             event: ``(B, T, 2, H, W)``.
             static: the same shape; None trains the event branch alone.
             labels: ``(B,)``.
             constant: ``(B,)`` bool on the CPU; static samples that are one image throughout.
+            event_mixture: second labels of mixed recordings, of ``(B,)``.
+            static_mixture: the same for the static side.
+            switch: ``(B,)``, first step with events of time-step mixup.
         """
+        if self._static_alone:
+            assert static is not None
+            return static_only_terms(self.model, static, labels, constant, **self._tet)  # type: ignore[arg-type]
         if static is None:
             logits = self.model.forward_event(event)
-            total = event_loss(logits, labels, **self._tet)  # type: ignore[arg-type]
+            total = event_loss(logits, labels, mixture=event_mixture, **self._tet)  # type: ignore[arg-type]
             terms = {"loss": total, "event": total}
         else:
             output = self.model(static, event, constant)
             logits = output.event_logits
-            parts = self._loss(output, labels, self.model.coefficient)
+            parts = self._loss(
+                output,
+                labels,
+                self.model.coefficient,
+                event_mixture=event_mixture,
+                static_mixture=static_mixture,
+            )
             terms = {
                 "loss": parts.total,
                 "static": parts.static,
@@ -106,5 +146,10 @@ class Objective(nn.Module):
                 "cka": parts.cka.mean(),
                 **{f"cka.{t}": value for t, value in enumerate(parts.cka.detach())},
             }
+            if "modality" in self.auxiliary and switch is not None:
+                told, guessed = self.auxiliary["modality"](output.static_features, switch)
+                modality_weight, ratio_weight = self._auxiliary_weights
+                terms |= {"modality": told, "mix_ratio": guessed}
+                terms["loss"] = terms["loss"] + modality_weight * told + ratio_weight * guessed
         accuracy = (logits.detach().mean(0).argmax(1) == labels).float().mean()
         return {**terms, "accuracy": accuracy}

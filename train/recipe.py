@@ -22,6 +22,8 @@ from ..errors import UsageError, nearest
 
 CHANNELS = ("V", "grey", "blue", "mean")
 SCHEDULES = ("cosine", "step")
+BRANCHES = ("both", "event", "static")
+STRATEGIES = ("sliding", "time-mixup")
 OPTIMIZERS = ("adamw", "sgd", "lamb")
 PRECISIONS = ("float32", "bfloat16", "float16")
 PAIRINGS = ("class", "instance")
@@ -38,6 +40,8 @@ RANGES = {
     "sliding_power": (0, math.inf),
     "tet_lambda": (0, 1),
     "momentum": (0, 1),
+    "modality_weight": (0, math.inf),
+    "ratio_weight": (0, math.inf),
     "ema_decay": (0, 1),
     "tet_target": (-math.inf, math.inf),
     "clip_norm": (0, math.inf),
@@ -68,6 +72,13 @@ class Recipe:
         protocol: name of the cache's split; ``paper`` selects on the test part.
         seed: of initialisation, sampling, partners, replacement and augmentation.
         transfer: train with static partners; false trains the event branch alone.
+        branch: ``both``, ``event`` (the same as transfer = false) or ``static``: pretraining on
+            the static images alone.
+        initial: run, checkpoint, export or published checkpoint to take weights from.
+        strategy: how events come into the static branch: ``sliding`` replaces whole samples,
+            ``time-mixup`` the steps from a drawn one on (its mix ratio is sliding's P).
+        modality_weight: of the loss of time-mixup's modality classifier.
+        ratio_weight: of the loss of its mix-ratio regressor.
         batch_size: recordings a step.
         lr: base learning rate before it is scaled by ``batch_size / 1024``.
         min_lr: floor of the cosine schedule, not scaled.
@@ -140,6 +151,11 @@ class Recipe:
     protocol: str = "holdout"
     seed: int = 42
     transfer: bool = True
+    branch: str = "both"
+    initial: str | None = None
+    strategy: str = "sliding"
+    modality_weight: float = 0.1
+    ratio_weight: float = 0.1
     batch_size: int = 120
     lr: float = 5e-3
     min_lr: float = 1e-5
@@ -263,7 +279,11 @@ class Recipe:
             alone = self.augment[0] if self.augment else "none"
             several = len(self.augment) > 1
             object.__setattr__(self, "augment", self.augmentations if several else alone)
-        if self.static_fraction == 0:
+        for name, known in (("branch", BRANCHES), ("strategy", STRATEGIES)):
+            _check_known(name, getattr(self, name), known)
+        if self.branch == "static" and not (self.transfer and self.static_fraction):
+            raise UsageError("recipe: branch = 'static' needs static images: set transfer = true")
+        if self.static_fraction == 0 or self.branch == "event":
             object.__setattr__(self, "transfer", False)
 
     @property

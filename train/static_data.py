@@ -17,15 +17,12 @@ from torch import Tensor
 from ..errors import SnntxError
 from ..preprocess.cache import FrameCache
 from .data import Batch
-from .draws import generator
+from .draws import Purpose, generator
 from .evaluate import BATCH, Metrics, measure
 from .models import TransferModel
 from .partners import static_channel
 from .recipe import Recipe
 from .static_only import forward_static, shown
-
-ORDER = 100
-"""Purpose of the draws of an epoch's order, apart from those of training with events."""
 
 
 class StaticOnlyData:
@@ -60,7 +57,7 @@ class StaticOnlyData:
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Return positions in drawing order: class-balanced with replacement, or shuffled."""
-        draw = generator(self.recipe.seed, ORDER, epoch)
+        draw = generator(self.recipe.seed, Purpose.STATIC_ORDER, epoch)
         count, needed = self.indices.size, self.batches * self.batch_size
         if not self.recipe.balanced:
             rounds = [draw.permutation(count) for _ in range(-(-needed // count))]

@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .data import Batch
 from .distributed import Group
+from .mixing import Mixture
 from .models import TransferModel
 from .objective import Objective
 from .optimizers import make_optimizer
@@ -123,8 +124,21 @@ class Updater:
             static = batch.static.to(self.device, non_blocking=True)
         labels = batch.labels.to(self.device, non_blocking=True)
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not None):
-            terms: dict[str, Tensor] = self._module(event, static, labels, batch.constant)
+            terms: dict[str, Tensor] = self._module(
+                event,
+                static,
+                labels,
+                batch.constant,
+                self._moved(batch.mixture),
+                self._moved(batch.static_mixture),
+                None if batch.switch is None else batch.switch.to(self.device, non_blocking=True),
+            )
         return terms
+
+    def _moved(self, mixture: Mixture | None) -> Mixture | None:
+        if mixture is None:
+            return None
+        return Mixture(*(each.to(self.device, non_blocking=True) for each in mixture))
 
     def _move(self, values: dict[str, float]) -> None:
         if self._clip:
