@@ -209,6 +209,15 @@ def test_static_fractions_go_from_none_to_all() -> None:
     assert [recipe.transfer for recipe in first] == [False] + [True] * 10
 
 
+def test_event_fractions_of_every_method() -> None:
+    runs = expand(load_sweep("event-fraction"), load_card("n-mnist"), "event-fraction")
+    kinds = {(r.recipe.transfer, r.recipe.strategy) for r in runs}
+    assert kinds == {(False, "sliding"), (True, "sliding"), (True, "time-mixup")}
+    shares = sorted({r.recipe.event_fraction for r in runs})
+    assert shares == [i / 10 for i in range(1, 11)]
+    assert len(runs) == 3 * 3 * 10
+
+
 # how far a run is
 
 
