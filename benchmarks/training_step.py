@@ -102,8 +102,7 @@ def make(contender: str, name: str) -> nn.Module:
     model = create_model(
         name, num_classes=classes, steps=steps, backend=backend, keep_activations=keep
     )
-    if backend == "auto":
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
 

@@ -41,8 +41,8 @@ def build_model(
         alpha=recipe.surrogate_alpha,
         **neuron,
     )
-    if recipe.backend != "torch":  # fused layers want the channels innermost: so do convolutions
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # convolutions over all steps are fastest with the channels innermost, and fused layers too
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
 
