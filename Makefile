@@ -11,7 +11,7 @@ demo: .venv/installed
 	$(BIN)/snntx demo
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 slow: .venv/installed-dev
 	$(BIN)/python -m pytest -m slow --numprocesses 2
