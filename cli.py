@@ -157,7 +157,7 @@ def train(
     from .terminal import TrainingDisplay
     from .train.caches import open_cache
     from .train.checkpoint import LAST
-    from .train.distributed import joined
+    from .train.distributed import is_first, joined
     from .train.fit import pick_device
     from .train.fit import train as fit
     from .train.objective import chosen_backend
@@ -172,8 +172,9 @@ def train(
     where = pick_device(device)
     out = out or Path("runs") / f"{loaded.name}-{Path(recipe).stem}-seed{resolved.seed}"
     backend = chosen_backend(resolved, where)
-    _say(f"cache {frames.directory}, device {where.type}, backend {backend}, run {out}")
-    _say(", ".join(resolved.to_toml().splitlines()))
+    if is_first():
+        _say(f"cache {frames.directory}, device {where.type}, backend {backend}, run {out}")
+        _say(", ".join(resolved.to_toml().splitlines()))
     try:
         with joined(where) as group, TrainingDisplay(resolved.epochs, group.first) as display:
             best = fit(

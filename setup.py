@@ -29,6 +29,10 @@ setup(
         "snntx.train.backends",
         "snntx.train.models",
     ],
-    package_data={"snntx": ["py.typed"], "snntx.data_cards": ["*.toml"], "snntx.sweeps": ["*.toml"]},
+    package_data={
+        "snntx": ["py.typed"],
+        "snntx.data_cards": ["*.toml"],
+        "snntx.sweeps": ["*.toml"],
+    },
     cmdclass={"build_py": BuildPy},
 )

@@ -219,3 +219,21 @@ def test_two_processes_take_cka_and_norms_over_their_own_samples(tmp_path: Path)
     values, grads = two_processes(tmp_path, **changes)
     assert values == pytest.approx(expected, rel=1e-5)
     assert_close(grads, gradients(alone), 1e-4)
+
+
+@pytest.mark.slow
+def test_torchrun_trains_from_the_command_line(small_cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    call = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    call += ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "-m", "snntx", "train"]
+    call += ["simulated-digits", "--cache", str(small_cache / "cache"), "--out", str(out)]
+    settings = {"steps": 3, "epochs": 2, "batch_size": 16, "recordings_per_class": 4}
+    for name, value in settings.items():
+        call += ["--set", f"{name}={value}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(call, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stderr.count("snntx: cache ") == 1  # one process speaks
+    assert done.stdout.count("best epoch ") == 1
+    assert len((out / "log.jsonl").read_text().splitlines()) == 2
+    assert (out / "best.pt").is_file()

@@ -67,6 +67,11 @@ class Group:
             dist.barrier()
 
 
+def is_first() -> bool:
+    """Return whether this process is the one of a run that reports."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def joined(device: torch.device) -> Iterator[Group]:
     """Join the processes that torchrun started, or be alone.

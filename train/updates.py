@@ -58,8 +58,10 @@ class Updater:
             module = torch.compile(objective)  # type: ignore[assignment]
         self._distributed = None
         if group.size > 1:
-            # a head or the coefficients may have no part in a loss
-            module = DistributedDataParallel(module, find_unused_parameters=True)
+            learnt = recipe.regularization and recipe.fixed_coefficient is None
+            # otherwise a head or the coefficients have no part in the loss
+            whole = recipe.transfer and recipe.branch == "both" and learnt
+            module = DistributedDataParallel(module, find_unused_parameters=not whole)
             self._distributed = module
         self._module = module
 
