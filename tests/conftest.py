@@ -23,16 +23,26 @@ def real() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def aedat4_files() -> ModuleType:
-    """Module that writes AEDAT 4 files."""
-    path = Path(__file__).with_name("aedat4_files.py")
-    spec = importlib.util.spec_from_file_location("aedat4_files", path)
+def _beside(name: str) -> ModuleType:
+    """Load a module of helpers that lies beside this file."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def aedat4_files() -> ModuleType:
+    """Module that writes AEDAT 4 files."""
+    return _beside("aedat4_files")
+
+
+@pytest.fixture(scope="session")
+def plain() -> ModuleType:
+    """The published training step, restated plainly."""
+    return _beside("plain_transfer")
 
 
 @pytest.fixture(scope="session")
