@@ -18,16 +18,18 @@ from . import __version__
 from .cache_cli import cache as _cache_commands
 from .cache_cli import cards as _cards
 from .cache_cli import show_recording as _show
+from .checkpoint_cli import evaluate as _evaluate
+from .checkpoint_cli import export as _export
+from .checkpoint_cli import predict as _predict
 from .cli_options import FOLDER as _FOLDER
 from .cli_options import Commands as _Commands
 from .cli_options import cache_option as _cache_option
 from .cli_options import cache_root as _cache_root
 from .cli_options import device_option as _device_option
 from .cli_options import json_option as _json_option
-from .cli_options import key_option as _key_option
 from .cli_options import print_json as _print_json
 from .cli_options import say as _say
-from .errors import SnntxError, UsageError
+from .errors import SnntxError
 from .fetch_cli import fetch as _fetch
 from .framing_cli import framing_options as _framing_options
 from .sweep_cli import compare as _compare
@@ -208,105 +210,9 @@ def train(
     )
 
 
-@cli.command()
-@click.argument("run", type=_FOLDER)
-@_cache_option
-@click.option("--card", help="The dataset that a published checkpoint is measured on.")
-@_key_option
-@click.option("--protocol", help="Whose test part, for a published checkpoint [default: paper].")
-@_device_option
-@_json_option
-def evaluate(
-    run: Path,
-    cache: Path | None,
-    card: str | None,
-    key: str | None,
-    protocol: str | None,
-    device: str,
-    as_json: bool,
-) -> None:
-    """Measure a run, or one checkpoint, on the protocol's test split (event branch only).
-
-    RUN is a run directory (its best.pt is used) or a checkpoint file, both of which know their
-    data and protocol; or a .pth.tar that the authors of the method published, with --card.
-    """
-    from .train.fit import pick_device
-
-    root = _cache_root(cache)
-    if card is not None:
-        from .data_cards import load_card
-        from .terminal_checkpoints import print_published
-        from .train.evaluate_published import evaluate_published
-
-        published = evaluate_published(
-            run,
-            load_card(card, root),
-            root,
-            pick_device(device),
-            protocol=protocol or "paper",
-            key=key,
-            given=card,
-        )
-        if as_json:
-            _print_json(published.to_json())
-        else:
-            print_published(published)
-        return
-    if run.name.endswith(".pth.tar"):
-        raise UsageError(f"{run}: a published checkpoint does not name its data; add --card CARD")
-    if key is not None or protocol is not None:
-        raise UsageError(f"{run}: a run knows its data and protocol; --key, --protocol need --card")
-    from .terminal import print_metrics
-    from .train.evaluate import evaluate_run
-
-    result = evaluate_run(run, root, pick_device(device))
-    if as_json:
-        _print_json(result.to_json())
-    else:
-        print_metrics(result)
-
-
-@cli.command()
-@click.argument("checkpoint", type=_FOLDER)
-@click.argument("files", type=_FOLDER, nargs=-1, required=True)
-@_device_option
-@_json_option
-def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: bool) -> None:
-    """Classify new recordings in the card's raw format, framed as the cache was.
-
-    CHECKPOINT is a checkpoint file or a run directory (its best.pt is used).
-    """
-    from .terminal import print_predictions
-    from .train.checkpoint import checkpoint_path, load_checkpoint
-    from .train.fit import pick_device
-    from .train.predict import predict as classify
-
-    loaded = load_checkpoint(checkpoint_path(checkpoint))
-    results = classify(loaded, list(files), pick_device(device))
-    if as_json:
-        _print_json([vars(result) for result in results])
-    else:
-        print_predictions(results)
-
-
-@cli.command()
-@click.argument("run", type=_FOLDER)
-@click.option(
-    "--to",
-    "kind",
-    type=click.Choice(["safetensors", "torch"]),
-    required=True,
-    help="Weights with everything about them, or torch's plain state.",
-)
-@click.option("--out", type=_FOLDER, help="The file [default: beside the checkpoint].")
-def export(run: Path, kind: str, out: Path | None) -> None:
-    """Write a run's weights for other programs.
-
-    RUN is a run directory (its best.pt is used) or a checkpoint file.
-    """
-    from .train.export import export as write
-
-    click.echo(f"wrote {write(run, kind, out)}")
+cli.add_command(_evaluate)
+cli.add_command(_predict)
+cli.add_command(_export)
 
 
 @cli.command()

@@ -25,7 +25,7 @@ from snntx.preprocess import build, cache_format
 from snntx.preprocess.build import Summary, preprocess
 from snntx.preprocess.cache import FrameCache
 from snntx.preprocess.plan import make_request
-from snntx.train.data import static_channel
+from snntx.train.static_images import static_channel
 
 COUNT, CLASSES = 25, ("fish", "non-insect_invertebrates", "large_man-made_outdoor_things")
 WITHOUT_PICTURE, WITHOUT_RECORDING = 24, 99

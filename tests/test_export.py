@@ -77,6 +77,22 @@ def test_it_classifies_as_the_checkpoint_does(
     assert predict(found, raw, CPU) == predict(best, raw, CPU)
 
 
+def test_the_command_line_takes_an_export_like_a_checkpoint(
+    runs: Path, small_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = export(runs, "safetensors")
+    cache = ["--cache", str(small_cache / "cache")]
+    raw = str(sorted((small_cache / "data/raw").glob("*/*/*.bin"))[0])
+    for words in (["evaluate", "{}", *cache], ["predict", "{}", raw]):
+        printed = []
+        for path in (runs / "best.pt", found):
+            call = [word.replace("{}", str(path)) for word in words]
+            assert run([*call, "--json"]) == 0
+            printed.append(capsys.readouterr().out.replace(str(path), "PATH"))
+        assert printed[0] == printed[1]
+    assert not (runs / "metrics.json").exists()
+
+
 def test_the_metadata_is_json_that_others_can_read(runs: Path, cache: FrameCache) -> None:
     best = load_checkpoint(runs / "best.pt")
     with safe_open(export(runs, "safetensors"), framework="numpy") as file:

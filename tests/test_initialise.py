@@ -24,7 +24,6 @@ from snntx.train.initialise import initial_weights
 from snntx.train.loader import epoch_batches
 from snntx.train.losses import event_loss
 from snntx.train.models import TransferModel, create_model
-from snntx.train.partners import static_channel
 from snntx.train.recipe import Recipe
 from snntx.train.reference import reference_view
 from snntx.train.static_data import (
@@ -33,6 +32,7 @@ from snntx.train.static_data import (
     evaluate_static,
     static_selection,
 )
+from snntx.train.static_images import static_channel
 from snntx.train.static_only import forward_static, shown, static_only_terms
 
 CARD = "simulated-digits"

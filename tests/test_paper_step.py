@@ -56,14 +56,13 @@ def test_two_steps_of_a_paper_recipe(name: str, small_cache: Path, plain: Module
     torch.manual_seed(5)
     model = build_model(recipe, num_classes=10, steps=3, size=(34, 34)).double()
     with torch.no_grad():  # busy neurons, and norms and coefficients that are not all alike
-        for key, value in model.named_parameters():
+        for value in model.parameters():
             if value.ndim == 1:
                 value.add_(0.2 * torch.randn_like(value))
             elif recipe.model == "scnn":
                 value.mul_(2)
     updater = Updater(Objective(model, recipe), recipe, torch.device("cpu"), Group())
     state = {key: value.detach().clone() for key, value in model.state_dict().items()}
-    assert state.keys() == model.state_dict().keys()
     optimizer = plain.AdamW()
 
     model.train()

@@ -27,7 +27,6 @@ from snntx.train.data import (
     TrainingData,
     hard_switch,
     replacement_probability,
-    static_channel,
     training_subset,
 )
 from snntx.train.partners import nested_subset
@@ -524,38 +523,6 @@ def test_nothing_to_train_on(cache: FrameCache, monkeypatch: pytest.MonkeyPatch)
 def test_an_unknown_protocol(cache: FrameCache) -> None:
     with pytest.raises(UsageError, match="unknown protocol 'holdot'; did you mean 'holdout'"):
         TrainingData(cache, recipe(protocol="holdot"))
-
-
-# the static image's channel
-
-
-@pytest.mark.parametrize(
-    ("channel", "expected"),
-    [
-        ("V", 200 / 255),
-        ("grey", (0.299 * 100 + 0.587 * 200 + 0.114 * 30) / 255),
-        ("blue", 30 / 255),
-        ("mean", 330 / 3 / 255),
-    ],
-)
-def test_channel_by_hand(channel: str, expected: float) -> None:
-    image = np.empty((1, 3, 2, 2), np.uint8)
-    image[0, 0], image[0, 1], image[0, 2] = 100, 200, 30
-    found = static_channel(image, ["R", "G", "B"], channel)
-    assert found.shape == (1, 2, 2)
-    assert found.dtype == torch.float32
-    assert found.flatten().tolist() == pytest.approx([expected] * 4, abs=1e-6)
-
-
-def test_v_is_taken_pixel_by_pixel() -> None:
-    image = np.array([[[[255, 0]], [[0, 51]], [[102, 0]]]], np.uint8)  # R, G, B of two pixels
-    assert static_channel(image, ["R", "G", "B"], "V").tolist() == [[pytest.approx([1, 0.2])]]
-
-
-@pytest.mark.parametrize("channel", ["V", "grey", "blue", "mean"])
-def test_a_single_plane_has_one_channel(channel: str) -> None:
-    image = np.array([[[[0, 51, 255]]]], np.uint8)
-    assert static_channel(image, ["L"], channel).tolist() == [[pytest.approx([0, 0.2, 1])]]
 
 
 def test_the_recipes_channel_is_used(cache: FrameCache) -> None:

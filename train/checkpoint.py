@@ -34,7 +34,7 @@ __all__ = ["Checkpoint", "load_checkpoint", "load_reference_state", "save_checkp
 FORMAT = 2
 LAST, BEST = "last.pt", "best.pt"
 
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     pickle.UnpicklingError,
@@ -171,7 +171,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         _check_bytes(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SnntxError(f"{path}: not a readable checkpoint: {cause}") from error
     version = content.get("snntx_checkpoint") if isinstance(content, dict) else None

@@ -23,7 +23,6 @@ from .draws import Draws, Purpose
 from .draws import generator as generator
 from .mixing import Mixture, static_mixture
 from .partners import Partners, nested_subset
-from .partners import static_channel as static_channel
 from .recipe import Recipe
 from .time_mixup import draw_switches, mix_in_time
 

@@ -20,7 +20,8 @@ from torch.nn import functional as F
 from ..errors import SnntxError, UsageError
 from ..preprocess.cache import FrameCache
 from ..preprocess.manifest import write_atomic
-from .checkpoint import checkpoint_path, load_checkpoint
+from .checkpoint import checkpoint_path
+from .export import read_checkpoint
 from .models.base import TransferModel
 
 BATCH = 64
@@ -118,7 +119,7 @@ def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:
     For a run directory the result is written to its ``metrics.json`` too.
 
     Args:
-        run: run directory or checkpoint file.
+        run: run directory, checkpoint file or safetensors export.
         root: root of all caches.
         device: where to compute.
 
@@ -127,7 +128,7 @@ def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:
         UsageError: no such run, or the protocol has no test recordings here.
     """
     path = checkpoint_path(run)
-    checkpoint = load_checkpoint(path)
+    checkpoint = read_checkpoint(path)
     directory = root / checkpoint.card / checkpoint.cache_key
     if not directory.is_dir():
         raise SnntxError(

@@ -23,7 +23,7 @@ from typing import IO, Any
 import torch
 
 from ..errors import SnntxError, UsageError
-from .checkpoint import _DAMAGE as DAMAGE
+from .checkpoint import DAMAGE
 
 ZIP = b"PK\x03\x04"
 LEGACY_PICKLES = 5

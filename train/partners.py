@@ -8,14 +8,13 @@ images of the training part are used: never the twin of a held-out recording.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..errors import SnntxError
 from ..preprocess.cache import FrameCache
 from .draws import Purpose, generator
 from .recipe import Recipe
+from .static_images import shown_images
 
 
 def nested_subset(
@@ -79,8 +78,7 @@ class Partners:
                     f"{cache.directory}: pairing = instance, but no training recording has a twin "
                     "among the static images; use --set pairing=class"
                 )
-        images = cache.static_images()
-        self.images = static_channel(images, list(cache.index.planes), recipe.channel)
+        self.images = shown_images(cache, recipe)
 
     def choose(
         self, recordings: NDArray[np.int64], labels: NDArray[np.int64], draw: NDArray[np.float64]
@@ -95,34 +93,3 @@ class Partners:
         place = self._begin[labels] + (draw * self._count[labels]).astype(np.int64)
         twin = self._twin[recordings]
         return np.where(twin >= 0, twin, self.statics[place])
-
-
-def static_channel(
-    images: NDArray[np.uint8] | NDArray[np.float32], planes: list[str], channel: str
-) -> Tensor:
-    """Return one channel of the static images in [0, 1], ``(n, H, W)`` float32.
-
-    ``V`` of HSV is the plane V where there is one, else ``max(R, G, B)``; ``grey`` is ITU-R
-    601 luma. Images of a single plane have one channel whatever is asked for.
-
-    Args:
-        images: ``(n, P, H, W)``, uint8 (0 to 255) or float32 (0 to 1).
-        planes: names of the P planes.
-        channel: ``V``, ``grey``, ``blue`` or ``mean`` (of R, G, B).
-    """
-    values = images / np.float32(255) if images.dtype == np.uint8 else images
-    if len(planes) == 1:
-        chosen = values[:, 0]
-    elif channel == "V" and "V" in planes:
-        chosen = values[:, planes.index("V")]
-    else:
-        values = values[:, [planes.index(name) for name in "RGB"]]
-        if channel == "V":
-            chosen = values.max(axis=1)
-        elif channel == "grey":
-            chosen = np.tensordot(values, np.array([0.299, 0.587, 0.114], np.float32), (1, 0))
-        elif channel == "blue":
-            chosen = values[:, 2]
-        else:
-            chosen = values.mean(axis=1)
-    return torch.from_numpy(np.ascontiguousarray(chosen))

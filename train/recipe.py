@@ -21,6 +21,7 @@ from ..data_cards.tables import from_table
 from ..errors import UsageError, nearest
 
 CHANNELS = ("V", "grey", "blue", "mean")
+STATIC_VIEWS = ("image", "edges")
 SCHEDULES = ("cosine", "step")
 BRANCHES = ("both", "event", "static")
 STRATEGIES = ("sliding", "time-mixup")
@@ -106,6 +107,8 @@ class Recipe:
             epochs up to half of them and every one after (the reference's "no sliding"; it
             leaves out the domain loss as well, for which set ``domain_weight = 0``).
         channel: of the static image: V of HSV, grey, blue or mean of R, G, B.
+        static_view: show the static ``image``, or the magnitude of its gradient, its ``edges``
+            (not in the paper; see :mod:`snntx.train.static_images`).
         pairing: a static partner is of the recording's ``class``, or its own twin
             (``instance``) where the training part has that, and else of its class.
         crop_padding: pixels of zero padding before a random crop of training frames.
@@ -180,6 +183,7 @@ class Recipe:
     sliding_power: float = 3.0
     hard_switch: bool = False
     channel: str = "V"
+    static_view: str = "image"
     pairing: str = "class"
     crop_padding: int = 0
     flip: bool = False
@@ -249,6 +253,7 @@ class Recipe:
             )
         for name, known in (
             ("channel", CHANNELS),
+            ("static_view", STATIC_VIEWS),
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
             ("optimizer", OPTIMIZERS),

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..errors import SnntxError
 from ..preprocess.cache import FrameCache
@@ -20,8 +19,8 @@ from .data import Batch
 from .draws import Purpose, generator
 from .evaluate import BATCH, Metrics, measure
 from .models import TransferModel
-from .partners import static_channel
 from .recipe import Recipe
+from .static_images import shown_images
 from .static_only import forward_static, shown
 
 
@@ -53,7 +52,7 @@ class StaticOnlyData:
         self.batch_size = min(recipe.batch_size, self.indices.size)
         self.draws = recipe.draws_per_epoch or self.indices.size
         self.batches = max(1, self.draws // self.batch_size)
-        self._images = _images(cache, recipe, self.indices)
+        self._images = shown_images(cache, recipe, self.indices)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Return positions in drawing order: class-balanced with replacement, or shuffled."""
@@ -118,7 +117,7 @@ def evaluate_static(
     images, steps = None, cache.frame_shape[0]
     labels = cache.labels[selection.indices]
     if selection.kind == "static":
-        images = _images(cache, recipe, selection.indices)
+        images = shown_images(cache, recipe, selection.indices)
         labels = cache.index.static_label[selection.indices]
     parts = []
     with torch.inference_mode():
@@ -130,9 +129,3 @@ def evaluate_static(
                 frames = torch.from_numpy(cache.frames(selection.indices[place]))
             parts.append(forward_static(model, frames.to(device)).mean(0).float().cpu())
     return measure(torch.cat(parts), labels, cache.classes)
-
-
-def _images(cache: FrameCache, recipe: Recipe, indices: NDArray[np.int64]) -> Tensor:
-    """Return one channel of some static images, ``(n, H, W)``."""
-    images = cache.static_images()[indices]
-    return static_channel(images, list(cache.index.planes), recipe.channel)
