@@ -163,7 +163,7 @@ def train(
     from .train.fit import pick_device
     from .train.fit import train as fit
     from .train.objective import chosen_backend
-    from .train.recipe import load_recipe
+    from .train.recipe_sources import load_recipe
     from .train.stopping import StoppedError
 
     loaded = load_card(card, _cache_root(cache))

@@ -86,6 +86,7 @@ def sweep(
     snntx compare --part validation chooses settings without a look at the test part.
 
     \b
+    few-labels       2 to 50 recordings a class, by three methods and the card's recipe few
     event-fraction   shares of the recordings, by three methods
     paper-ablation   each part of the method changed alone
     static-fraction  shares of the static images

@@ -29,7 +29,7 @@ from snntx.train.compare import (
 )
 from snntx.train.compare_axis import axis_of, series_of
 from snntx.train.compare_tables import to_csv, to_markdown
-from snntx.train.recipe import load_recipe
+from snntx.train.recipe_sources import load_recipe
 from snntx.train.sweep import expand, sweep_from_table
 from snntx.train.sweep_state import write_index
 

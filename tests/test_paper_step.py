@@ -18,7 +18,7 @@ from snntx.train.distributed import Group
 from snntx.train.draws import Purpose
 from snntx.train.fit import _learning_rate
 from snntx.train.objective import Objective, build_model
-from snntx.train.recipe import load_recipe
+from snntx.train.recipe_sources import load_recipe
 from snntx.train.updates import Updater
 
 SAMPLES = 6
@@ -92,10 +92,7 @@ def test_two_steps_of_a_paper_recipe(name: str, small_cache: Path, plain: Module
         )
         assert found["loss"] == pytest.approx(wanted, rel=1e-6)  # logged in float32
     assert 0 < replaced < 2 * SAMPLES
-    for key, value in model.state_dict().items():
-        torch.testing.assert_close(
-            value, state[key], rtol=1e-9, atol=1e-11, msg=lambda text, key=key: f"{key}: {text}"
-        )
+    torch.testing.assert_close(dict(model.state_dict()), state, rtol=1e-9, atol=1e-11)
 
 
 def _double(drawn: Batch, data: TrainingData, epoch: int, number: int) -> torch.Tensor:

@@ -9,7 +9,8 @@ import pytest
 from snntx.data_cards import load_card
 from snntx.data_cards.schema import Card
 from snntx.errors import UsageError
-from snntx.train.recipe import Recipe, load_recipe, recipe_from_table
+from snntx.train.recipe import Recipe
+from snntx.train.recipe_sources import load_recipe, recipe_from_table
 from snntx.train.schedule import scaled_lr
 
 

@@ -20,7 +20,8 @@ from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
 from snntx.train import sweep_child, sweep_run, sweep_state
-from snntx.train.recipe import Recipe, load_recipe
+from snntx.train.recipe import Recipe
+from snntx.train.recipe_sources import load_recipe
 from snntx.train.sweep import (
     expand,
     group_label,
@@ -175,7 +176,7 @@ def test_files_that_are_no_sweep(tmp_path: Path) -> None:
 def test_every_shipped_sweep_is_read_and_named_in_the_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert sweep_names() == ["event-fraction", "paper-ablation", "static-fraction"]
+    assert sweep_names() == ["event-fraction", "few-labels", "paper-ablation", "static-fraction"]
     assert run(["sweep", "--help"]) == 0
     text = capsys.readouterr().out
     for name in sweep_names():

@@ -533,3 +533,47 @@ def test_the_recipes_channel_is_used(cache: FrameCache) -> None:
     assert blue is not None
     expected = torch.floor(values * 255 / 3 + 1e-3) / 255  # painted so: B = V // 3
     torch.testing.assert_close(blue, expected)
+
+
+# the device that batches are made on
+
+DEVICES = [
+    "meta",  # holds no values, and refuses to compute with tensors of another device
+    pytest.param(
+        "cuda",
+        marks=pytest.mark.skipif(
+            not torch.cuda.is_available(), reason="torch finds no CUDA device"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("strategy", ["sliding", "time-mixup"])
+@pytest.mark.parametrize("augment", ["none", "nda", "randaugment"])
+def test_batches_are_made_where_they_are_asked_for(
+    cache: FrameCache, device: str, strategy: str, augment: str
+) -> None:
+    chosen = recipe(
+        crop_padding=2,
+        flip=True,
+        rotation=15.0,
+        snr_db=10.0,
+        sliding_power=0.0,
+        strategy=strategy,
+        augment=augment,
+    )
+    positions = np.arange(6)
+    expected = TrainingData(cache, chosen).batch(positions, 0, 1)
+    found = TrainingData(cache, chosen, torch.device(device)).batch(positions, 0, 1)
+    assert expected.static is not None
+    assert found.static is not None
+    for there, here in ((found.event, expected.event), (found.static, expected.static)):
+        assert there.device.type == device
+        assert there.shape == here.shape
+        if device != "meta":
+            torch.testing.assert_close(there.cpu(), here)
+    assert found.constant is not None
+    assert expected.constant is not None
+    assert torch.equal(found.constant, expected.constant)
+    assert torch.equal(found.labels, expected.labels)

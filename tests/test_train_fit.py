@@ -27,7 +27,8 @@ from snntx.train.checkpoint import load_checkpoint
 from snntx.train.evaluate import Metrics
 from snntx.train.models import create_model
 from snntx.train.objective import Objective
-from snntx.train.recipe import Recipe, load_recipe
+from snntx.train.recipe import Recipe
+from snntx.train.recipe_sources import load_recipe
 
 Output = namedtuple("Output", "code out err")
 

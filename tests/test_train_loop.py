@@ -24,7 +24,8 @@ from snntx.train.checkpoint import Checkpoint, load_checkpoint
 from snntx.train.evaluate import evaluate_run
 from snntx.train.fit import train
 from snntx.train.objective import Objective
-from snntx.train.recipe import Recipe, load_recipe
+from snntx.train.recipe import Recipe
+from snntx.train.recipe_sources import load_recipe
 
 CPU = torch.device("cpu")
 SMALL = {

@@ -26,7 +26,8 @@ from ..preprocess.manifest import READABLE
 from ..preprocess.options import FrameOptions
 from .models.base import TransferModel
 from .objective import build_model
-from .recipe import Recipe, recipe_from_table
+from .recipe import Recipe
+from .recipe_sources import recipe_from_table
 from .reference import load_reference_state
 
 __all__ = ["Checkpoint", "load_checkpoint", "load_reference_state", "save_checkpoint"]

@@ -90,7 +90,7 @@ class Batch:
         pinned = {
             name: value.contiguous().pin_memory()
             for name, value in values.items()
-            if value is not None and name != "constant"
+            if value is not None and value.device.type == "cpu" and name != "constant"
         }
         return Batch(**{**values, **pinned})
 
@@ -139,14 +139,17 @@ class TrainingData:
     Args:
         cache: the frame cache; its frames are held in memory where they fit.
         recipe: what to draw and how.
+        device: where batches are augmented and paired; draws are the CPU's everywhere.
 
     Raises:
         SnntxError: transfer is asked for, but a class has no static partner, or pairing by
             instance and there is no twin.
     """
 
-    def __init__(self, cache: FrameCache, recipe: Recipe) -> None:
-        self.cache, self.recipe = cache, recipe
+    def __init__(
+        self, cache: FrameCache, recipe: Recipe, device: torch.device | None = None
+    ) -> None:
+        self.cache, self.recipe, self.device = cache, recipe, device or torch.device("cpu")
         self.indices = training_subset(cache, recipe)
         self.labels = cache.labels[self.indices]
         self.batch_size = min(recipe.batch_size, self.indices.size)
@@ -154,6 +157,8 @@ class TrainingData:
         self.batches = max(1, self.draws // self.batch_size)
         hold_in_memory(cache)
         self._partners = Partners(cache, recipe, self.indices) if recipe.transfer else None
+        if self._partners is not None:
+            self._images = self._partners.images.to(self.device)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
@@ -175,26 +180,26 @@ class TrainingData:
         """Return one batch from positions in :attr:`indices`."""
         draws = Draws(self.recipe.seed, epoch, number)
         recordings, labels = self.indices[positions], torch.from_numpy(self.labels[positions])
-        frames = torch.from_numpy(self.cache.frames(recordings))
+        frames = torch.from_numpy(self.cache.frames(recordings)).to(self.device)
         event, mixture = augment(frames, labels, self.recipe, draws)
         other, share = (None, None) if mixture is None else mixture
         if self._partners is None:
             return Batch(event, None, labels, None, other, share)
         uniform = draws(Purpose.PARTNER).random(len(labels))
         chosen = self._partners.choose(recordings, self.labels[positions], uniform)
-        images = self._partners.images[torch.from_numpy(chosen)]
+        images = self._images[torch.from_numpy(chosen).to(self.device)]
         static = images[:, None, None].expand_as(event)
         probability = self.replacement_probability(epoch, number)
         if self.recipe.strategy == "time-mixup":
             draw, steps = draws(Purpose.REPLACEMENT), event.shape[1]
             switch = torch.from_numpy(draw_switches(probability, steps, len(labels), draw))
-            static = mix_in_time(static, event, switch)
+            static = mix_in_time(static, event, switch.to(self.device))
             return Batch(event, static, labels, switch == steps, other, share, switch)
         replaced = np.zeros(len(labels), np.bool_)
         if probability:
             replaced = draws(Purpose.REPLACEMENT).random(len(labels)) < probability
-            mask = torch.from_numpy(replaced)[:, None, None, None, None]
-            static = torch.where(mask, event, static)
+            mask = torch.from_numpy(replaced).to(self.device)
+            static = torch.where(mask[:, None, None, None, None], event, static)
         return Batch(event, static, labels, torch.from_numpy(~replaced), other, share)
 
     def replacement_probability(self, epoch: int, number: int) -> float:

@@ -26,7 +26,7 @@ from ..errors import SnntxError, UsageError
 from ..preprocess.manifest import READABLE
 from ..preprocess.options import FrameOptions
 from .checkpoint import Checkpoint, checkpoint_path, load_checkpoint, save_content
-from .recipe import recipe_from_table
+from .recipe_sources import recipe_from_table
 
 FORMAT = 1
 SUFFIX = ".safetensors"

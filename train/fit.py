@@ -88,14 +88,16 @@ def train(
     """
     previous = previous_checkpoint(out, recipe, cache, resume)
     static_alone = recipe.branch == "static"
-    data = StaticOnlyData(cache, recipe) if static_alone else TrainingData(cache, recipe)
+    group = group or Group(device=device)
+    # workers have no part of the device: what they make ahead is augmented where they run
+    where = None if workers else group.device
+    data = StaticOnlyData(cache, recipe) if static_alone else TrainingData(cache, recipe, where)
     selection = cache.split(recipe.protocol, recipe.selection)
     if selection.size == 0:
         raise UsageError(
             f"protocol {recipe.protocol} has no {recipe.selection} recordings in this cache "
             "to choose the best epoch by"
         )
-    group = group or Group(device=device)
     if data.batch_size % group.size:
         raise UsageError(
             f"a batch of {data.batch_size} cannot be shared by {group.size} processes; set "

@@ -86,11 +86,11 @@ def mix(
         probability: that a sample is mixed.
     """
     batch, *_, height, width = frames.shape
-    order = torch.from_numpy(draw.permutation(batch)).to(frames.device)
+    order = torch.from_numpy(draw.permutation(batch))
     keep = draw.beta(alpha, alpha, batch)
     keep[draw.random(batch) >= probability] = 1
     share = torch.from_numpy(keep).to(frames)
-    other = frames[order]
+    other = frames[order.to(frames.device)]
     if kind == "mixup":
         weight = share[:, None, None, None, None]
         out = weight * frames + (1 - weight) * other

@@ -1,8 +1,7 @@
 """A recipe: everything that decides a training run, validated and saved whole.
 
-A card's ``[recipes.default]`` is the base; ``[recipes.NAME]`` of the same card and each
-``--set key=value`` override it. The published settings (He et al., AAAI 2024) are the
-dataclass's defaults.
+The published settings (He et al., AAAI 2024) are the dataclass's defaults. Recipes come from
+cards, files and the command line: :mod:`snntx.train.recipe_sources`.
 """
 
 from __future__ import annotations
@@ -10,14 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ..data_cards.schema import Card
-from ..data_cards.tables import from_table
 from ..errors import UsageError, nearest
 
 CHANNELS = ("V", "grey", "blue", "mean")
@@ -327,55 +322,3 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_toml_value(each) for each in value)}]"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
-
-
-def load_recipe(card: Card, name: str = "default", settings: Sequence[str] = ()) -> Recipe:
-    """Resolve a recipe.
-
-    Args:
-        card: whose recipes to use.
-        name: one of the card's recipes, or the path of a TOML file over its default.
-        settings: overrides, each ``key=value`` with a TOML value (a bare word is a string).
-
-    Raises:
-        UsageError: an unknown recipe, key or value.
-    """
-    table: dict[str, Any] = dict(card.recipes["default"])
-    where = f"recipe {name} of card {card.name}"
-    if name.endswith(".toml"):
-        table |= _read_toml(Path(name))
-        where = name
-    elif name in card.recipes:
-        table |= card.recipes[name]
-    else:
-        raise UsageError(
-            f"unknown recipe '{name}'{nearest(name, card.recipes)} "
-            f"(card {card.name} has: {', '.join(card.recipes)}; or give the path of a .toml file)"
-        )
-    table |= dict(_parse_setting(setting) for setting in settings)
-    return from_table(Recipe, table, where)
-
-
-def recipe_from_table(table: Mapping[str, Any], where: str) -> Recipe:
-    """Return a saved recipe; ``where`` names it in errors."""
-    return from_table(Recipe, table, where)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
-
-
-def _parse_setting(setting: str) -> tuple[str, Any]:
-    key, equals, text = setting.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"--set {setting}: expected key=value")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    return key.strip(), value

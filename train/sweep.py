@@ -22,7 +22,8 @@ from typing import Any
 from ..data_cards.schema import Card
 from ..data_cards.tables import from_table
 from ..errors import UsageError, nearest
-from .recipe import Recipe, load_recipe
+from .recipe import Recipe
+from .recipe_sources import load_recipe
 
 SHIPPED = "snntx.sweeps"
 LONGEST = 200

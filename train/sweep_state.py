@@ -17,7 +17,8 @@ from typing import Any
 
 from ..errors import SnntxError, UsageError
 from ..preprocess.manifest import write_atomic
-from .recipe import Recipe, recipe_from_table
+from .recipe import Recipe
+from .recipe_sources import recipe_from_table
 from .sweep import SweepRun
 
 RECIPE, LOG, LAST, METRICS = "recipe.toml", "log.jsonl", "last.pt", "metrics.json"
