@@ -33,7 +33,7 @@ from snntx.train.static_data import (
     static_selection,
 )
 from snntx.train.static_images import static_channel
-from snntx.train.static_only import forward_static, shown, static_only_terms
+from snntx.train.static_only import shown, static_only_terms
 
 CARD = "simulated-digits"
 CPU = torch.device("cpu")
@@ -339,7 +339,7 @@ def test_the_static_branch_is_the_models_own(cache: FrameCache) -> None:
     static = batch.static.double()
     with torch.no_grad():
         expected = model(static, torch.rand_like(static), batch.constant).static_logits
-        assert torch.equal(forward_static(model, static, batch.constant), expected)
+        assert torch.equal(model.forward_static(static, batch.constant), expected)
         terms = static_only_terms(
             model, static, batch.labels, batch.constant, tet=False, label_smoothing=0.1
         )

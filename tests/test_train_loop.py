@@ -26,6 +26,7 @@ from snntx.train.fit import train
 from snntx.train.objective import Objective
 from snntx.train.recipe import Recipe
 from snntx.train.recipe_sources import load_recipe
+from snntx.train.run_directory import claim_directory
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -317,3 +318,43 @@ def test_time_mixup_goes_on_with_its_heads(cache: FrameCache, tmp_path: Path, st
     assert_same(again, whole)
     assert whole.auxiliary.keys() == again.auxiliary.keys() != set()
     assert all(torch.equal(whole.auxiliary[n], again.auxiliary[n]) for n in whole.auxiliary)
+
+
+# one directory, one training
+
+
+def test_two_trainings_on_one_directory(cache: FrameCache, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    chosen = recipe(epochs=1)
+    lock = claim_directory(out, chosen, None)
+    with pytest.raises(UsageError, match="another training is writing here; choose another --out"):
+        fit(cache, out, epochs=1)
+    lock.release()
+    fit(cache, out, epochs=1)
+    with pytest.raises(UsageError, match="another training has just finished here"):
+        claim_directory(out, chosen, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"), True),
+        (RuntimeError("shape mismatch"), False),
+    ],
+)
+def test_memory_that_runs_out_is_one_line(
+    cache: FrameCache,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: RuntimeError,
+    told: bool,
+) -> None:
+    def fails(self: Any, *arguments: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(Objective, "forward", fails)
+    expected = "a batch of 16 does not fit into the memory of the CPU; lower batch_size"
+    kind, text = (SnntxError, expected) if told else (RuntimeError, "shape mismatch")
+    with pytest.raises(kind, match=text):
+        fit(cache, tmp_path / "run")

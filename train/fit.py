@@ -109,8 +109,9 @@ def train(
     if previous is not None:
         run.take_up(previous)
     group.wait()
+    lock = None
     if group.first:
-        claim_directory(out, recipe, run.epoch)
+        lock = claim_directory(out, recipe, previous)
         run.log = RunLog(out, run.epoch, tensorboard=recipe.tensorboard)
     try:
         with listening() as request:
@@ -135,6 +136,8 @@ def train(
     finally:
         if run.log is not None:
             run.log.close()
+        if lock is not None:
+            lock.release()
     return run.best
 
 
@@ -192,7 +195,7 @@ class _Run:
     def step(self, batch: Batch) -> dict[str, Any]:
         """Take one step and return what to show of it."""
         number = self.batch
-        values = self.updater(batch)
+        values = self._updated(batch)
         if not math.isfinite(values["loss"]):
             raise self._diverged(f"the loss is {values['loss']}", number, batch)
         values["replaced"] = batch.replaced / len(batch.labels)
@@ -203,6 +206,20 @@ class _Run:
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.batch += 1
         return {"epoch": self.epoch, "step": number, "steps": self._data.batches, **values}
+
+    def _updated(self, batch: Batch) -> dict[str, float]:
+        """Let the updater take a step; memory that ran out is a user's error, with a way out."""
+        try:
+            return self.updater(batch)
+        except RuntimeError as error:
+            cuda = isinstance(error, torch.OutOfMemoryError)
+            if not cuda and "can't allocate memory" not in str(error):
+                raise
+            raise SnntxError(
+                f"{self._out}: a batch of {len(batch.labels)} does not fit into the memory of the "
+                f"{self._group.device.type.upper()}; lower batch_size, or set checkpointing, "
+                "accumulate or precision"
+            ) from error
 
     def finish_epoch(self, selection: Any, rate: float, began: float, first: int) -> dict[str, Any]:
         """Validate, log and save; returns the epoch's record."""

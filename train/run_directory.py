@@ -6,6 +6,8 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from ..errors import UsageError
 from ..preprocess.cache import FrameCache
 from ..preprocess.manifest import write_atomic
@@ -13,7 +15,7 @@ from .checkpoint import BEST, LAST, Checkpoint, load_checkpoint
 from .logs import LOG
 from .recipe import Recipe
 
-RECIPE, DIVERGED = "recipe.toml", "diverged.pt"
+RECIPE, DIVERGED, LOCK = "recipe.toml", "diverged.pt", ".lock"
 EVENTS = "events.out.tfevents."
 """As TensorBoard names its files."""
 
@@ -67,25 +69,41 @@ def previous_checkpoint(
 
 def _is_leftover(name: str) -> bool:
     """Whether this is the temporary file of a process that was killed while writing."""
-    return name.startswith(tuple(f".{own}." for own in (RECIPE, LOG, BEST, LAST, DIVERGED)))
+    return name == LOCK or name.startswith(
+        tuple(f".{own}." for own in (RECIPE, LOG, BEST, LAST, DIVERGED))
+    )
 
 
-def claim_directory(out: Path, recipe: Recipe, epochs: int) -> None:
+def claim_directory(out: Path, recipe: Recipe, previous: Checkpoint | None) -> FileLock:
     """Make the run directory hold this recipe and the log of the epochs finished so far.
 
+    Returns:
+        The directory's lock, held; the system gives it back when the process ends.
+
     Raises:
-        UsageError: the directory cannot be written.
+        UsageError: the directory cannot be written, or another training has it.
     """
+    epochs = 0 if previous is None else previous.epoch
     try:
         out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / LOCK)
+        lock.acquire(timeout=0)
+        if previous is None and (out / LAST).exists():  # since it was looked at
+            raise UsageError(f"{out}: another training has just finished here")
         for path in out.iterdir():
             stale = not epochs and path.name.startswith(EVENTS)  # of a first epoch not finished
-            if _is_leftover(path.name) or path.name == DIVERGED or stale:
+            leftover = _is_leftover(path.name) and path.name != LOCK
+            if leftover or path.name == DIVERGED or stale:
                 path.unlink()
         write_atomic(out / RECIPE, recipe.to_toml())
+    except Timeout as error:
+        raise UsageError(
+            f"{out}: another training is writing here; choose another --out"
+        ) from error
     except OSError as error:
         raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from error
     _trim_log(out / LOG, epochs)
+    return lock
 
 
 def _trim_log(path: Path, epochs: int) -> None:

@@ -21,7 +21,7 @@ from .evaluate import BATCH, Metrics, measure
 from .models import TransferModel
 from .recipe import Recipe
 from .static_images import shown_images
-from .static_only import forward_static, shown
+from .static_only import shown
 
 
 class StaticOnlyData:
@@ -127,5 +127,5 @@ def evaluate_static(
                 frames = shown(images[place], steps)
             else:
                 frames = torch.from_numpy(cache.frames(selection.indices[place]))
-            parts.append(forward_static(model, frames.to(device)).mean(0).float().cpu())
+            parts.append(model.forward_static(frames.to(device)).mean(0).float().cpu())
     return measure(torch.cat(parts), labels, cache.classes)

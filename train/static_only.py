@@ -11,7 +11,6 @@ from torch import Tensor
 
 from .losses import event_loss
 from .models import TransferModel
-from .synapses import connect
 
 
 def shown(images: Tensor, steps: int) -> Tensor:
@@ -21,16 +20,6 @@ def shown(images: Tensor, steps: int) -> Tensor:
     """
     batch, height, width = images.shape
     return images[:, None, None].expand(batch, steps, 2, height, width)
-
-
-def forward_static(model: TransferModel, static: Tensor, constant: Tensor | None = None) -> Tensor:
-    """Return the static logits ``(T, B, C)`` of frames ``(B, T, 2, H, W)``, and no more.
-
-    ``constant`` ``(B,)`` bool, on the CPU, marks samples that are one image at every step.
-    """
-    sequence = model._time_first(static, "static")
-    code = model.encode(sequence, features=False, constant=constant).code
-    return connect(code, model.head("static"))
 
 
 def static_only_terms(
@@ -49,7 +38,7 @@ def static_only_terms(
     ``static`` is ``(B, T, 2, H, W)``, ``labels`` ``(B,)``; the rest as in
     :func:`snntx.train.losses.event_loss`.
     """
-    logits = forward_static(model, static, constant)
+    logits = model.forward_static(static, constant)
     total = event_loss(
         logits,
         labels,

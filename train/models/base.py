@@ -165,6 +165,15 @@ class TransferModel(nn.Module, ABC):
         code = self.encode(sequence, features=False, constant=None).code
         return connect(code, self.head("event"))
 
+    def forward_static(self, static: Tensor, constant: Tensor | None = None) -> Tensor:
+        """Return the static logits ``(T, B, C)`` of frames ``(B, T, 2, H, W)``, and no more.
+
+        ``constant`` as in :meth:`forward`.
+        """
+        sequence = self._time_first(static, "static")
+        code = self.encode(sequence, features=False, constant=constant).code
+        return connect(code, self.head("static"))
+
     def _time_first(self, frames: Tensor, branch: str) -> Tensor:
         """Check frames ``(B, T, 2, H, W)`` and return them as ``(T, B, 2, H, W)``."""
         expected = (self.steps, POLARITIES, *self.size)
