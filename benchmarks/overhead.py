@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -65,8 +66,7 @@ def main() -> None:
         draws_per_epoch=BATCH * options.steps,
         **{**WHOLE, "augment": "eventdrop"},
     )
-    fit.Updater = Timed  # type: ignore[misc]
-    with tempfile.TemporaryDirectory() as name:
+    with patch.object(fit, "Updater", Timed), tempfile.TemporaryDirectory() as name:
         cache = build(Path(name), options.recordings)
         with TrainingDisplay(recipe.epochs, True) as display:
             fit.train(
