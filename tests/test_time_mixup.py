@@ -63,11 +63,11 @@ def test_the_heads_losses_by_hand() -> None:
         heads.ratio.weight.zero_()
         heads.ratio.bias.zero_()
     features = torch.tensor([[[2.0, 5.0]], [[-1.0, 5.0]]])  # T = 2, one sample
-    told, ratio = heads(features, torch.tensor([1]))  # image, then events
+    told, ratio = heads(features, torch.tensor([1])).values()  # image, then events
     by_hand = (math.log(1 + math.exp(2)) + math.log(1 + math.exp(1))) / 2
     assert told.item() == pytest.approx(by_hand)
     assert ratio.item() == pytest.approx((0.5 - 0.5) ** 2)
-    assert heads(features, torch.tensor([2]))[1].item() == pytest.approx(0.25)
+    assert heads(features, torch.tensor([2]))["mix_ratio"].item() == pytest.approx(0.25)
 
 
 def test_a_step_trains_the_heads_and_reports_their_losses() -> None:

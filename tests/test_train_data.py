@@ -25,12 +25,11 @@ from snntx.preprocess.readers.atis import encode
 from snntx.train.data import (
     Batch,
     TrainingData,
-    hard_switch,
-    replacement_probability,
     training_subset,
 )
 from snntx.train.partners import nested_subset
-from snntx.train.recipe import Recipe
+from snntx.train.recipe import STRATEGIES, Recipe
+from snntx.train.strategies import BY_NAME, hard_switch, replacement_probability
 
 SIDE, STEPS = 6, 2
 RECORDINGS = {"few": 6, "many": 24}
@@ -577,3 +576,24 @@ def test_batches_are_made_where_they_are_asked_for(
     assert expected.constant is not None
     assert torch.equal(found.constant, expected.constant)
     assert torch.equal(found.labels, expected.labels)
+
+
+# strategies
+
+
+def test_every_strategy_of_a_recipe_is_there() -> None:
+    assert tuple(BY_NAME) == STRATEGIES
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_shares_of_nothing_and_all(name: str) -> None:
+    draw = torch.Generator().manual_seed(1)
+    static = torch.rand(4, 1, 1, 3, 3, generator=draw).expand(4, 5, 2, 3, 3)
+    event = torch.rand(4, 5, 2, 3, 3, generator=draw)
+    strategy = BY_NAME[name]
+    nothing = strategy.show(static, event, 0.0, np.random.default_rng(1))
+    assert torch.equal(nothing.static, static)
+    assert nothing.constant.all()
+    everything = strategy.show(static, event, 1.0, np.random.default_rng(1))
+    assert torch.equal(everything.static, event)
+    assert not everything.constant.any()

@@ -24,7 +24,7 @@ from .draws import generator as generator
 from .mixing import Mixture, static_mixture
 from .partners import Partners, nested_subset
 from .recipe import Recipe
-from .time_mixup import draw_switches, mix_in_time
+from .strategies import BY_NAME, hard_switch, replacement_probability
 
 MEMORY_SHARE = 0.5
 """Frames are held in memory when they fit into this share of what is free."""
@@ -93,22 +93,6 @@ class Batch:
             if value is not None and value.device.type == "cpu" and name != "constant"
         }
         return Batch(**{**values, **pinned})
-
-
-def replacement_probability(step: int, steps: int, power: float) -> float:
-    """Return ``min(1, (step / steps) ** power)`` (sliding training, He et al., AAAI 2024).
-
-    Args:
-        step: batches trained so far.
-        steps: batches of the whole run.
-        power: 3 in the paper; a quarter of all samples is replaced over training.
-    """
-    return float(min(1.0, (step / steps) ** power))
-
-
-def hard_switch(epoch: int, epochs: int) -> float:
-    """Return 0 while ``epoch <= epochs / 2``, and 1 after: He et al.'s run without sliding."""
-    return float(epoch > epochs / 2)
 
 
 def training_subset(cache: FrameCache, recipe: Recipe) -> NDArray[np.int64]:
@@ -190,17 +174,9 @@ class TrainingData:
         images = self._images[torch.from_numpy(chosen).to(self.device)]
         static = images[:, None, None].expand_as(event)
         probability = self.replacement_probability(epoch, number)
-        if self.recipe.strategy == "time-mixup":
-            draw, steps = draws(Purpose.REPLACEMENT), event.shape[1]
-            switch = torch.from_numpy(draw_switches(probability, steps, len(labels), draw))
-            static = mix_in_time(static, event, switch.to(self.device))
-            return Batch(event, static, labels, switch == steps, other, share, switch)
-        replaced = np.zeros(len(labels), np.bool_)
-        if probability:
-            replaced = draws(Purpose.REPLACEMENT).random(len(labels)) < probability
-            mask = torch.from_numpy(replaced).to(self.device)
-            static = torch.where(mask[:, None, None, None, None], event, static)
-        return Batch(event, static, labels, torch.from_numpy(~replaced), other, share)
+        strategy, draw = BY_NAME[self.recipe.strategy], draws(Purpose.REPLACEMENT)
+        static, constant, switch = strategy.show(static, event, probability, draw)
+        return Batch(event, static, labels, constant, other, share, switch)
 
     def replacement_probability(self, epoch: int, number: int) -> float:
         """Return the probability that a static image is replaced at one batch, or the mix ratio."""

@@ -16,7 +16,7 @@ from .models import TransferModel, create_model
 from .models.base import POLARITIES
 from .recipe import Recipe
 from .static_only import static_only_terms
-from .time_mixup import ModalityHeads
+from .strategies import BY_NAME
 
 
 def build_model(
@@ -74,9 +74,12 @@ class Objective(nn.Module):
         self.model = model
         self.auxiliary = nn.ModuleDict()
         self._static_alone = recipe.branch == "static"
-        self._auxiliary_weights = recipe.modality_weight, recipe.ratio_weight
-        if recipe.strategy == "time-mixup" and recipe.transfer and not self._static_alone:
-            self.auxiliary["modality"] = ModalityHeads(_feature_size(model))
+        strategy = BY_NAME[recipe.strategy]
+        self._auxiliary_weights = strategy.weights(recipe)
+        if self._auxiliary_weights and recipe.transfer and not self._static_alone:
+            heads = strategy.heads(_feature_size(model))
+            assert heads is not None
+            self.auxiliary["modality"] = heads
         self._tet = {
             "tet": recipe.tet,
             "tet_lambda": recipe.tet_lambda,
@@ -147,9 +150,9 @@ class Objective(nn.Module):
                 **{f"cka.{t}": value for t, value in enumerate(parts.cka.detach())},
             }
             if "modality" in self.auxiliary and switch is not None:
-                told, guessed = self.auxiliary["modality"](output.static_features, switch)
-                modality_weight, ratio_weight = self._auxiliary_weights
-                terms |= {"modality": told, "mix_ratio": guessed}
-                terms["loss"] = terms["loss"] + modality_weight * told + ratio_weight * guessed
+                losses = self.auxiliary["modality"](output.static_features, switch)
+                terms |= losses
+                for name, weight in self._auxiliary_weights.items():
+                    terms["loss"] = terms["loss"] + weight * losses[name]
         accuracy = (logits.detach().mean(0).argmax(1) == labels).float().mean()
         return {**terms, "accuracy": accuracy}

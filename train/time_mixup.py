@@ -78,8 +78,11 @@ class ModalityHeads(nn.Module):
         self.modality = nn.Linear(features, 1)
         self.ratio = nn.Linear(features, 1)
 
-    def forward(self, features: Tensor, switch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the binary cross entropy of each step's modality and the ratio's squared error.
+    def forward(self, features: Tensor, switch: Tensor) -> dict[str, Tensor]:
+        """Return two losses, both 0-d.
+
+        ``modality`` is the binary cross entropy of telling each step's modality, ``mix_ratio``
+        the squared error of the ratio.
 
         ``switch`` is ``(B,)``, on the features' device.
         """
@@ -87,4 +90,4 @@ class ModalityHeads(nn.Module):
         told = self.modality(features).squeeze(-1).float()
         by_step = functional.binary_cross_entropy_with_logits(told, shown)
         ratio = torch.sigmoid(self.ratio(features.mean(0)).squeeze(-1).float())
-        return by_step, functional.mse_loss(ratio, shown.mean(0))
+        return {"modality": by_step, "mix_ratio": functional.mse_loss(ratio, shown.mean(0))}
