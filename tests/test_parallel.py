@@ -310,7 +310,7 @@ def test_a_bad_file_on_a_cluster(tmp_path: Path, cluster: Any) -> None:
 def test_workers_that_see_other_files(
     raw: Path, tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from snntx.preprocess import cluster as module
+    from snntx.preprocess import dask_client as module
 
     check = module._check
     monkeypatch.setattr(
@@ -322,7 +322,7 @@ def test_workers_that_see_other_files(
 
 def test_no_scheduler_there(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr("snntx.preprocess.cluster.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("snntx.preprocess.dask_client.CONNECT_SECONDS", 0.5)
     with pytest.raises(UsageError, match="no Dask scheduler answers there"):
         make(raw, tmp_path, scheduler="tcp://127.0.0.1:9")
     assert not list(tmp_path.rglob(".building-*[!k]"))  # a lock may stay, no empty build
@@ -350,7 +350,7 @@ def test_a_server_that_never_answers(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr("snntx.preprocess.cluster.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("snntx.preprocess.dask_client.CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
         with pytest.raises(UsageError, match=rf"{address}: no Dask scheduler answers there"):

@@ -804,7 +804,7 @@ def test_a_cluster_stops_when_its_token_is_gone(
 
 def test_no_scheduler_there(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr("snntx.preprocess.cluster.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("snntx.preprocess.dask_client.CONNECT_SECONDS", 0.5)
     done = stage("--scheduler", "tcp://127.0.0.1:9")
     assert done.code == 2
     assert "no Dask scheduler answers there" in done.err.splitlines()[-1]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SnntxError
-from ..preprocess.cluster import CONNECT_SECONDS, dask_crew
+from ..preprocess.dask_client import dask_client
 from .sweep_child import Child, Job, Outcome
 from .sweep_run import Handle
 
@@ -101,16 +101,12 @@ def cluster_at(address: str, out: Path, folders: Sequence[Path]) -> Iterator[Clu
         SnntxError: no worker, another release of snntx there, or other files.
     """
     token = out / f".running-{uuid.uuid4().hex}"
-    with dask_crew(address, out, folders):  # connects, and checks version and files
-        import distributed
-
-        connect: Any = distributed.Client
-        with connect(address, timeout=CONNECT_SECONDS, set_as_default=False) as client:
-            try:
-                token.touch()
-            except OSError as error:
-                raise SnntxError(f"{out}: cannot be written: {error.strerror}") from error
-            try:
-                yield Cluster(client, token)
-            finally:
-                token.unlink(missing_ok=True)
+    with dask_client(address, out, folders) as client:
+        try:
+            token.touch()
+        except OSError as error:
+            raise SnntxError(f"{out}: cannot be written: {error.strerror}") from error
+        try:
+            yield Cluster(client, token)
+        finally:
+            token.unlink(missing_ok=True)
