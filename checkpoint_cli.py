@@ -41,7 +41,7 @@ def evaluate(
     of which know their data and protocol; or a .pth.tar that the authors of the method
     published, with --card.
     """
-    from .train.fit import pick_device
+    from .train.distributed import pick_device
 
     root = cache_root(cache)
     if card is not None:
@@ -89,8 +89,8 @@ def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: boo
     export.
     """
     from .terminal import print_predictions
+    from .train.distributed import pick_device
     from .train.export import read_checkpoint
-    from .train.fit import pick_device
     from .train.predict import predict as classify
 
     results = classify(read_checkpoint(checkpoint), list(files), pick_device(device))

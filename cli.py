@@ -159,8 +159,7 @@ def train(
     from .terminal import TrainingDisplay
     from .train.caches import open_cache
     from .train.checkpoint import LAST
-    from .train.distributed import is_first, joined
-    from .train.fit import pick_device
+    from .train.distributed import is_first, joined, pick_device
     from .train.fit import train as fit
     from .train.objective import chosen_backend
     from .train.recipe_sources import load_recipe

@@ -16,9 +16,9 @@ from snntx.train.caches import open_cache
 from snntx.train.data import Batch, TrainingData, generator
 from snntx.train.distributed import Group
 from snntx.train.draws import Purpose
-from snntx.train.fit import _learning_rate
 from snntx.train.objective import Objective, build_model
 from snntx.train.recipe_sources import load_recipe
+from snntx.train.schedule import recipe_rate
 from snntx.train.updates import Updater
 
 SAMPLES = 6
@@ -44,7 +44,7 @@ def partners(data: TrainingData, batch: Batch, epoch: int, number: int) -> torch
 def test_two_steps_of_a_paper_recipe(name: str, small_cache: Path, plain: ModuleType) -> None:
     settings = plain.PUBLISHED[name]
     published = load_recipe(load_card(name), "paper")
-    rates = [_learning_rate(published, epoch) for epoch in range(settings.epochs)]
+    rates = [recipe_rate(published, epoch) for epoch in range(settings.epochs)]
     expected = [plain.rate(epoch, settings) for epoch in range(settings.epochs)]
     np.testing.assert_allclose(rates, expected, rtol=1e-12)
 

@@ -24,6 +24,7 @@ from snntx.preprocess.plan import make_request
 from snntx.train import fit
 from snntx.train.caches import open_cache, sealed_caches
 from snntx.train.checkpoint import load_checkpoint
+from snntx.train.distributed import pick_device
 from snntx.train.evaluate import Metrics
 from snntx.train.models import create_model
 from snntx.train.objective import Objective
@@ -772,7 +773,7 @@ def test_cuda_without_cuda(snntx: Snntx, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     one_line(snntx.train("--device", "cuda"), 2, "--device cuda: torch finds no CUDA device here")
     assert not snntx.out.exists()
-    assert fit.pick_device("auto") == fit.pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto") == pick_device("cpu") == torch.device("cpu")
 
 
 def test_an_unknown_device(snntx: Snntx) -> None:

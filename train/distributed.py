@@ -23,6 +23,19 @@ from ..errors import UsageError
 from .data import Batch
 
 
+def pick_device(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        UsageError: CUDA is asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
 @dataclass(frozen=True)
 class Group:
     """The processes of a run: this one's rank, how many there are, where this one computes."""

@@ -30,25 +30,12 @@ from .models import TransferModel
 from .objective import Objective, build_model
 from .recipe import Recipe
 from .run_directory import DIVERGED, claim_directory, previous_checkpoint
-from .schedule import learning_rate, scaled_lr
+from .schedule import recipe_rate
 from .static_data import StaticOnlyData, evaluate_static, static_selection
 from .stopping import StoppedError, listening
 from .updates import Updater
 
 Report = Callable[[dict[str, Any]], None]
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu`` or ``cuda``.
-
-    Raises:
-        UsageError: CUDA is asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
 
 
 def train(
@@ -117,7 +104,7 @@ def train(
         with listening() as request:
             while run.epoch < recipe.epochs and not run.finished:
                 began = time.perf_counter()
-                rate = _learning_rate(recipe, run.epoch)
+                rate = recipe_rate(recipe, run.epoch)
                 run.updater.set_rate(rate)
                 run.model.train()
                 first = run.batch
@@ -304,23 +291,10 @@ class _Run:
         kept = "the last whole epoch is kept in last.pt" if self.epoch else "no epoch was finished"
         saved = ""
         if batch is not None and self._group.first:
-            content = {**vars(batch), "epoch": self.epoch, "step": step}
+            tensors = {k: None if v is None else v.cpu() for k, v in vars(batch).items()}
+            content = {**tensors, "epoch": self.epoch, "step": step}
             save_content(self._out / DIVERGED, content)
             saved = f"; the step's inputs are in {DIVERGED}"
         return SnntxError(
             f"{self._out}: {what} in epoch {self.epoch}, step {step}; lower lr; {kept}{saved}"
         )
-
-
-def _learning_rate(recipe: Recipe, epoch: int) -> float:
-    return learning_rate(
-        epoch,
-        base_lr=scaled_lr(recipe.lr, recipe.batch_size),
-        epochs=recipe.epochs,
-        schedule=recipe.schedule,
-        warmup_epochs=recipe.warmup_epochs,
-        warmup_lr=recipe.warmup_lr,
-        min_lr=recipe.min_lr,
-        decay_epochs=recipe.decay_epochs,
-        decay_rate=recipe.decay_rate,
-    )

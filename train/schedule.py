@@ -12,8 +12,8 @@ from typing import Any
 from torch import nn
 
 from ..errors import UsageError, nearest
+from .recipe import SCHEDULES, Recipe
 
-SCHEDULES = ("cosine", "step")
 REFERENCE_BATCH = 1024
 
 
@@ -68,6 +68,21 @@ def learning_rate(
         return base_lr * decay_rate ** (epoch // decay_epochs)
     floor = min(min_lr, base_lr)
     return floor + 0.5 * (base_lr - floor) * (1 + math.cos(math.pi * epoch / epochs))
+
+
+def recipe_rate(recipe: Recipe, epoch: int) -> float:
+    """Return the learning rate of one epoch of a recipe."""
+    return learning_rate(
+        epoch,
+        base_lr=scaled_lr(recipe.lr, recipe.batch_size),
+        epochs=recipe.epochs,
+        schedule=recipe.schedule,
+        warmup_epochs=recipe.warmup_epochs,
+        warmup_lr=recipe.warmup_lr,
+        min_lr=recipe.min_lr,
+        decay_epochs=recipe.decay_epochs,
+        decay_rate=recipe.decay_rate,
+    )
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
