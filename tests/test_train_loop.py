@@ -331,7 +331,7 @@ def test_two_trainings_on_one_directory(cache: FrameCache, tmp_path: Path) -> No
         fit(cache, out, epochs=1)
     lock.release()
     fit(cache, out, epochs=1)
-    with pytest.raises(UsageError, match="another training has just finished here"):
+    with pytest.raises(UsageError, match="another training was here first; choose another --out"):
         claim_directory(out, chosen, None)
 
 

@@ -16,6 +16,8 @@ from .logs import LOG
 from .recipe import Recipe
 
 RECIPE, DIVERGED, LOCK = "recipe.toml", "diverged.pt", ".lock"
+OWN = (RECIPE, LOG, DIVERGED, LOCK)
+"""What a training may leave before its first epoch is finished, beside TensorBoard's files."""
 EVENTS = "events.out.tfevents."
 """As TensorBoard names its files."""
 
@@ -60,7 +62,8 @@ def previous_checkpoint(
         raise UsageError(f"{out}: exists already and is a file; choose another --out")
     if out.is_dir():
         names = {path.name for path in out.iterdir() if not _is_leftover(path.name)}
-        if not {name for name in names if not name.startswith(EVENTS)} <= {RECIPE, LOG, DIVERGED}:
+        own = {name for name in names if name in OWN or name.startswith(EVENTS)}
+        if names != own:
             raise UsageError(
                 f"{out}: exists already, with no {LAST} to go on from; choose another --out"
             )
@@ -69,9 +72,7 @@ def previous_checkpoint(
 
 def _is_leftover(name: str) -> bool:
     """Whether this is the temporary file of a process that was killed while writing."""
-    return name == LOCK or name.startswith(
-        tuple(f".{own}." for own in (RECIPE, LOG, BEST, LAST, DIVERGED))
-    )
+    return name.startswith(tuple(f".{own}." for own in (RECIPE, LOG, BEST, LAST, DIVERGED)))
 
 
 def claim_directory(out: Path, recipe: Recipe, previous: Checkpoint | None) -> FileLock:
@@ -89,11 +90,10 @@ def claim_directory(out: Path, recipe: Recipe, previous: Checkpoint | None) -> F
         lock = FileLock(out / LOCK)
         lock.acquire(timeout=0)
         if previous is None and (out / LAST).exists():  # since it was looked at
-            raise UsageError(f"{out}: another training has just finished here")
+            raise UsageError(f"{out}: another training was here first; choose another --out")
         for path in out.iterdir():
             stale = not epochs and path.name.startswith(EVENTS)  # of a first epoch not finished
-            leftover = _is_leftover(path.name) and path.name != LOCK
-            if leftover or path.name == DIVERGED or stale:
+            if _is_leftover(path.name) or path.name == DIVERGED or stale:
                 path.unlink()
         write_atomic(out / RECIPE, recipe.to_toml())
     except Timeout as error:
