@@ -4,8 +4,14 @@ Everything declarative lives in ``pyproject.toml``. This file exists because the
 root's own ``setup.py`` must be kept out of the wheel, which needs a command class.
 """
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+
+WINGS = [
+    f"{wing}{deeper}"
+    for wing in ("commands", "data_cards", "declared", "preprocess", "train")
+    for deeper in ("", ".*")
+]
 
 
 class BuildPy(build_py):
@@ -19,20 +25,11 @@ class BuildPy(build_py):
 
 setup(
     package_dir={"snntx": "."},
-    packages=[
-        "snntx",
-        "snntx.data_cards",
-        "snntx.preprocess",
-        "snntx.preprocess.readers",
-        "snntx.sweeps",
-        "snntx.train",
-        "snntx.train.backends",
-        "snntx.train.models",
-    ],
+    packages=["snntx", *(f"snntx.{name}" for name in find_packages(include=WINGS))],
     package_data={
         "snntx": ["py.typed"],
         "snntx.data_cards": ["*.toml"],
-        "snntx.sweeps": ["*.toml"],
+        "snntx.train.study.sweeps": ["*.toml"],
     },
     cmdclass={"build_py": BuildPy},
 )

@@ -30,7 +30,7 @@ import numpy as np
 from generated import recording
 from processes import build, link
 
-from snntx.preprocess.readers.atis import RECORD_BYTES, encode
+from snntx.preprocess.readers.formats.atis import RECORD_BYTES, encode
 
 DISTINCT = 200
 PEER_RECORDINGS = 60

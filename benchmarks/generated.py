@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snntx.preprocess.events import Events
-from snntx.preprocess.readers.atis import encode
+from snntx.preprocess.framing.events import Events
+from snntx.preprocess.readers.formats.atis import encode
 
 HEIGHT, WIDTH = 180, 240
 DURATION_US = 300_000

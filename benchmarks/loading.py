@@ -27,12 +27,12 @@ from generated import write_recordings
 from PIL import Image
 
 from snntx.data_cards import load_card
-from snntx.preprocess.build import preprocess
-from snntx.preprocess.cache import FrameCache
-from snntx.preprocess.plan import make_request
-from snntx.train.data import TrainingData
-from snntx.train.loader import epoch_batches
-from snntx.train.recipe import Recipe
+from snntx.preprocess.build.builder import preprocess
+from snntx.preprocess.build.plan import make_request
+from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.train.batches.loader import epoch_batches
+from snntx.train.batches.training import TrainingData
+from snntx.train.recipe.whole import Recipe
 
 WANTED = 60_000
 """Recordings a minute."""

@@ -26,11 +26,11 @@ import numpy as np
 import torch
 from loading import WHOLE, build
 
+from snntx.commands.terminal.text import TrainingDisplay
 from snntx.data_cards import load_card
-from snntx.terminal import TrainingDisplay
-from snntx.train import fit
-from snntx.train.recipe import Recipe
-from snntx.train.updates import Updater
+from snntx.train.recipe.whole import Recipe
+from snntx.train.run import fit
+from snntx.train.run.updates import Updater
 
 GOAL = 0.05
 BATCH = 8

@@ -25,9 +25,9 @@ from tonic.io import make_structured_array, read_mnist_file
 from tonic.transforms import ToFrame
 
 from snntx.data_cards import load_card
-from snntx.preprocess.build import preprocess
-from snntx.preprocess.cache import FrameCache
-from snntx.preprocess.plan import make_request
+from snntx.preprocess.build.builder import preprocess
+from snntx.preprocess.build.plan import make_request
+from snntx.preprocess.cache.frame_cache import FrameCache
 
 BATCH = 32
 

@@ -33,8 +33,8 @@ from plain import plain
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snntx.train.losses import TransferLoss
-from snntx.train.models import TransferOutput, create_model
+from snntx.train.method.losses import TransferLoss
+from snntx.train.network.create import TransferOutput, create_model
 
 CASES = {"vgg": (8, 10, 48, 101), "resnet18": (8, 6, 48, 20), "scnn": (16, 12, 28, 1623)}
 Inputs = tuple[Tensor, Tensor, Tensor]

@@ -18,14 +18,14 @@ from typing import Any
 
 import torch
 
-from snntx.train.backends.triton_ahead import (
+from snntx.train.network.backends.triton_ahead import (
     Shape,
     compile_launch,
     least,
     moved,
     plan_layer,
 )
-from snntx.train.backends.triton_launch import Launch
+from snntx.train.network.backends.triton_launch import Launch
 
 CAPABILITIES = (80, 90)
 TYPES = (torch.bfloat16, torch.float32)

@@ -168,8 +168,15 @@ def _check_static(static: StaticFiles, fields: list[str], where: str) -> None:
 
 def _check(card: Card, where: str) -> None:
     """Check what types alone cannot say."""
-    from ..preprocess.options import ALL_VALUES, BINS, EXTENTS, POLARITIES, TAILS, FrameOptions
-    from ..preprocess.readers import FORMATS
+    from ..preprocess.framing.options import (
+        ALL_VALUES,
+        BINS,
+        EXTENTS,
+        POLARITIES,
+        TAILS,
+        FrameOptions,
+    )
+    from ..preprocess.readers.reading import FORMATS
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", card.name):
         raise UsageError(f"{where}: name = '{card.name}' may hold a-z, 0-9, '.', '_' and '-' only")
@@ -220,7 +227,7 @@ def _check(card: Card, where: str) -> None:
 
 
 def _check_downloads(card: Card, where: str) -> None:
-    from ..preprocess.unpacking import SUFFIXES, is_archive
+    from ..preprocess.download.unpacking import SUFFIXES, is_archive
 
     for i, entry in enumerate(card.downloads):
         place = f"{where}: [[downloads]] {i + 1}"

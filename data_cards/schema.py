@@ -82,7 +82,7 @@ class EventFiles:
     """Raw recordings on disk.
 
     Attributes:
-        format: a name in ``snntx.preprocess.readers.FORMATS``.
+        format: a name in ``snntx.preprocess.readers.reading.FORMATS``.
         pattern: path pattern below the root.
         roots: folders below ``--raw`` to look in; the first that holds a match is the root.
         sensor: ``[height, width]``; absent where the extent differs per recording.

@@ -29,7 +29,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UsageError
-from .events import Events
+from .framing.events import Events
 
 Float64Array = NDArray[np.float64]
 TIME_LIMIT_US = 1 << 23

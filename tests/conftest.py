@@ -52,9 +52,9 @@ def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Shared by all tests, so a test copies what it wants to change.
     """
     from snntx.data_cards import load_card
-    from snntx.demo import write_simulated_digits
-    from snntx.preprocess.build import preprocess
-    from snntx.preprocess.plan import make_request
+    from snntx.preprocess.build.builder import preprocess
+    from snntx.preprocess.build.plan import make_request
+    from snntx.preprocess.digits import write_simulated_digits
 
     folder = tmp_path_factory.mktemp("small")
     data = folder / "data"

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snntx.train.models import TransferModel
-from snntx.train.reference import reference_constants, reference_view
+from snntx.train.checkpoints.reference import reference_constants, reference_view
+from snntx.train.network.create import TransferModel
 
 ARGUMENTS = {
     "vgg": {"model": "Transfer_VGG_SNN", "act_fun": "QGateGrad"},

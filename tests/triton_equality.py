@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from snntx.train.backends import is_channels_last, triton_backend
-from snntx.train.backends.interface import Affine, Fired, Gradients, Normalised, Population
-from snntx.train.neurons import Dynamics, Trace, run_neurons
-from snntx.train.surrogates import SURROGATES, Surrogate
+from snntx.train.network.backends import triton_fused as triton_backend
+from snntx.train.network.backends.interface import Affine, Fired, Gradients, Normalised, Population
+from snntx.train.network.backends.names import is_channels_last
+from snntx.train.network.neurons import Dynamics, Trace, run_neurons
+from snntx.train.network.surrogates import SURROGATES, Surrogate
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 DYNAMICS = [Dynamics(*each) for each in itertools.product((True, False), repeat=3)]

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from snntx.errors import UsageError
-from snntx.train.backends import triton_backend
-from snntx.train.backends.interface import Population
-from snntx.train.neurons import Dynamics
+from snntx.train.network.backends import triton_fused as triton_backend
+from snntx.train.network.backends.interface import Population
+from snntx.train.network.neurons import Dynamics
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 

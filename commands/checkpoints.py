@@ -1,0 +1,120 @@
+"""``snntx evaluate``, ``predict`` and ``export``: what a trained checkpoint is good for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import UsageError
+from .options import (
+    FOLDER,
+    cache_option,
+    cache_root,
+    device_option,
+    json_option,
+    key_option,
+    print_json,
+)
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@cache_option
+@click.option("--card", help="The dataset that a published checkpoint is measured on.")
+@key_option
+@click.option("--protocol", help="Whose test part, for a published checkpoint [default: paper].")
+@device_option
+@json_option
+def evaluate(
+    run: Path,
+    cache: Path | None,
+    card: str | None,
+    key: str | None,
+    protocol: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure a run, or one checkpoint, on the protocol's test split (event branch only).
+
+    RUN is a run directory (its best.pt is used), a checkpoint file or a safetensors export, all
+    of which know their data and protocol; or a .pth.tar that the authors of the method
+    published, with --card.
+    """
+    from ..train.run.distributed import pick_device
+
+    root = cache_root(cache)
+    if card is not None:
+        from ..data_cards import load_card
+        from ..train.assess.published import evaluate_published
+        from .terminal.checkpoints import print_published
+
+        published = evaluate_published(
+            run,
+            load_card(card, root),
+            root,
+            pick_device(device),
+            protocol=protocol or "paper",
+            key=key,
+            given=card,
+        )
+        if as_json:
+            print_json(published.to_json())
+        else:
+            print_published(published)
+        return
+    if run.name.endswith(".pth.tar"):
+        raise UsageError(f"{run}: a published checkpoint does not name its data; add --card CARD")
+    if key is not None or protocol is not None:
+        raise UsageError(f"{run}: a run knows its data and protocol; --key, --protocol need --card")
+    from ..train.assess.evaluate import evaluate_run
+    from .terminal.text import print_metrics
+
+    result = evaluate_run(run, root, pick_device(device))
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_metrics(result)
+
+
+@click.command()
+@click.argument("checkpoint", type=FOLDER)
+@click.argument("files", type=FOLDER, nargs=-1, required=True)
+@device_option
+@json_option
+def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: bool) -> None:
+    """Classify new recordings in the card's raw format, framed as the cache was.
+
+    CHECKPOINT is a run directory (its best.pt is used), a checkpoint file or a safetensors
+    export.
+    """
+    from ..train.assess.predict import predict as classify
+    from ..train.checkpoints.export import read_checkpoint
+    from ..train.run.distributed import pick_device
+    from .terminal.text import print_predictions
+
+    results = classify(read_checkpoint(checkpoint), list(files), pick_device(device))
+    if as_json:
+        print_json([vars(result) for result in results])
+    else:
+        print_predictions(results)
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.option(
+    "--to",
+    "kind",
+    type=click.Choice(["safetensors", "torch"]),
+    required=True,
+    help="Weights with everything about them, or torch's plain state.",
+)
+@click.option("--out", type=FOLDER, help="The file [default: beside the checkpoint].")
+def export(run: Path, kind: str, out: Path | None) -> None:
+    """Write a run's weights for other programs.
+
+    RUN is a run directory (its best.pt is used) or a checkpoint file.
+    """
+    from ..train.checkpoints.export import export as write
+
+    click.echo(f"wrote {write(run, kind, out)}")

@@ -1,0 +1,65 @@
+"""What the commands share: options, exit messages, and JSON; imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import UsageError, nearest
+
+FOLDER = click.Path(path_type=Path)
+
+
+class Commands(click.Group):
+    """Commands in the order of use, with a hint when a name is misspelt."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order they were added."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; an unknown name is an error that names the nearest one."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            raise UsageError(f"unknown command '{args[0]}'{nearest(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+cache_option = click.option(
+    "--cache",
+    type=FOLDER,
+    envvar="SNNTX_CACHE",
+    help="Root of all caches [default: $SNNTX_CACHE or the user's cache folder].",
+)
+key_option = click.option("--key", help="Choose a cache by its key, or the start of one.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute; auto takes CUDA where there is one.",
+)
+
+
+def cache_root(cache: Path | None) -> Path:
+    """Return the root of all caches."""
+    if cache is not None:
+        return cache
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("snntx"))
+
+
+def say(line: str) -> None:
+    """Print a line for people on standard error."""
+    click.echo(f"snntx: {line}", err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a result for machines; paths become text."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))

@@ -1,0 +1,76 @@
+"""``snntx preprocess``: raw recordings and their static twins into a sealed frame cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .framing import framing_options
+from .options import FOLDER, cache_option, cache_root, json_option, print_json, say
+
+
+@click.command()
+@click.argument("card")
+@click.option("--raw", type=FOLDER, required=True, help="Folder of the raw recordings.")
+@click.option("--static", type=FOLDER, help="Folder of the static images.")
+@cache_option
+@framing_options
+@click.option("--jobs", type=int, help="Worker processes [default: one for each usable core].")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Let the workers of a Dask cluster do the work."
+)
+@click.option(
+    "--bad-files",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="On a file that cannot be used: stop, or skip it and list it in the cache.",
+)
+@json_option
+def preprocess(
+    card: str,
+    raw: Path,
+    static: Path | None,
+    cache: Path | None,
+    jobs: int | None,
+    scheduler: str | None,
+    bad_files: str,
+    as_json: bool,
+    **framing: Any,
+) -> None:
+    """Turn raw recordings and their static twins into a sealed frame cache.
+
+    CARD is a shipped card's name (see: snntx cards), the path of your own .toml file, or
+    tonic:NAME for a data set that the package tonic reads from --raw. A cache of the same
+    files and options is found and reused; a build that was killed is gone on with. Neither
+    --jobs nor --scheduler changes a byte of it.
+    """
+    from ..data_cards import TONIC, load_card
+    from ..preprocess.build.builder import preprocess as build
+    from ..preprocess.build.plan import make_request
+    from ..preprocess.build.workers import usable_cores
+    from .terminal.text import build_bar, print_summary
+
+    root = cache_root(cache)
+    if card.startswith(TONIC):
+        from ..preprocess.raw.tonic_cards import write_card
+
+        loaded = write_card(card.removeprefix(TONIC), root)
+    else:
+        loaded = load_card(card)
+    request = make_request(loaded, raw=raw, static=static, cache=root, **framing)
+    with build_bar() as progress:
+        summary = build(
+            request,
+            jobs=usable_cores() if jobs is None else jobs,
+            scheduler=scheduler,
+            skip=bad_files == "skip",
+            say=say,
+            progress=progress,
+        )
+    if as_json:
+        print_json({**vars(summary), "directory": str(summary.directory)})
+    else:
+        print_summary(summary)

@@ -1,0 +1,198 @@
+"""What the commands print for people: bars, summaries and tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+if TYPE_CHECKING:
+    from ...data_cards.schema import Card
+    from ...preprocess.build.builder import Summary
+    from ...train.assess.evaluate import Evaluation
+    from ...train.assess.predict import Prediction
+
+
+@contextmanager
+def build_bar() -> Iterator[Callable[[int, int], None]]:
+    """Yield a ``progress(done, total)`` that draws a bar once work takes two seconds."""
+    from tqdm import tqdm
+
+    bar = tqdm(desc="preprocess", unit=" items", delay=2, leave=False, disable=None)
+
+    def progress(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        yield progress
+    finally:
+        bar.close()
+
+
+def bytes_text(count: float) -> str:
+    """Return a byte count such as ``12.3 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")
+
+
+def print_summary(summary: Summary) -> None:
+    """Print what a preprocess did."""
+    verb = "reusing the sealed cache" if summary.reused else "sealed a new cache"
+    click.echo(f"{verb}: {summary.directory}")
+    click.echo(f"  recordings  {summary.recordings:,} in {summary.classes} classes")
+    rate = "" if summary.reused else f", {summary.events / summary.seconds:,.0f} events/s"
+    click.echo(f"  events      {summary.events:,}{rate}")
+    click.echo(
+        f"  statics     {summary.statics:,} images, {summary.twins:,} recordings with a twin"
+    )
+    sizes = f"{bytes_text(summary.raw_bytes)} raw, {bytes_text(summary.cache_bytes)} cached"
+    click.echo(f"  bytes       {sizes}")
+    click.echo(f"  time        {summary.seconds:.1f} s")
+    if summary.resumed_shards:
+        click.echo(f"  resumed     {summary.resumed_shards} shards of an interrupted build")
+    click.echo(f"  skipped     {len(summary.skipped)} files")
+    for name, reason in summary.skipped:
+        click.echo(f"    {name}: {reason}")
+    for note in summary.notes:
+        click.echo(f"  note        {note}")
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 1) -> None:
+    """Print aligned columns; those from index ``right`` on are set right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    for row in [header, *rows]:
+        cells = [
+            value.rjust(width) if i >= right else value.ljust(width)
+            for i, (value, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def print_cards(cards: Sequence[Card], caches: Sequence[str]) -> None:
+    """Print one line a card; ``caches`` says what is on disk of each."""
+    rows = [
+        [
+            c.name,
+            c.events.format,
+            _size(c),
+            str(c.framing.steps),
+            str(len(c.classes) or "any"),
+            state,
+            c.about.title,
+        ]
+        for c, state in zip(cards, caches, strict=True)
+    ]
+    print_table(
+        ["card", "format", "frames", "steps", "classes", "caches", "dataset"], rows, right=7
+    )
+    click.echo("\nsnntx cards NAME explains one.")
+
+
+def _size(card: Card) -> str:
+    from ...preprocess.framing.options import FrameOptions
+
+    *_, height, width = FrameOptions.from_card(card).frame_shape
+    return f"{height} x {width}"
+
+
+def print_card(card: Card) -> None:
+    """Print everything a user needs to know of one card."""
+    about = card.about
+    click.echo(f"{card.name}: {about.title}\n{click.wrap_text(about.summary, 96)}\n")
+    frames = f"{card.framing.steps} steps of {_size(card)}, tail {card.framing.tail}"
+    lines = [
+        ("get it", about.obtain),
+        ("homepage", about.homepage),
+        ("licence", about.licence),
+        ("cite", about.citation),
+        ("recordings", f"{card.events.pattern} ({card.events.format})"),
+        ("statics", _statics_line(card)),
+        ("frames", frames),
+        ("protocols", "; ".join(f"{name}: {rule.rule}" for name, rule in card.splits.items())),
+        ("recipes", ", ".join(card.recipes)),
+    ]
+    for name, text in lines:
+        click.echo(click.wrap_text(text, 96, f"{name:<12}", " " * 12))
+    for quirk in about.quirks:
+        click.echo(click.wrap_text(quirk, 96, f"{'note':<12}", " " * 12))
+
+
+def _statics_line(card: Card) -> str:
+    if card.static is None:
+        return "none"
+    where = card.static.pattern or f"{card.static.layout} files"
+    return f"{where}; twin of a recording = {card.static.twin} ({card.static.twin_evidence})"
+
+
+class TrainingDisplay:
+    """A bar with loss, accuracy and replacement probability, and a line each epoch."""
+
+    def __init__(self, epochs: int, shown: bool = True) -> None:
+        self._epochs, self._shown = epochs, shown
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        from tqdm import tqdm
+
+        off = None if self._shown else True
+        self._bar = tqdm(unit=" steps", leave=False, dynamic_ncols=True, disable=off)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    def step(self, record: dict[str, Any]) -> None:
+        """Show one step."""
+        total = self._epochs * record["steps"]
+        self._bar.total = total
+        self._bar.set_description(f"epoch {record['epoch'] + 1}/{self._epochs}", refresh=False)
+        self._bar.set_postfix_str(
+            f"loss {record['loss']:.3f}, accuracy {record['accuracy']:.2f}, P {record['P']:.2f}",
+            refresh=False,
+        )
+        self._bar.update(record["epoch"] * record["steps"] + record["step"] + 1 - self._bar.n)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Print one finished epoch above the bar."""
+        if not self._shown:
+            return
+        train, chosen = record["train"], record["selection"]
+        line = (
+            f"epoch {record['epoch'] + 1:3d}/{self._epochs}  loss {train['loss']:.4f}  "
+            f"train {train['accuracy']:.3f}  {chosen['part']} top-1 {chosen['top1']:.4f}  "
+            f"loss {chosen['loss']:.4f}  replaced {train['replaced']:.2f}  "
+            f"lr {record['lr']:.2e}  {record['seconds']:.1f} s"
+            + ("  *" if record["best_epoch"] == record["epoch"] else "")
+        )
+        self._bar.write(line, file=sys.stderr)
+
+
+def print_metrics(result: Evaluation) -> None:
+    """Print a run's result on its test part."""
+    metrics = result.metrics
+    click.echo(f"{result.checkpoint}: epoch {result.epoch + 1} of card {result.card}")
+    chosen = f"chosen on {result.selected_on}"
+    click.echo(f"  protocol {result.protocol}, part {result.part}, {chosen}, seed {result.seed}")
+    click.echo(f"  recordings {metrics.recordings:,}")
+    click.echo(f"  top-1      {metrics.top1:.4f}")
+    click.echo(f"  top-5      {metrics.top5:.4f}")
+    click.echo(f"  loss       {metrics.loss:.4f}\n")
+    rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in metrics.per_class.items()]
+    print_table(["class", "recordings", "accuracy"], rows)
+
+
+def print_predictions(results: Sequence[Prediction]) -> None:
+    """Print the most probable classes of each file."""
+    rows = []
+    for result in results:
+        best = list(result.probabilities.items())[:3]
+        shown = ", ".join(f"{name} {probability:.3f}" for name, probability in best)
+        rows.append([result.file, result.predicted, f"{result.events:,}", shown])
+    print_table(["file", "class", "events", "probabilities"], rows, right=9)

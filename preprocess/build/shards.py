@@ -1,0 +1,203 @@
+"""One shard: up to 512 recordings read, framed, compressed and put in place at once.
+
+A shard is the unit of work and of resuming. It depends on its task alone, so the same task
+gives the same bytes in any process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import BadFileError, SnntxError
+from ..cache import format as fmt
+from ..disk.hdf5 import creating
+from ..disk.manifest import DigestMemo, digest_or_none
+from ..framing.events import Events
+from ..framing.frames import frames_from_events, frames_from_records
+from ..framing.frequency import frequency_frames
+from ..framing.options import FREQUENCIES, FrameOptions
+from ..framing.records import Records
+from ..readers.formats import atis
+from ..readers.reading import checked, read_recordings
+from .tasks import Done, Member, RawFile, ShardTask, reason_of, skipped_name
+
+
+class _Row(NamedTuple):
+    """One recording's columns, as :class:`~snntx.preprocess.cache.format.Rows` names them."""
+
+    identity: str
+    label: int
+    events: int
+    duration_us: int
+    extent: tuple[int, int]
+    checksum: int
+    digest: str
+
+
+def frame_recording(
+    events: Events | Records, path: Path, options: FrameOptions
+) -> NDArray[np.float32]:
+    """Frame one recording, as columns or as its file's records; errors name the file.
+
+    Raises:
+        BadFileError: an event lies outside the sensor, or times or polarities are wrong.
+    """
+    if options.limit is not None and events.size:
+        rows, columns = events.reach
+        if rows > options.limit[0] or columns > options.limit[1]:
+            raise BadFileError(
+                f"{path}: events span {rows} rows and {columns} columns, but the sensor has "
+                f"{options.limit[0]} rows and {options.limit[1]} columns; the file is damaged"
+            )
+    if options.values in FREQUENCIES:
+        return _frequency_frames(events, path, options)
+    try:
+        if isinstance(events, Records):
+            return frames_from_records(events, options)
+        return frames_from_events(
+            *events,
+            steps=options.steps,
+            size=options.size,
+            sensor=options.sensor,
+            tail=options.tail,
+            zero_origin=options.zero_origin,
+            bins=options.bins,
+            window_ms=options.window_ms,
+            values=options.values,
+            polarity=options.polarity,
+            crop=options.crop,
+        )
+    except SnntxError as error:
+        raise BadFileError(f"{path}: {error}") from error
+
+
+def _frequency_frames(
+    events: Events | Records, path: Path, options: FrameOptions
+) -> NDArray[np.float32]:
+    """Frame one recording by frequencies; errors name the file."""
+    assert options.sensor is not None  # FrameOptions sees to it
+    if isinstance(events, Records):
+        events = atis.decode(events.data.tobytes(), path)
+    try:
+        return frequency_frames(
+            *events,
+            steps=options.steps,
+            sensor=options.sensor,
+            crop=options.crop,
+            size=options.size,
+            round_half=options.values == "frequency-float16",
+            antialias=options.antialias,
+        )
+    except SnntxError as error:
+        raise BadFileError(f"{path}: {error}") from error
+
+
+def build_shard(task: ShardTask, done: Done = lambda n: None) -> fmt.Rows:
+    """Write one shard, and beside it the digests of its files; returns its rows.
+
+    Args:
+        task: what it holds. With ``skip``, a recording that its reader can tell from its
+            neighbours is passed over alone, otherwise all of its file is.
+        done: called with the number of recordings finished.
+
+    Raises:
+        BadFileError: a recording cannot be used, and the task does not skip.
+        OSError: the shard cannot be written.
+    """
+    rows: list[_Row] = []
+    skipped: list[tuple[str, str]] = []
+    for left in (task.path, task.memo):  # of an earlier state of the files
+        left.unlink(missing_ok=True)
+    memo = DigestMemo(task.memo)
+    finished = 0
+    with creating(task.path) as file:
+        frames = fmt.create_frames(file, task.recordings, task.options.frame_shape)
+        for raw in task.files:
+            status = raw.path.stat()
+            before = len(rows), len(skipped)
+            read: str | None = None
+            try:
+                read, recordings = read_recordings(
+                    raw.path, task.format, [m.part for m in raw.members]
+                )
+                for number, (member, events) in enumerate(
+                    zip(raw.members, recordings, strict=True), finished + 1
+                ):
+                    try:
+                        row, tensor = _frame(member, events, raw, read, task)
+                    except BadFileError as error:
+                        if not task.skip:
+                            raise _of_member(error, raw, member) from error
+                        reason = reason_of(error, raw.path, raw.name)
+                        skipped.append((skipped_name(raw, member), reason))
+                    else:
+                        fmt.write_frames(frames, len(rows), tensor)
+                        rows.append(row)
+                    done(number)
+            except BadFileError as error:
+                if not task.skip:
+                    raise
+                del rows[before[0] :], skipped[before[1] :]
+                skipped.append((raw.name, reason_of(error, raw.path, raw.name)))
+                read = read or digest_or_none(raw.path)
+            if read is not None:
+                memo.put(raw.path, read, status)
+            finished += len(raw.members)
+            done(finished)
+        if len(rows) < task.recordings:
+            frames.resize(len(rows), axis=0)
+        columns = _columns(rows, skipped)
+        columns.write(file)
+        memo.save()  # before the shard comes into place: a shard without it is built again
+    return columns
+
+
+def _of_member(error: BadFileError, raw: RawFile, member: Member) -> BadFileError:
+    """Name the recording too where its file holds several."""
+    own = f"{raw.path}: "
+    if len(raw.members) < 2 or not str(error).startswith(own):
+        return error
+    return BadFileError(f"{raw.path} ({member.identity}): {str(error).removeprefix(own)}")
+
+
+def _frame(
+    member: Member,
+    events: Events | Records | BadFileError,
+    raw: RawFile,
+    digest: str,
+    task: ShardTask,
+) -> tuple[_Row, NDArray[np.float32]]:
+    """Check and frame one recording."""
+    if isinstance(events, BadFileError):
+        raise events
+    if isinstance(events, Events):
+        events = checked(events, raw.path, sort=task.sort)
+    tensor = frame_recording(events, raw.path, task.options)
+    row = _Row(
+        identity=member.identity,
+        label=member.label,
+        events=events.size,
+        duration_us=events.duration_us,
+        extent=events.extent,
+        checksum=fmt.checksum(tensor),
+        digest=digest,
+    )
+    return row, tensor
+
+
+def _columns(rows: Sequence[_Row], skipped: Sequence[tuple[str, str]]) -> fmt.Rows:
+    return fmt.Rows(
+        identity=[row.identity for row in rows],
+        label=np.array([row.label for row in rows], np.int64),
+        events=np.array([row.events for row in rows], np.int64),
+        duration_us=np.array([row.duration_us for row in rows], np.int64),
+        extent=np.array([row.extent for row in rows], np.int32).reshape(-1, 2),
+        checksum=np.array([row.checksum for row in rows], np.uint64),
+        digest=[row.digest for row in rows],
+        skipped=tuple(skipped),
+    )

@@ -1,0 +1,277 @@
+"""The frame cache on disk: names, dtypes and version, written and read here alone.
+
+One directory, sealed once::
+
+    frames-00000.h5 …   shards of up to 512 recordings
+        /frames         float32 (n, T, 2, H, W), one chunk a recording, Zstandard
+        /recordings/…   identity, label, events, duration_us, extent, checksum, digest
+        /skipped/…      files passed over, with the reason
+    static.h5           /images uint8 (n, P, H, W), identity, label, checksum
+    index.h5            every recording's row in every shard, twins, splits, classes, options,
+                        and the manifest: name, size and digest of every raw file
+    SEALED              JSON, written last: key and size of every file; without it, no cache
+
+Numbers are little-endian, since that is what every machine that trains is; text is UTF-8
+of fixed length, since HDF5's variable-length heap is not reproducible byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from ...errors import SnntxError
+from ..disk.hdf5 import creating, read_text, write_column, write_whole
+from ..disk.manifest import digest
+
+VERSION = 1
+SHARD_RECORDINGS = 512
+SEALED, INDEX, STATIC = "SEALED", "index.h5", "static.h5"
+FRAMES = np.dtype("<f4")
+COMPRESSION_LEVEL = 1
+STATICS_PER_CHUNK = 64
+
+_COLUMNS = {
+    "identity": "text",
+    "label": "<i8",
+    "events": "<i8",
+    "duration_us": "<i8",
+    "extent": "<i4",
+    "checksum": "<u8",
+    "digest": "text",
+}
+
+
+def shard_name(number: int) -> str:
+    """Return the file name of a shard."""
+    return f"frames-{number:05d}.h5"
+
+
+def checksum(array: NDArray[Any]) -> int:
+    """Return the 64-bit XXH3 checksum of an array's bytes in C order."""
+    return int(xxhash.xxh3_64_intdigest(np.ascontiguousarray(array).data))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Columns of some recordings, in order of identity.
+
+    Attributes:
+        identity: identity of each recording.
+        label: class index, ``(n,)`` int64.
+        events: number of events, ``(n,)`` int64.
+        duration_us: first to last event in microseconds, ``(n,)`` int64.
+        extent: ``(height, width)`` that the events span, ``(n, 2)`` int32.
+        checksum: of the frame tensor's bytes, ``(n,)`` uint64.
+        digest: XXH3-128 of the raw file, in hexadecimal.
+        skipped: file name and reason of each file passed over.
+    """
+
+    identity: Sequence[str]
+    label: NDArray[np.int64]
+    events: NDArray[np.int64]
+    duration_us: NDArray[np.int64]
+    extent: NDArray[np.int32]
+    checksum: NDArray[np.uint64]
+    digest: Sequence[str]
+    skipped: Sequence[tuple[str, str]] = ()
+
+    def write(self, file: h5py.Group) -> None:
+        """Write the columns below ``/recordings`` and ``/skipped``."""
+        group = file.create_group("recordings")
+        for name, kind in _COLUMNS.items():
+            write_column(group, name, getattr(self, name), kind)
+        skipped = file.create_group("skipped")
+        write_column(skipped, "file", [name for name, _ in self.skipped], "text")
+        write_column(skipped, "reason", [reason for _, reason in self.skipped], "text")
+
+    @classmethod
+    def read(cls, file: h5py.Group) -> Rows:
+        """Read what :meth:`write` wrote."""
+        group, skipped = file["recordings"], file["skipped"]
+        columns: dict[str, Any] = {
+            name: read_text(group, name) if kind == "text" else group[name][()]
+            for name, kind in _COLUMNS.items()
+        }
+        pairs = zip(read_text(skipped, "file"), read_text(skipped, "reason"), strict=True)
+        return cls(**columns, skipped=tuple(pairs))
+
+    @classmethod
+    def join(cls, parts: Sequence[Rows]) -> Rows:
+        """Concatenate the rows of several shards."""
+        columns: dict[str, Any] = {}
+        for name, kind in _COLUMNS.items():
+            values = [getattr(part, name) for part in parts]
+            joined: Any = [v for part in values for v in part]
+            columns[name] = joined if kind == "text" else np.concatenate(values)
+        return cls(**columns, skipped=tuple(s for part in parts for s in part.skipped))
+
+
+@dataclass(frozen=True)
+class Index:
+    """Everything about a cache but its pixels.
+
+    Attributes:
+        attributes: card, key, version and every option, readable on their own.
+        classes: class names in label order.
+        rows: the recordings.
+        shard: shard of each recording, ``(n,)`` int32.
+        row: row within its shard, ``(n,)`` int32.
+        twin: index of its static twin, -1 for none, ``(n,)`` int64.
+        splits: protocol → part of each recording, ``(n,)`` uint8.
+        static_identity: identity of each static image.
+        static_label: class of each static image, ``(m,)`` int64.
+        static_splits: protocol → part of each static image, ``(m,)`` uint8.
+        planes: names of the planes of a static image.
+        manifest: name below ``raw/`` or ``static/`` → size and digest of each raw file.
+    """
+
+    attributes: Mapping[str, Any]
+    classes: Sequence[str]
+    rows: Rows
+    shard: NDArray[np.int32]
+    row: NDArray[np.int32]
+    twin: NDArray[np.int64]
+    splits: Mapping[str, NDArray[np.uint8]]
+    static_identity: Sequence[str] = ()
+    static_label: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    static_splits: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    planes: Sequence[str] = ()
+    manifest: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Write ``index.h5``."""
+        with creating(path) as file:
+            for name, value in self.attributes.items():
+                file.attrs[name] = value
+            write_column(file, "classes", self.classes, "text")
+            self.rows.write(file)
+            group = file["recordings"]
+            for name, kind in (("shard", "<i4"), ("row", "<i4"), ("twin", "<i8")):
+                write_column(group, name, getattr(self, name), kind)
+            statics = file.create_group("statics")
+            write_column(statics, "identity", self.static_identity, "text")
+            write_column(statics, "label", self.static_label, "<i8")
+            write_column(statics, "planes", self.planes, "text")
+            for parent, splits in ((group, self.splits), (statics, self.static_splits)):
+                parent.create_group("split")
+                for protocol, parts in splits.items():
+                    write_column(parent["split"], protocol, parts, "part")
+            manifest = file.create_group("manifest")
+            write_column(manifest, "file", self.manifest, "text")
+            write_column(manifest, "bytes", [size for size, _ in self.manifest.values()], "<i8")
+            write_column(manifest, "digest", [each for _, each in self.manifest.values()], "text")
+
+    @classmethod
+    def read(cls, path: Path) -> Index:
+        """Read ``index.h5``."""
+        with h5py.File(path, "r") as file:
+            group, statics = file["recordings"], file["statics"]
+            return cls(
+                attributes={k: v for k, v in file.attrs.items() if k != "about"},
+                classes=read_text(file, "classes"),
+                rows=Rows.read(file),
+                shard=group["shard"][()],
+                row=group["row"][()],
+                twin=group["twin"][()],
+                splits={name: data[()] for name, data in group["split"].items()},
+                static_identity=read_text(statics, "identity"),
+                static_label=statics["label"][()],
+                static_splits={name: data[()] for name, data in statics["split"].items()},
+                planes=read_text(statics, "planes"),
+                manifest=_read_manifest(file["manifest"]) if "manifest" in file else {},
+            )
+
+
+def _read_manifest(group: h5py.Group) -> dict[str, tuple[int, str]]:
+    contents = zip(group["bytes"][()].tolist(), read_text(group, "digest"), strict=True)
+    return dict(zip(read_text(group, "file"), contents, strict=True))
+
+
+def create_frames(file: h5py.File, count: int, shape: Sequence[int]) -> h5py.Dataset:
+    """Create a shard's ``/frames``: one chunk a recording, shrinkable for skipped files."""
+    return file.create_dataset(
+        "frames",
+        (count, *shape),
+        FRAMES,
+        maxshape=(count, *shape),
+        chunks=(1, *shape),
+        **hdf5plugin.Zstd(clevel=COMPRESSION_LEVEL),
+    )
+
+
+def write_frames(dataset: h5py.Dataset, row: int, tensor: NDArray[np.float32]) -> None:
+    """Write one recording's frames, past h5py's selections, which cost as much as framing."""
+    space = dataset.id.get_space()
+    space.select_hyperslab((row, 0, 0, 0, 0), (1, *tensor.shape))
+    memory = h5py.h5s.create_simple((1, *tensor.shape))
+    dataset.id.write(memory, space, np.ascontiguousarray(tensor, FRAMES))
+
+
+def seal(directory: Path, key: str, draft: str) -> None:
+    """Write ``SEALED`` last and make every file read-only."""
+    files = {path.name: path.stat().st_size for path in sorted(directory.glob("*.h5"))}
+    text = json.dumps(
+        {
+            "format": "snntx frame cache",
+            "version": VERSION,
+            "key": key,
+            "draft": draft,
+            "files": files,
+            "index": digest((directory / INDEX).read_bytes()),
+        },
+        indent=1,
+    )
+    write_whole(directory / SEALED, f"{text}\n".encode())
+    for name in (*files, SEALED):
+        (directory / name).chmod(0o444)
+
+
+def read_seal(directory: Path) -> dict[str, Any]:
+    """Return the content of ``SEALED`` after checking version and files.
+
+    Raises:
+        SnntxError: not sealed, of another version, a file is missing or cut short, or the
+            index is damaged. (Shards are checked recording by recording as they are read.)
+    """
+    path = directory / SEALED
+    if not path.is_file():
+        raise SnntxError(
+            f"{directory}: not a sealed frame cache (no file {SEALED}); run snntx preprocess again"
+        )
+    try:
+        sealed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = sealed["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SnntxError(
+            f"{path}: damaged: {error}; remove the cache and build it again"
+        ) from error
+    if version != VERSION:
+        raise SnntxError(
+            f"{directory}: cache format {version}, this release reads {VERSION}; "
+            "run snntx preprocess again"
+        )
+    if not {"key", "draft", "files", "index"} <= sealed.keys() or INDEX not in sealed["files"]:
+        raise SnntxError(f"{path}: damaged: incomplete; remove the cache and build it again")
+    for name, size in sealed["files"].items():
+        file = directory / name
+        found = file.stat().st_size if file.is_file() else None
+        if found != size:
+            state = "is missing" if found is None else f"has {found} bytes"
+            raise SnntxError(
+                f"{file}: {state}, sealed with {size} bytes; remove the cache and build it again"
+            )
+    if digest((directory / INDEX).read_bytes()) != sealed["index"]:
+        raise SnntxError(
+            f"{directory / INDEX}: does not match its checksum; remove the cache and build it again"
+        )
+    return sealed

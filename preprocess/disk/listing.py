@@ -1,0 +1,230 @@
+"""Which recordings a folder holds: names, classes and identities, from the card's pattern.
+
+The walk follows the pattern component by component, so it never goes deeper than the
+pattern does: a symlink loop cannot hold it, and other folders are not read. Names that
+start with a dot are passed over. The result is sorted by identity, or, where a field is said
+to be a number, by its value.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...errors import UsageError
+
+_FIELD = re.compile(r"{(\w+)}")
+
+
+class NothingFoundError(UsageError):
+    """A folder holds no file that matches."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One file that matches a pattern.
+
+    Attributes:
+        path: the file.
+        relative: its path below the root, with forward slashes.
+        fields: the pattern's fields and their values.
+        suffix: suffix of the files, if the pattern gives one, such as ``.bin``.
+        name: the identity, where it is not the path (numbers: ``007`` is 7).
+    """
+
+    path: Path
+    relative: str
+    fields: Mapping[str, str]
+    suffix: str = ""
+    name: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Path below the root without the pattern's suffix, such as ``airplanes/image_0001``."""
+        return self.name or self.relative[: len(self.relative) - len(self.suffix)]
+
+    @property
+    def class_name(self) -> str:
+        """Value of the pattern's ``class`` field."""
+        return self.fields["class"]
+
+    @property
+    def root(self) -> Path:
+        """The folder that ``relative`` is below."""
+        return self.path.parents[self.relative.count("/")]
+
+
+def _component(pattern: str, suffixes: Sequence[str] = ()) -> re.Pattern[str]:
+    """Compile one path component of a pattern; suffix case is ignored (``.JPG``)."""
+    if suffixes:
+        return re.compile(rf"{_component(pattern).pattern}\.(?i:{'|'.join(suffixes)})")
+    pieces, end = [], 0
+    for match in _FIELD.finditer(pattern):
+        pieces += [re.escape(pattern[end : match.start()]), f"(?P<{match.group(1)}>.+)"]
+        end = match.end()
+    return re.compile("".join(pieces) + f"(?i:{re.escape(pattern[end:])})")
+
+
+def _walk(
+    folder: Path,
+    parts: Sequence[re.Pattern[str]],
+    suffix: str | None,
+    fields: Mapping[str, str],
+    below: str,
+) -> Iterator[Found]:
+    """Yield the files below ``folder`` that match the remaining pattern components."""
+    try:
+        with os.scandir(folder) as entries:
+            children = [(entry.name, entry) for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be listed: {error.strerror}") from error
+    last = len(parts) == 1
+    for name, entry in children:
+        match = parts[0].fullmatch(name)
+        if match is None:
+            continue
+        found = {**fields, **match.groupdict()}
+        if any(fields.get(k, v) != v for k, v in match.groupdict().items()):
+            continue
+        path = folder / name
+        if entry.is_symlink() and not path.exists():
+            if last:
+                raise UsageError(f"{path}: is a link that leads nowhere; remove or mend it")
+            continue
+        _require_utf8(path, name)
+        if last and entry.is_file():
+            yield Found(path, below + name, found, path.suffix if suffix is None else suffix)
+        elif not last and entry.is_dir():
+            yield from _walk(folder / name, parts[1:], suffix, found, f"{below}{name}/")
+
+
+def _require_utf8(path: Path, name: str) -> None:
+    """A cache stores identities as UTF-8 text, which a name of other bytes cannot become."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{os.fsencode(path)!r}: the name is not UTF-8; rename the file or folder"
+        ) from error
+
+
+def whole_number(text: str, what: str, path: Path) -> int:
+    """Return a field's value as the number it is said to be.
+
+    Raises:
+        UsageError: it is anything but decimal digits.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise UsageError(
+            f"{path}: {what} is '{text}', expected a whole number; move the file elsewhere or "
+            "rename it"
+        )
+    return int(text)
+
+
+def _numbered(found: Found, number: str, stem: str) -> Found:
+    """Return a file with its number in one spelling, in fields and identity."""
+    value = str(whole_number(found.fields[number], number, found.path))
+    fields = {**found.fields, number: value}
+    return replace(found, fields=fields, name=stem.format(**fields))
+
+
+def _by_number(found: Found, number: str, stem: str) -> str:
+    """Return a key that sorts as the identity does, but numbers by value."""
+    return stem.format(**{**found.fields, number: found.fields[number].zfill(18)})
+
+
+def find_files(
+    folder: Path,
+    roots: Sequence[str],
+    pattern: str,
+    what: str,
+    *,
+    suffixes: Sequence[str] = (),
+    number: str = "",
+) -> list[Found]:
+    """List the files below the first of ``roots`` that holds any, sorted by identity.
+
+    Args:
+        folder: what the user gave as ``--raw`` or ``--static``.
+        roots: places below it to look in.
+        pattern: path pattern with named fields.
+        what: names the option in errors, such as ``--raw``.
+        suffixes: suffixes without dots, where the pattern ends without one.
+        number: the field that is a whole number and gives the order.
+
+    Raises:
+        UsageError: the folder is missing, nothing in it matches, two files are one, or a
+            number is none.
+    """
+    require_folder(folder, what)
+    *above, last = pattern.split("/")
+    parts = [*map(_component, above), _component(last, suffixes)]
+    suffix = None if suffixes else Path("x" + pattern.rpartition("}")[2]).suffix
+    stem = pattern.removesuffix(suffix or "")
+    for root in roots:
+        if (folder / root).is_dir():
+            walk = _walk(folder / root, parts, suffix, {}, "")
+            files = sorted(walk, key=lambda f: f.identity)
+            if number:
+                files = [_numbered(f, number, stem) for f in files]
+                files.sort(key=lambda f: _by_number(f, number, stem))
+            if files:
+                _refuse_twice(files, folder / root)
+                return files
+    places = ", ".join(str(folder / root) for root in roots)
+    ending = f".{{{','.join(suffixes)}}}" if suffixes else ""
+    raise NothingFoundError(
+        f"{what} {folder}: no file matches {pattern}{ending} (looked in {places})"
+    )
+
+
+def match_names(
+    names: Iterable[str], pattern: str, suffixes: Sequence[str] = ()
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the names (paths with forward slashes) that match a pattern, and their fields.
+
+    As in a folder, names with a component that starts with a dot are passed over.
+    """
+    *above, last = pattern.split("/")
+    parts = [*map(_component, above), _component(last, suffixes)]
+    for name in names:
+        components = name.split("/")
+        if len(components) != len(parts) or any(c.startswith(".") for c in components):
+            continue
+        fields: dict[str, str] = {}
+        for part, component in zip(parts, components, strict=True):
+            match = part.fullmatch(component)
+            found = match.groupdict() if match else {}
+            if match is None or any(fields.get(k, v) != v for k, v in found.items()):
+                break
+            fields |= found
+        else:
+            yield name, fields
+
+
+def require_folder(folder: Path, what: str) -> None:
+    """Raise a UsageError unless ``folder`` is a folder that can be listed."""
+    if not folder.exists():
+        raise UsageError(f"{what} {folder}: no such folder")
+    if not folder.is_dir():
+        raise UsageError(f"{what} {folder}: is a file, expected a folder")
+    try:
+        with os.scandir(folder) as entries:
+            empty = next(entries, None) is None
+    except OSError as error:
+        raise UsageError(f"{what} {folder}: cannot be listed: {error.strerror}") from error
+    if empty:
+        raise UsageError(f"{what} {folder}: the folder is empty")
+
+
+def _refuse_twice(files: Sequence[Found], root: Path) -> None:
+    """Two files of one identity (``a.jpg`` and ``a.JPG``) cannot both be it."""
+    twice = [name for name, n in Counter(f.identity for f in files).items() if n > 1]
+    if twice:
+        both = sorted(f.relative for f in files if f.identity == twice[0])
+        raise UsageError(f"{root}: {' and '.join(both)} have one identity; remove one of them")

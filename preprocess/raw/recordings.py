@@ -1,0 +1,165 @@
+"""The recordings of a folder: identity, class, and where in which file each one lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from ...data_cards.schema import EventFiles, Slices
+from ...errors import BadFileError, UsageError
+from ..build.tasks import reason_of
+from ..disk.listing import Found, find_files
+from .labels import classes_from_table
+from .slices import read_slices, table_of
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording, not yet opened.
+
+    Attributes:
+        identity: such as ``airplanes/image_0001``.
+        class_name: its class.
+        fields: the pattern's fields; splits and twin rules use them.
+        path: the raw file it lies in.
+        part: which part of the file, as its reader understands it; empty for the whole file.
+    """
+
+    identity: str
+    class_name: str
+    fields: Mapping[str, str]
+    path: Path
+    part: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecordingSet:
+    """All recordings of a folder, and the files they come from.
+
+    Attributes:
+        recordings: sorted by identity, or by number; those of one file stand together.
+        files: name below the root → path, of every file that was or will be read.
+        reader: what decodes them and its version, where that is no part of this package.
+        skipped: name in the manifest and reason of each file passed over before it was opened.
+        missed: one recording for each of them, of the class that its recordings have.
+    """
+
+    recordings: tuple[Recording, ...]
+    files: Mapping[str, Path]
+    reader: str = ""
+    skipped: tuple[tuple[str, str], ...] = ()
+    missed: tuple[Recording, ...] = ()
+
+
+def list_recordings(spec: EventFiles, folder: Path, *, skip: bool = False) -> RecordingSet:
+    """List the recordings of a folder; no event file is opened yet.
+
+    Args:
+        spec: the card's table.
+        folder: what the user gave as ``--raw``.
+        skip: pass over files of many recordings whose table does not serve, instead of raising.
+
+    Raises:
+        UsageError: the folder is missing, or nothing in it matches the card.
+        BadFileError: the table of classes does not serve; or a table of recordings does not,
+            and it does not skip, or none does.
+    """
+    if spec.format == "tonic":
+        from ..readers.formats import tonic as tonic_bridge
+
+        return tonic_bridge.list_recordings(spec.roots[0], folder)
+    found = find_files(folder, spec.roots, spec.pattern, "--raw", number=spec.order)
+    files = {f.relative: f.path for f in found}
+    if spec.slices is not None:
+        return _slices(spec, spec.slices, found, skip)
+    if spec.labels is None:
+        classes = [class_of(spec.class_name, f.fields) for f in found]
+    else:
+        files[spec.labels.file], classes = classes_from_table(spec.labels, found)
+    recordings = tuple(
+        Recording(f.identity, name, {**f.fields, "class": name}, f.path)
+        for f, name in zip(found, classes, strict=True)
+    )
+    return RecordingSet(recordings, files)
+
+
+def class_of(template: str, fields: Mapping[str, str]) -> str:
+    """Return a file's class: the template over its fields, or its field ``class``."""
+    return template.format(**fields) if template else fields["class"]
+
+
+def found_classes(spec: EventFiles, recordings: Sequence[Recording]) -> list[str]:
+    """Return the classes of some recordings in label order, where the card does not list them."""
+    names = {r.class_name: spec.class_order.format(**r.fields) for r in recordings}
+    return sorted(names, key=lambda name: (names[name], name))
+
+
+def _slices(spec: EventFiles, slices: Slices, found: Sequence[Found], skip: bool) -> RecordingSet:
+    """List the recordings of files of many, from the table beside each."""
+    recordings: dict[str, Recording] = {}
+    files: dict[str, Path] = {}
+    skipped: list[tuple[str, str]] = []
+    missed: list[Recording] = []
+    for entry in found:
+        files[entry.relative] = entry.path
+        path, name = entry.path, entry.relative  # of what is bad, if anything is
+        try:
+            path = table_of(entry.path, slices)
+            name = entry.relative.removesuffix(entry.path.name) + path.name
+            files[name] = path
+            rows = list(read_slices(path, slices))
+        except BadFileError as error:
+            if not skip:
+                raise
+            skipped.append((f"raw/{name}", reason_of(error, path, f"raw/{name}")))
+            if f"{{{slices.field}}}" not in spec.class_name:
+                fields = {**entry.fields, slices.field: ""}
+                fields["class"] = class_of(spec.class_name, fields)
+                missed.append(Recording("", fields["class"], fields, entry.path))
+            continue
+        for start, end, row in rows:
+            fields = {**entry.fields, slices.field: f"{row:02d}"}
+            fields["class"] = class_of(spec.class_name, fields)
+            identity = slices.identity.format(**fields)
+            if identity in recordings:
+                raise UsageError(
+                    f"{entry.path} and {recordings[identity].path}: both have a recording "
+                    f"{identity}; remove one of them"
+                )
+            recordings[identity] = Recording(
+                identity, fields["class"], fields, entry.path, (start, end, row)
+            )
+    if not recordings:
+        raise BadFileError(
+            f"all {len(found)} files of recordings are bad, the first: {skipped[0][0]}: "
+            f"{skipped[0][1]}"
+        )
+    first: dict[Path, str] = {}  # a file's recordings stand together whatever the template
+    for identity in sorted(recordings):
+        first.setdefault(recordings[identity].path, identity)
+    listed = sorted(recordings.values(), key=lambda r: (first[r.path], r.identity))
+    return RecordingSet(tuple(listed), files, skipped=tuple(skipped), missed=tuple(missed))
+
+
+def by_file(recordings: Sequence[Recording]) -> Iterator[tuple[Path, list[Recording]]]:
+    """Yield each file with its recordings, in order."""
+    for path, members in groupby(recordings, key=lambda recording: recording.path):
+        yield path, list(members)
+
+
+def in_shards(
+    recordings: Sequence[Recording], limit: int
+) -> Iterator[list[tuple[Path, list[Recording]]]]:
+    """Group whole files into shards of at most ``limit`` recordings (a larger file is alone)."""
+    shard: list[tuple[Path, list[Recording]]] = []
+    held = 0
+    for path, members in by_file(recordings):
+        if shard and held + len(members) > limit:
+            yield shard
+            shard, held = [], 0
+        shard.append((path, members))
+        held += len(members)
+    if shard:
+        yield shard

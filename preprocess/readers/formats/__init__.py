@@ -1,0 +1,1 @@
+"""One module a raw format, named as the format is."""

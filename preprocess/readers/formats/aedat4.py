@@ -1,0 +1,189 @@
+"""AEDAT 4 files (DAVIS, DVXplorer): events of one stream among frames, IMU and triggers.
+
+Packets are decoded one after the other by the ``aedat`` package, LZ4 and ZSTD included, so
+no file is ever held whole unless it is wanted whole. Timestamps are microseconds since 1970,
+about 1.6e15: int64 throughout.
+
+A part of a file is ``(start, end, row)``: the events from the first one whose time equals
+``start`` up to, not including, the first one whose time equals ``end``; thousands of events
+may share either time. ``row`` is the row of the table beside the file, for errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import aedat
+import numpy as np
+from numpy.typing import NDArray
+
+from ....errors import BadFileError
+from ...framing.events import Events
+from ..container import AGAIN, EVENTS, check_container
+
+RECORD_BYTES = 1
+"""An event takes 16 bytes before compression; regular ones compress to little more than one."""
+MAX_TIME_US = 1 << 62
+_LIBRARY_ERRORS = (RuntimeError, OSError, ValueError, KeyError)
+
+
+def recordings(path: Path, parts: Sequence[tuple[int, ...]]) -> Iterator[Events | BadFileError]:
+    """Yield the events of each part, in the order of ``parts``; ``()`` is the whole file.
+
+    Parts may overlap and stand in any order: events are kept as long as a part that is not
+    yet out needs them. A part whose start or end is not among the times, or does not come
+    before its end, yields the error in its place.
+
+    Raises:
+        BadFileError: the file is unreadable, damaged or truncated.
+    """
+    wanted = {time for part in parts for time in part[:2]}
+    first: dict[int, int] = {}
+    held: list[tuple[int, Events]] = []
+    done, seen = 0, 0
+    for packet in _packets(path):
+        _find(packet.t, seen, wanted, first)
+        held.append((seen, packet))
+        seen += packet.size
+        while done < len(parts) and parts[done] and all(t in first for t in parts[done][:2]):
+            yield _part(held, first[parts[done][0]], first[parts[done][1]], parts[done], path)
+            done += 1
+        open_parts = parts[done:]
+        keep = min((first.get(part[0], seen) if part else 0 for part in open_parts), default=seen)
+        held = [(base, events) for base, events in held if base + events.size > keep]
+    for part in parts[done:]:
+        if not part:
+            yield _join(events for _, events in held)
+            continue
+        missing = [time for time in part[:2] if time not in first]
+        if missing:
+            what = "starts" if missing[0] == part[0] else "ends"
+            yield BadFileError(
+                f"{_row(part, path)} {what} at {missing[0]} us, but no event of {path.name} has "
+                "that time; the two files do not belong together, or one is damaged"
+            )
+        else:
+            yield _part(held, first[part[0]], first[part[1]], part, path)
+
+
+def read(path: Path) -> Events:
+    """Return all events of a file, in file order.
+
+    Raises:
+        BadFileError: the file is unreadable, damaged or truncated.
+    """
+    return _join(_packets(path))
+
+
+def _find(t: NDArray[np.int64], base: int, wanted: set[int], first: dict[int, int]) -> None:
+    """Note the place of the first event at each wanted time, ``base`` events into the file."""
+    if not wanted or not t.size:
+        return
+    low, high = int(t.min()), int(t.max())
+    for time in [time for time in wanted if low <= time <= high]:
+        equal = t == time
+        at = int(equal.argmax())
+        if equal[at]:
+            first[time] = base + at
+            wanted.discard(time)
+
+
+def _part(
+    held: Sequence[tuple[int, Events]], start: int, end: int, part: tuple[int, ...], path: Path
+) -> Events | BadFileError:
+    """Join events ``start`` to ``end`` of the file from the packets held."""
+    if start >= end:
+        return BadFileError(
+            f"{_row(part, path)} starts at {part[0]} us and ends at {part[1]} us, but in "
+            f"{path.name} the end does not come after the start; expected start before end"
+        )
+    pieces = (
+        events.take(slice(max(0, start - base), max(0, end - base)))
+        for base, events in held
+        if base < end and base + events.size > start
+    )
+    return _join(pieces)
+
+
+def _row(part: tuple[int, ...], path: Path) -> str:
+    """Name the table beside a file and the row of a part in it."""
+    table = path.with_suffix(".csv")
+    where = f"{table}:" if table.is_file() else f"{path}: the table beside it:"
+    return f"{where} row {part[2]}" if len(part) > 2 else f"{path}: the part"
+
+
+def _join(pieces: Iterator[Events]) -> Events:
+    """Concatenate packets into one recording."""
+    held = list(pieces)
+    if not held:
+        none = np.empty(0, np.int16)
+        return Events(none, none, none.astype(np.int64), none.astype(np.int8))
+    return Events(
+        np.concatenate([events.x for events in held]),
+        np.concatenate([events.y for events in held]),
+        np.concatenate([events.t for events in held]),
+        np.concatenate([events.p for events in held]),
+    )
+
+
+def _packets(path: Path) -> Iterator[Events]:
+    """Yield the events of every event packet, in file order."""
+    container = check_container(path)
+    if EVENTS not in container.streams.values():
+        kinds = ", ".join(sorted(set(container.streams.values())))
+        raise BadFileError(f"{path}: has no stream of events, expected one (found {kinds})")
+    stream: int | None = None
+    shape = (0, 0)
+    count = 0
+    for packet in _decoded(path, container.packets):
+        count += 1
+        if "events" not in packet:
+            continue
+        if stream is None:
+            stream, shape = packet["stream_id"], packet["shape"]
+        elif stream != packet["stream_id"]:
+            raise BadFileError(
+                f"{path}: events in streams {stream} and {packet['stream_id']}, expected one "
+                "stream; write the one you want to a file of its own"
+            )
+        yield _columns(packet["events"], shape, f"{path}: packet {count - 1}")
+    if count != container.packets:
+        raise BadFileError(f"{path}: {count} packets decoded of {container.packets}; {AGAIN}")
+
+
+def _decoded(path: Path, count: int) -> Iterator[dict[str, Any]]:
+    """Yield every packet; those of events with the ``shape`` (height, width) of their sensor."""
+    number = 0
+    try:
+        decoder = aedat.Decoder(path)
+        sensors = decoder.id_to_stream()
+        for packet in decoder:
+            if "events" in packet:
+                sensor = sensors[packet["stream_id"]]
+                packet["shape"] = (sensor["height"], sensor["width"])
+            yield packet
+            number += 1
+    except BaseException as error:  # the library's own panics are no Exception
+        if not (isinstance(error, _LIBRARY_ERRORS) or type(error).__name__ == "PanicException"):
+            raise
+        reason = " ".join(str(error).split())
+        raise BadFileError(
+            f"{path}: packet {number} of {count} cannot be decoded: {reason}; {AGAIN}"
+        ) from error
+
+
+def _columns(packet: NDArray[np.void], shape: tuple[int, int], where: str) -> Events:
+    """Return a packet's columns in the project's types, checked against the stream's sensor."""
+    x, y, t = packet["x"], packet["y"], packet["t"]
+    outside = np.flatnonzero((x >= shape[1]) | (y >= shape[0]) | (t > MAX_TIME_US))
+    if outside.size:
+        at = int(outside[0])
+        raise BadFileError(
+            f"{where}: event {at} has x {x[at]}, y {y[at]}, t {t[at]}, expected x below "
+            f"{shape[1]}, y below {shape[0]} and a time in microseconds; {AGAIN}"
+        )
+    return Events(
+        x.astype(np.int16), y.astype(np.int16), t.astype(np.int64), packet["on"].astype(np.int8)
+    )

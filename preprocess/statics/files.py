@@ -1,0 +1,110 @@
+"""Which picture files a folder holds, unpacked or in zip archives, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...data_cards.schema import StaticFiles
+from ...errors import UsageError
+from ..disk.listing import NothingFoundError, find_files, match_names, require_folder
+from .zips import archive_members
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """One picture, not yet opened.
+
+    Attributes:
+        identity: what twins are matched by.
+        class_name: its class, empty where only its recording tells.
+        path: the file, or the archive it lies in.
+        file: name of ``path`` below the root.
+        member: its name in the archive, empty for a file of its own.
+    """
+
+    identity: str
+    class_name: str
+    path: Path
+    file: str
+    member: str = ""
+
+
+def find_pictures(spec: StaticFiles, folder: Path, number: str = "") -> list[PictureFile]:
+    """List the pictures of a folder and of the archives in it; none is opened yet.
+
+    They are sorted by identity; those of a folder alone by number, where there is one and no
+    template of identity.
+
+    Args:
+        spec: the card's table.
+        folder: what the user gave as ``--static``.
+        number: the recordings' field that is a whole number, if there is one.
+
+    Raises:
+        UsageError: the folder is missing, holds no picture the card knows, or two of one
+            identity.
+        BadFileError: an archive is damaged or not to be trusted.
+    """
+    require_folder(folder, "--static")
+    archives = {
+        f"{root}/{name}".removeprefix("./"): folder / root / name
+        for name in spec.archives
+        for root in spec.roots
+        if (folder / root / name).is_file()
+    }
+    number = number if f"{{{number}}}" in spec.pattern else ""
+    pictures: list[PictureFile] = []
+    try:
+        found = find_files(
+            folder, spec.roots, spec.pattern, "--static", suffixes=spec.suffixes, number=number
+        )
+        pictures = [
+            _picture(spec, f.fields, PictureFile(f.identity, "", f.path, f.relative)) for f in found
+        ]
+        if spec.identity:
+            _refuse_twice(pictures, folder)
+    except NothingFoundError as error:
+        if not archives:
+            hint = f", nor is there {' or '.join(spec.archives)}" if spec.archives else ""
+            raise UsageError(f"{error}{hint}") from error
+    if not (archives or spec.identity):
+        return pictures
+    known = {picture.identity: picture for picture in pictures}
+    for file, path in archives.items():
+        held = list(_members(spec, path, file))
+        if not held:
+            raise UsageError(f"{path}: no member matches {spec.pattern}; is it another archive?")
+        _refuse_twice(held, path)
+        for picture in held:
+            known.setdefault(picture.identity, picture)
+    return sorted(known.values(), key=lambda picture: picture.identity)
+
+
+def _members(spec: StaticFiles, path: Path, file: str) -> Iterator[PictureFile]:
+    """Yield the pictures of one archive."""
+    for name, fields in match_names(archive_members(path), spec.pattern, spec.suffixes):
+        stem = name[: len(name) - len(Path(name).suffix)]
+        yield _picture(spec, fields, PictureFile(stem, "", path, file, name))
+
+
+def _picture(spec: StaticFiles, fields: Mapping[str, str], picture: PictureFile) -> PictureFile:
+    """Return a picture with class and identity as the card's templates say."""
+    class_name = fields.get("class", "")
+    if spec.class_name:
+        class_name = spec.class_name.format(**fields)
+    identity = spec.identity.format(**fields) if spec.identity else picture.identity
+    return PictureFile(identity, class_name, picture.path, picture.file, picture.member)
+
+
+def _refuse_twice(pictures: list[PictureFile], place: Path) -> None:
+    """Two pictures of one identity in one place cannot both be it."""
+    seen: dict[str, PictureFile] = {}
+    for picture in pictures:
+        other = seen.setdefault(picture.identity, picture)
+        if other is not picture:
+            names = [p.member or p.file for p in (other, picture)]
+            raise UsageError(
+                f"{place}: {' and '.join(names)} are both {picture.identity}; remove one of them"
+            )

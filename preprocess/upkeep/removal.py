@@ -1,0 +1,89 @@
+"""Removing caches and unfinished builds, and nothing else.
+
+What goes is a folder that :mod:`~snntx.preprocess.upkeep.stored` lists, holds nothing but a cache's
+own files, and is not being built.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ...errors import SnntxError, UsageError
+from ..cache.format import SEALED
+from .stored import OWN_FILE, Stored, lock_of, match, stored_in
+
+_NOTE_FILE = re.compile(r"\.?frames-\d{5,}\.h5\.json(\..+)?")
+
+
+def removable(root: Path, name: str, keys: Sequence[str], *, unfinished: bool) -> list[Stored]:
+    """Return what a removal asks for, each once.
+
+    Args:
+        root: root of all caches.
+        name: the card's name.
+        keys: keys of caches or draft names of builds, or starts of them.
+        unfinished: also every unfinished build.
+
+    Raises:
+        UsageError: a key matches nothing or several, or a folder also holds other files.
+        SnntxError: one is being built.
+    """
+    found = stored_in(root, name)
+    chosen = {each.directory: each for each in (match(root / name, found, key) for key in keys)}
+    if unfinished:
+        chosen |= {each.directory: each for each in found if each.state == "unfinished"}
+    for each in chosen.values():
+        _refuse_foreign(each)
+        if each.busy:
+            raise SnntxError(f"{each.directory}: is being built; stop that build first")
+    return list(chosen.values())
+
+
+def _folders(each: Stored) -> dict[Path, re.Pattern[str]]:
+    """Return the folders that go, with the names of the files they may hold."""
+    folders = {each.directory: OWN_FILE}
+    if each.state == "unfinished":  # the digests of its raw files wait beside it
+        folders[each.directory.with_name(f"{each.directory.name}.notes")] = _NOTE_FILE
+    return {folder: names for folder, names in folders.items() if folder.is_dir()}
+
+
+def _refuse_foreign(each: Stored) -> None:
+    for folder, names in _folders(each).items():
+        for path in sorted(folder.iterdir()):
+            if not names.fullmatch(path.name) or path.is_symlink() or not path.is_file():
+                raise UsageError(
+                    f"{path}: is no file of a cache; move it away, or remove it yourself"
+                )
+
+
+def remove(each: Stored) -> None:
+    """Remove a cache or unfinished build: its own files, ``SEALED`` first, then the folder.
+
+    Raises:
+        SnntxError: it is being built.
+    """
+    home = each.directory.parent
+    with _held(lock_of(home, each.draft) if each.draft else None, each.directory):
+        _refuse_foreign(each)
+        (each.directory / SEALED).unlink(missing_ok=True)  # from here on it is no cache
+        for folder in _folders(each):
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+
+
+@contextmanager
+def _held(path: Path | None, directory: Path) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout:
+        raise SnntxError(f"{directory}: is being built; stop that build first") from None

@@ -1,0 +1,283 @@
+"""What lies in a cache root: sealed caches, damaged ones and unfinished builds.
+
+A folder counts as ours by its name (a key, or ``.building-`` and a draft's name) and by holding
+at least one of a cache's own files. Anything else is not listed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+from filelock import FileLock, Timeout
+
+from ...data_cards import TONIC, card_names, load_card
+from ...data_cards.schema import Card
+from ...errors import SnntxError, UsageError, nearest
+from ..build.plan import settings_of
+from ..cache.format import INDEX, SEALED, STATIC, read_seal
+from ..disk.hdf5 import PART_SUFFIX, read_text
+from ..disk.manifest import KEY_DIGITS
+from ..framing.options import FrameOptions
+
+_KEY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}")
+BUILDING = ".building-"
+OWN_FILE = re.compile(
+    rf"{SEALED}|{re.escape(INDEX)}|{re.escape(STATIC)}|frames-\d{{5,}}\.h5|\..+{re.escape(PART_SUFFIX)}"
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One cache or unfinished build on disk.
+
+    Attributes:
+        directory: where it lies.
+        card: name of its card.
+        name: its key, or the draft's name of an unfinished build.
+        state: ``sealed``, ``damaged`` or ``unfinished``.
+        problem: what is wrong with a damaged cache.
+        recordings: number of recordings, 0 where unknown.
+        frame_shape: ``(T, C, H, W)``, empty where unknown.
+        differs: options other than the card's defaults, as text; None without the card.
+        shards: number of shards there.
+        size_bytes: of all its files.
+        changed: when it was sealed or last written, in seconds since 1970.
+        draft: names the lock of its builder; empty where unknown.
+        busy: a builder holds the lock.
+    """
+
+    directory: Path
+    card: str
+    name: str
+    state: str
+    problem: str
+    recordings: int
+    frame_shape: tuple[int, ...]
+    differs: tuple[str, ...] | None
+    shards: int
+    size_bytes: int
+    changed: float
+    draft: str
+    busy: bool
+
+
+def card_in(root: Path, name: str) -> tuple[str, Card | None]:
+    """Return a card's name, and the card unless only its caches are at hand.
+
+    Args:
+        root: root of all caches.
+        name: a shipped card, ``tonic:NAME``, the path of a ``.toml`` file, or a folder below
+            ``root``.
+
+    Raises:
+        UsageError: no such card, and no such folder.
+    """
+    kept = root / name / "card.toml"  # as the cards of tonic's data sets are
+    if name in card_names() or name.startswith(TONIC) or name.endswith(".toml") or "/" in name:
+        card = load_card(name, root)
+        return card.name, card
+    folders = folders_in(root)
+    if name in folders:
+        return name, load_card(str(kept)) if kept.is_file() else None
+    known = sorted({*card_names(), *folders})
+    raise UsageError(f"unknown card '{name}'{nearest(name, known)} (known: {', '.join(known)})")
+
+
+def folders_in(root: Path) -> list[str]:
+    """Return the names of the cards that have a folder below a cache root, sorted.
+
+    Raises:
+        UsageError: the root is a file.
+    """
+    if not root.is_dir():
+        if root.exists():
+            raise UsageError(f"--cache {root}: is a file, expected a folder")
+        return []
+    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def stored_in(root: Path, name: str, card: Card | None = None) -> list[Stored]:
+    """Return the caches and unfinished builds of a card: sealed, damaged, then unfinished.
+
+    Args:
+        root: root of all caches.
+        name: the card's name.
+        card: the card, to tell which options differ from its defaults.
+    """
+    home = root / name
+    found = [_look(path, card) for path in sorted(home.iterdir())] if home.is_dir() else []
+    order = ("sealed", "damaged", "unfinished")
+    return sorted((f for f in found if f is not None), key=lambda f: (order.index(f.state), f.name))
+
+
+def _look(path: Path, card: Card | None) -> Stored | None:
+    """Return what a folder is, None if it is not ours."""
+    unfinished = path.name.startswith(BUILDING)
+    name = path.name.removeprefix(BUILDING)
+    if path.is_symlink() or not path.is_dir() or not _KEY.fullmatch(name):
+        return None
+    files = [file for file in path.iterdir() if OWN_FILE.fullmatch(file.name)]
+    if not files and not unfinished:
+        return None
+    problem, draft = "", name if unfinished else ""
+    facts: tuple[int, tuple[int, ...], tuple[str, ...] | None] = (0, (), None)
+    if not unfinished:
+        try:
+            draft = str(read_seal(path)["draft"])
+            facts = _facts(path / INDEX, card)
+        except (
+            SnntxError,
+            OSError,
+            KeyError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            RuntimeError,
+        ) as e:
+            problem = " ".join(str(e).split()).removeprefix(f"{path}: ").removeprefix(f"{path}/")
+            problem = problem or type(e).__name__
+    states = [file.stat() for file in files] or [path.stat()]
+    return Stored(
+        directory=path,
+        card=path.parent.name,
+        name=name,
+        state="unfinished" if unfinished else "damaged" if problem else "sealed",
+        problem=problem,
+        recordings=facts[0],
+        frame_shape=facts[1],
+        differs=facts[2],
+        shards=sum(f.name.startswith("frames-") for f in files),
+        size_bytes=sum(state.st_size for state in states) if files else 0,
+        changed=max(state.st_mtime for state in states),
+        draft=draft,
+        busy=bool(draft) and _is_locked(lock_of(path.parent, draft)),
+    )
+
+
+def _facts(index: Path, card: Card | None) -> tuple[int, tuple[int, ...], tuple[str, ...] | None]:
+    with h5py.File(index, "r") as file:
+        shape = tuple(int(n) for n in file.attrs["frame_shape"])
+        settings = file.attrs.get("settings")
+        differs = (
+            differences(json.loads(settings), read_text(file, "classes"), card)
+            if settings
+            else None
+        )
+        return int(file["recordings/events"].shape[0]), shape, differs
+
+
+def differences(
+    settings: dict[str, Any], classes: Sequence[str], card: Card | None
+) -> tuple[str, ...] | None:
+    """Return the options of a cache that are not the card's defaults, as text; None without it."""
+    if card is None:
+        return None
+    options = FrameOptions.from_card(card)
+    known = list(card.classes or classes)
+    wanted = settings_of(card, options, known, statics=settings["static"] is not None)
+    plain = json.loads(json.dumps(wanted))
+    found, default = _flat({**settings, "classes": list(classes)}), _flat(plain)
+    lines = [] if settings["static"] or not card.static else ["no static images"]
+    lines += [
+        f"{_short(name)} {_value(name, found[name])} (card: {_value(name, default.get(name))})"
+        for name in sorted(found.keys() - {"options.sensor", "options.limit", "version", "reader"})
+        if found[name] != default.get(name)
+    ]
+    unknown = [_short(name) for name in sorted(default.keys() - found.keys())]
+    if unknown:
+        lines.append(f"older than the options {', '.join(unknown)}")
+    return tuple(lines)
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("options.").removeprefix("events.")
+
+
+def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= (
+            _flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
+        )
+    return flat
+
+
+def _value(name: str, value: Any) -> str:
+    """Return an option's value in the words of its flag."""
+    return "native" if name == "options.size" and value is None else _text(value)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        if len(value) > 4:
+            return f"{len(value)} entries"
+        return (" x " if len(value) == 2 else ", ").join(map(str, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def choose(root: Path, name: str, key: str | None, states: Sequence[str] = ("sealed",)) -> Stored:
+    """Return the one cache of a card, or the one whose key starts with ``key``.
+
+    Raises:
+        SnntxError: there is none.
+        UsageError: there are several, or none has that key.
+    """
+    home = root / name
+    every = stored_in(root, name)
+    found = [each for each in every if each.state in states]
+    if key is not None:
+        return match(home, found, key)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        keys = ", ".join(each.name for each in found)
+        raise UsageError(f"{home}: {len(found)} caches; choose one with --key: {keys}")
+    damaged = "".join(f"; {each.name} is damaged: {each.problem}" for each in every if each.problem)
+    raise SnntxError(
+        f"{home}: no sealed cache{damaged}; make one with: "
+        f"snntx preprocess {name} --raw DIR --cache {root}"
+    )
+
+
+def match(home: Path, found: Sequence[Stored], key: str) -> Stored:
+    """Return the only one whose name starts with ``key``.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    matches = [each for each in found if each.name.startswith(key)] if key else []
+    if len(matches) == 1:
+        return matches[0]
+    names = [each.name for each in found]
+    if matches:
+        several = ", ".join(each.name for each in matches)
+        raise UsageError(f"{home}: several have key '{key}': {several}; give more of the key")
+    raise UsageError(
+        f"{home}: none has key '{key}'{nearest(key, names)} (there: {', '.join(names) or 'none'})"
+    )
+
+
+def lock_of(home: Path, draft: str) -> Path:
+    """Return the lock file that the builder of a draft holds."""
+    return home / f"{BUILDING}{draft}.lock"
+
+
+def _is_locked(path: Path) -> bool:
+    """Say whether another process holds a lock; the file is not made for asking."""
+    if not path.is_file():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a root that cannot be written cannot be built in either
+        return False

@@ -1,0 +1,296 @@
+"""Checking a cache against itself: every checksum of every frame and image, every row.
+
+Nothing stops at the first problem; each comes back as a :class:`Problem` with the file, the
+place in it, what was found, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..build.plan import key_of
+from ..cache import format as fmt
+from ..cache.splits import split_statics
+from ..disk.hdf5 import read_text
+from ..disk.manifest import digest
+
+REBUILD = "remove the cache and build it again"
+_DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError)
+"""Whatever h5py and NumPy say of a damaged file."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        file: the file.
+        place: where in it; empty for the whole file.
+        found: what is there.
+        expected: what should be.
+        remedy: what to do.
+    """
+
+    file: Path
+    place: str
+    found: str
+    expected: str
+    remedy: str = REBUILD
+
+    def __str__(self) -> str:
+        """One line."""
+        place = f": {self.place}" if self.place else ""
+        return f"{self.file}{place}: found {self.found}, expected {self.expected}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was checked, and what is wrong.
+
+    Attributes:
+        directory: the cache.
+        shards: shards read.
+        recordings: recordings whose checksum was computed.
+        statics: static images whose checksum was computed.
+        problems: what is wrong, in order of discovery.
+        index: the index, where it is whole.
+    """
+
+    directory: Path
+    shards: int
+    recordings: int
+    statics: int
+    problems: tuple[Problem, ...]
+    index: fmt.Index | None
+
+
+class _Check:
+    """The state of one verification."""
+
+    def __init__(self, directory: Path, progress: Callable[[int, int], None]) -> None:
+        self.directory, self._progress = directory, progress
+        self.problems: list[Problem] = []
+        self.shards = self.recordings = self.statics = self._total = 0
+
+    def add(self, name: str, place: str, found: object, expected: object, remedy: str = "") -> None:
+        path = self.directory / name
+        self.problems.append(Problem(path, place, str(found), str(expected), remedy or REBUILD))
+
+    def expect(self, total: int) -> None:
+        self._total = total
+        self._progress(0, total)
+
+    def tick(self) -> None:
+        self._progress(self.recordings + self.statics, self._total)
+
+
+def verify(
+    directory: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Verified:
+    """Check a cache: seal, sizes, index, rows, and the checksum of every frame and image.
+
+    Args:
+        directory: the cache.
+        progress: called with recordings and images done and in all.
+    """
+    check = _Check(directory, progress)
+    index: fmt.Index | None = None
+    sealed = _check_seal(check)
+    if sealed is not None:
+        index = _check_index(check, sealed)
+        names = [name for name in sealed["files"] if name.startswith("frames-")]
+        if index is not None:
+            check.expect(len(index.rows.identity) + len(index.static_identity))
+            for number in sorted(set(index.shard.tolist())):
+                if fmt.shard_name(number) not in names:
+                    check.add(fmt.SEALED, "files", "no entry", fmt.shard_name(number))
+        for name in names:
+            _check_shard(check, name, index)
+        _check_statics(check, index)
+    return Verified(
+        directory, check.shards, check.recordings, check.statics, tuple(check.problems), index
+    )
+
+
+def _check_seal(check: _Check) -> dict[str, Any] | None:
+    """Return the seal if it can be read; check that its files are there and no other."""
+    path = check.directory / fmt.SEALED
+    if not path.is_file():
+        check.add(fmt.SEALED, "", "no such file", "the seal of a finished cache")
+        return None
+    try:
+        sealed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if sealed["version"] != fmt.VERSION:
+            found, remedy = f"cache format {sealed['version']}", "run snntx preprocess again"
+            check.add(fmt.SEALED, "version", found, f"format {fmt.VERSION}", remedy)
+            return None
+        sizes = {str(name): int(size) for name, size in sealed["files"].items()}
+        complete = {fmt.INDEX, fmt.STATIC} <= sizes.keys() and {"key", "index"} <= sealed.keys()
+    except _DAMAGE:
+        complete = False
+    if not complete:
+        check.add(fmt.SEALED, "", "damaged JSON", "version, key, index digest and files")
+        return None
+    if check.directory.name != sealed["key"]:
+        remedy = "give the folder its own name back"
+        check.add(fmt.SEALED, "key", sealed["key"], check.directory.name, remedy)
+    for name, size in sizes.items():
+        file = check.directory / name
+        if not file.is_file():
+            check.add(name, "", "no such file", f"{size} bytes")
+        elif file.stat().st_size != size:
+            check.add(name, "", f"{file.stat().st_size} bytes", f"{size} bytes")
+    for file in sorted(check.directory.iterdir()):
+        if file.name not in sizes and file.name != fmt.SEALED:
+            check.add(file.name, "", "a file", "none that was not sealed", "move it away")
+    return sealed
+
+
+def _check_index(check: _Check, sealed: dict[str, Any]) -> fmt.Index | None:
+    """Return the index if its bytes are those that were sealed; check that it fits together."""
+    path = check.directory / fmt.INDEX
+    try:
+        found = digest(path.read_bytes())
+        if found != sealed["index"]:
+            check.add(fmt.INDEX, "digest", found, sealed["index"])
+            return None
+        index = fmt.Index.read(path)
+        settings = json.loads(index.attributes["settings"]) if index.manifest else None
+    except _DAMAGE as error:
+        if path.is_file():  # a missing one is named already
+            check.add(fmt.INDEX, "", " ".join(str(error).split()), "a readable index")
+        return None
+    key = index.attributes.get("key")
+    if key != sealed["key"]:
+        check.add(fmt.INDEX, "attribute key", key, sealed["key"])
+    if settings is not None:
+        named = key_of({**settings, "classes": list(index.classes)}, index.manifest)
+        if named != key:
+            check.add(fmt.INDEX, "key of its settings and manifest", named, key)
+    for problem in _index_problems(index):
+        check.add(fmt.INDEX, *problem)
+    return index
+
+
+def _index_problems(index: fmt.Index) -> Iterator[tuple[str, str, str]]:
+    """Yield place, found and expected of what does not fit together in an index."""
+    rows, count = index.rows, len(index.static_identity)
+    places = set(zip(index.shard.tolist(), index.row.tolist(), strict=True))
+    if len(places) != len(rows.identity):
+        yield "shard and row", f"{len(places)} places", f"{len(rows.identity)}, one a recording"
+    if len(set(rows.identity)) != len(rows.identity):
+        yield "recordings/identity", "an identity twice", "each once"
+    if rows.label.size and not 0 <= rows.label.min() <= rows.label.max() < len(index.classes):
+        yield "recordings/label", "a label without a class", f"0 to {len(index.classes) - 1}"
+        return
+    if index.twin.size and not -1 <= index.twin.min() <= index.twin.max() < count:
+        yield "recordings/twin", "a row that is not there", f"-1 to {count - 1}"
+        return
+    paired = np.flatnonzero(index.twin >= 0)
+    for i in paired[index.static_label[index.twin[paired]] != rows.label[paired]]:
+        wrong = index.classes[index.static_label[index.twin[i]]]
+        place = f"twin of {rows.identity[i]}"
+        yield place, f"an image of class {wrong}", f"class {index.classes[rows.label[i]]}"
+    for name, parts in index.splits.items():
+        if not np.array_equal(index.static_splits[name], split_statics(count, index.twin, parts)):
+            expected = "the part of the recordings they are the twins of"
+            yield f"statics/split/{name}", "images in another part", expected
+
+
+def _check_shard(check: _Check, name: str, index: fmt.Index | None) -> None:
+    """Check the frames of a shard against its own rows, and its rows against the index."""
+    try:
+        with h5py.File(check.directory / name, "r") as file:
+            rows, frames = fmt.Rows.read(file), file["frames"]
+            shape, dtype = tuple(frames.shape), frames.dtype
+            if shape[0] != len(rows.identity) or dtype != fmt.FRAMES:
+                check.add(
+                    name, "/frames", f"{shape} {dtype}", f"{len(rows.identity)} rows of float32"
+                )
+                return
+            for row, identity in enumerate(rows.identity):
+                _check_frame(check, name, frames, row, identity, int(rows.checksum[row]))
+    except _DAMAGE as error:
+        if (check.directory / name).is_file():
+            check.add(name, "", " ".join(str(error).split()), "a readable shard")
+        return
+    check.shards += 1
+    if index is not None:
+        _compare_rows(check, name, rows, shape, index)
+
+
+def _check_frame(
+    check: _Check, name: str, frames: h5py.Dataset, row: int, identity: str, expected: int
+) -> None:
+    place = f"recording {identity} (row {row})"
+    try:
+        found = f"checksum {fmt.checksum(frames[row]):016x}"
+    except _DAMAGE as error:
+        found = f"unreadable frames ({' '.join(str(error).split())})"
+    if found != f"checksum {expected:016x}":
+        check.add(name, place, found, f"checksum {expected:016x}")
+    check.recordings += 1
+    check.tick()
+
+
+def _compare_rows(
+    check: _Check, name: str, rows: fmt.Rows, shape: tuple[int, ...], index: fmt.Index
+) -> None:
+    wanted = tuple(int(n) for n in index.attributes["frame_shape"])
+    if shape[1:] != wanted:
+        check.add(name, "/frames", f"frames {shape[1:]}", wanted)
+    number = int(name.removeprefix("frames-").removesuffix(".h5"))
+    here = np.flatnonzero(index.shard == number)
+    here = here[np.argsort(index.row[here], kind="stable")]
+    if index.row[here].tolist() != list(range(len(rows.identity))):
+        check.add(
+            name, "/recordings", f"{len(rows.identity)} rows", f"{here.size}, as the index says"
+        )
+        return
+    for column in ("identity", "label", "events", "duration_us", "extent", "checksum", "digest"):
+        found, expected = getattr(rows, column), getattr(index.rows, column)
+        for row, i in enumerate(here.tolist()):
+            if np.any(found[row] != expected[i]):
+                place = f"/recordings/{column} of row {row}"
+                check.add(name, place, found[row], f"{expected[i]}, as the index says")
+
+
+def _check_statics(check: _Check, index: fmt.Index | None) -> None:
+    """Check every static image, and their columns against the index."""
+    path = check.directory / fmt.STATIC
+    try:
+        with h5py.File(path, "r") as file:
+            images, sums = file["images"], file["checksum"][()]
+            identities, labels = read_text(file, "identity"), file["label"][()]
+            counts = [len(images), len(sums), len(identities), len(labels)]
+            if len(set(counts)) > 1:
+                check.add(fmt.STATIC, "", f"columns of {counts} rows", "columns of one length")
+                return
+            for i, identity in enumerate(identities):
+                _check_image(check, images, i, identity, int(sums[i]))
+    except _DAMAGE as error:
+        if path.is_file():
+            check.add(fmt.STATIC, "", " ".join(str(error).split()), "readable static images")
+        return
+    if index is None:
+        return
+    if identities != list(index.static_identity) or labels.tolist() != index.static_label.tolist():
+        check.add(fmt.STATIC, "identity and label", "other images", "those of the index")
+
+
+def _check_image(check: _Check, images: h5py.Dataset, i: int, identity: str, expected: int) -> None:
+    try:
+        found = f"checksum {fmt.checksum(images[i]):016x}"
+    except _DAMAGE as error:
+        found = f"unreadable pixels ({' '.join(str(error).split())})"
+    if found != f"checksum {expected:016x}":
+        check.add(fmt.STATIC, f"image {identity} (row {i})", found, f"checksum {expected:016x}")
+    check.statics += 1
+    check.tick()

@@ -1,0 +1,374 @@
+"""Accuracy by hand, and ``snntx evaluate`` and ``snntx predict`` from outside."""
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from snntx.cli import run
+from snntx.data_cards import load_card
+from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.train.assess import evaluate
+from snntx.train.assess.evaluate import event_logits, measure
+from snntx.train.batches.caches import open_cache
+from snntx.train.checkpoints.state import load_checkpoint
+
+Output = namedtuple("Output", "code out err")
+
+CARD = "simulated-digits"
+CPU = torch.device("cpu")
+
+
+# by hand
+
+
+def test_measure_by_hand() -> None:
+    logits = torch.tensor(
+        [
+            [9.0, 8, 7, 6, 5, 4, 3],  # class 0: right
+            [9.0, 8, 7, 6, 5, 4, 3],  # class 4: fifth
+            [9.0, 8, 7, 6, 5, 4, 3],  # class 5: sixth
+            [0.0, 0, 0, 0, 1, 0, 2],  # class 6: right
+            [0.0, 3, 0, 0, 0, 0, 2],  # class 6: second
+        ]
+    )
+    classes = list("abcdefg")
+    found = measure(logits, np.array([0, 4, 5, 6, 6]), classes)
+    assert found.recordings == 5
+    assert found.top1 == 2 / 5
+    assert found.top5 == 4 / 5
+    assert found.per_class == {"a": (1, 1.0), "e": (1, 0.0), "f": (1, 0.0), "g": (2, 0.5)}
+    expected = [[0] * 7 for _ in classes]
+    expected[0][0] = expected[4][0] = expected[5][0] = expected[6][6] = expected[6][1] = 1
+    assert found.confusion == expected
+
+
+def test_loss_by_hand() -> None:
+    logits = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
+    found = measure(logits, np.array([0, 0, 1]), ["a", "b"])
+    terms = [np.log(1 + np.exp(-1)), np.log(1 + np.exp(2)), np.log(2)]
+    assert found.loss == pytest.approx(np.mean(terms), rel=1e-6)
+
+
+def test_top5_of_fewer_than_five_classes_is_always_right() -> None:
+    logits = torch.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
+    found = measure(logits, np.array([0, 0]), ["a", "b", "c"])
+    assert (found.top1, found.top5) == (0.5, 1.0)
+
+
+def test_confusion_counts_and_rows_are_the_true_class() -> None:
+    logits = torch.eye(3)[[1, 1, 0, 2]]
+    found = measure(logits, np.array([0, 0, 0, 2]), ["a", "b", "c"])
+    assert found.confusion == [[1, 2, 0], [0, 0, 0], [0, 0, 1]]
+    assert found.per_class == {"a": (3, 1 / 3), "c": (1, 1.0)}
+
+
+def test_logits_are_averaged_over_time_and_do_not_depend_on_the_batch(
+    trained: Path, cache: FrameCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_checkpoint(trained / "best.pt").build_model(CPU)
+    indices = np.arange(7)
+    with torch.no_grad():
+        expected = model.forward_event(torch.from_numpy(cache.frames(indices))).sum(0) / 3
+    model.train()  # is put into evaluation mode
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    for size in (64, 7, 3, 1):
+        monkeypatch.setattr(evaluate, "BATCH", size)
+        found = event_logits(model, cache, indices, CPU)
+        assert found.shape == (7, 10)
+        torch.testing.assert_close(found, expected)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+# from outside
+
+
+@pytest.fixture(scope="module")
+def trained(small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory; the network has learned something, so that classes differ."""
+    out = tmp_path_factory.mktemp("evaluate") / "run"
+    settings = ("steps=3", "epochs=6", "batch_size=16", "lr=0.1", "recordings_per_class=0",
+                "draws_per_epoch=0")  # fmt: skip
+    overrides = [word for setting in settings for word in ("--set", setting)]
+    root = str(small_cache / "cache")
+    assert run(["train", CARD, "--cache", root, "--out", str(out), *overrides]) == 0
+    return out
+
+
+@pytest.fixture
+def cache(small_cache: Path) -> FrameCache:
+    return open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+
+
+class Snntx:
+    """Calls the command line in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *arguments: Any) -> Output:
+        self.capsys.readouterr()
+        code = run([str(a) for a in arguments])
+        captured = self.capsys.readouterr()
+        return Output(code, captured.out, captured.err)
+
+
+@pytest.fixture
+def snntx(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, small_cache: Path
+) -> Snntx:
+    monkeypatch.setenv("SNNTX_CACHE", str(small_cache / "cache"))
+    return Snntx(capsys)
+
+
+def one_line(output: Output, code: int, *parts: str) -> None:
+    assert output.code == code, output
+    assert output.out == ""
+    assert output.err.startswith("snntx: error: ")
+    assert output.err.count("\n") == 1
+    for part in parts:
+        assert part in output.err
+
+
+def test_evaluate_json(snntx: Snntx, trained: Path, cache: FrameCache) -> None:
+    output = snntx("evaluate", trained, "--json")
+    assert (output.code, output.err) == (0, "")
+    result = json.loads(output.out)
+    assert result == json.loads((trained / "metrics.json").read_text())
+    best = load_checkpoint(trained / "best.pt")
+    test = cache.split("holdout", "test")
+    metrics = measure(
+        event_logits(best.build_model(CPU), cache, test, CPU), cache.labels[test], cache.classes
+    )
+    assert result == {
+        "checkpoint": str(trained / "best.pt"),
+        "card": CARD,
+        "cache_key": cache.key,
+        "protocol": "holdout",
+        "part": "test",
+        "selected_on": "validation",
+        "seed": 42,
+        "transfer": True,
+        "epoch": best.best["epoch"],
+        "recordings": 21,
+        "top1": metrics.top1,
+        "top5": metrics.top5,
+        "loss": pytest.approx(metrics.loss),
+        "per_class": {name: list(pair) for name, pair in metrics.per_class.items()},
+        "confusion": metrics.confusion,
+    }
+    assert sum(map(sum, result["confusion"])) == 21
+    assert sum(n for n, _ in result["per_class"].values()) == 21
+
+
+def test_evaluate_table(snntx: Snntx, trained: Path) -> None:
+    result = json.loads(snntx("evaluate", trained, "--json").out)
+    output = snntx("evaluate", trained)
+    assert (output.code, output.err) == (0, "")
+    lines = output.out.splitlines()
+    epoch = result["epoch"] + 1
+    assert lines[0].startswith(f"{trained / 'best.pt'}: epoch {epoch} of card {CARD}")
+    assert lines[1].strip() == "protocol holdout, part test, chosen on validation, seed 42"
+    assert lines[2].split() == ["recordings", "21"]
+    assert lines[3].split() == ["top-1", f"{result['top1']:.4f}"]
+    assert lines[4].split() == ["top-5", f"{result['top5']:.4f}"]
+    assert lines[5].split() == ["loss", f"{result['loss']:.4f}"]
+    table = [line.split() for line in lines[7:]]
+    assert table[0] == ["class", "recordings", "accuracy"]
+    expected = [[name, str(n), f"{x:.4f}"] for name, (n, x) in result["per_class"].items()]
+    assert table[1:] == expected
+
+
+def test_evaluate_one_checkpoint(snntx: Snntx, trained: Path, tmp_path: Path) -> None:
+    last = tmp_path / "last.pt"
+    shutil.copy(trained / "last.pt", last)
+    result = json.loads(snntx("evaluate", last, "--json").out)
+    assert (result["checkpoint"], result["epoch"]) == (str(last), 5)
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_evaluating_twice_gives_the_same(snntx: Snntx, trained: Path) -> None:
+    assert snntx("evaluate", trained, "--json") == snntx("evaluate", trained, "--json")
+
+
+def test_the_static_head_and_the_coefficients_have_no_influence(
+    snntx: Snntx, trained: Path, tmp_path: Path
+) -> None:
+    content = torch.load(trained / "best.pt", weights_only=True)
+    scrambled = ["static_head.weight", "static_head.bias", "coefficient"]
+    for name in scrambled:
+        content["model"][name] = torch.full_like(content["model"][name], float("nan"))
+    torch.save(content, tmp_path / "scrambled.pt")
+    content["model"]["event_head.weight"].neg_()
+    torch.save(content, tmp_path / "event.pt")
+    results = [
+        json.loads(snntx("evaluate", path, "--json").out) | {"checkpoint": ""}
+        for path in (trained / "best.pt", tmp_path / "scrambled.pt", tmp_path / "event.pt")
+    ]
+    assert results[0] == results[1]
+    assert results[0] != results[2]
+
+
+def test_the_protocol_is_the_runs_own(snntx: Snntx, small_cache: Path, tmp_path: Path) -> None:
+    settings = [
+        w
+        for s in ("steps=3", "epochs=1", "draws_per_epoch=0", "protocol=paper")
+        for w in ("--set", s)
+    ]
+    assert snntx("train", CARD, "--out", tmp_path / "run", *settings).code == 0
+    result = json.loads(snntx("evaluate", tmp_path / "run", "--json").out)
+    assert (result["protocol"], result["part"], result["selected_on"]) == ("paper", "test", "test")
+    logged = json.loads((tmp_path / "run/log.jsonl").read_text().splitlines()[-1])["selection"]
+    assert {name: result[name] for name in ("top1", "top5")} == {
+        name: logged[name] for name in ("top1", "top5")
+    }
+    assert result["loss"] == pytest.approx(logged["loss"])
+
+
+def test_evaluate_without_the_cache(snntx: Snntx, trained: Path, tmp_path: Path) -> None:
+    key = load_checkpoint(trained / "best.pt").cache_key
+    output = snntx("evaluate", trained, "--cache", tmp_path)
+    one_line(
+        output, 1, f"{tmp_path / CARD / key}: the cache that {trained / 'best.pt'} was trained"
+    )
+    assert f"--cache, or make it again with snntx preprocess {CARD}" in output.err
+
+
+def test_evaluate_on_a_damaged_cache(
+    snntx: Snntx, trained: Path, small_cache: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "cache"
+    shutil.copytree(small_cache / "cache", root)
+    (path,) = root.glob("*/*/frames-00000.h5")
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) // 4, len(content)):
+        content[place] ^= 0xFF
+    path.chmod(0o644)
+    path.write_bytes(content)
+    one_line(snntx("evaluate", trained, "--cache", root), 1, f"{path}: ", "build it again")
+
+
+def test_evaluate_of_nothing(snntx: Snntx, tmp_path: Path) -> None:
+    one_line(snntx("evaluate", tmp_path / "none"), 2, "none: no such run directory or checkpoint")
+    one_line(snntx("evaluate", tmp_path), 2, f"{tmp_path}: no best.pt in this directory")
+    (tmp_path / "best.pt").write_text("not a checkpoint")
+    one_line(snntx("evaluate", tmp_path), 1, "best.pt: not a readable checkpoint")
+
+
+def test_evaluate_without_test_recordings(
+    snntx: Snntx, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FrameCache, "split", lambda cache, protocol, part: np.array([], np.int64))
+    one_line(snntx("evaluate", trained), 2, "protocol holdout has no test recordings in this cache")
+
+
+def test_cuda_without_cuda(
+    snntx: Snntx, trained: Path, small_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (raw, *_) = (small_cache / "data/raw").glob("*/*/*.bin")
+    for command in (["evaluate", trained], ["predict", trained, raw]):
+        one_line(snntx(*command, "--device", "cuda"), 2, "no CUDA device here; use --device cpu")
+
+
+# new recordings
+
+
+def test_predict_agrees_with_the_cache(
+    snntx: Snntx, trained: Path, small_cache: Path, cache: FrameCache
+) -> None:
+    test = cache.split("holdout", "test")
+    files = [small_cache / "data/raw" / f"{cache.identities[i]}.bin" for i in test]
+    output = snntx("predict", trained, *files, "--json")
+    assert (output.code, output.err) == (0, "")
+    model = load_checkpoint(trained / "best.pt").build_model(CPU)
+    expected = event_logits(model, cache, test, CPU).softmax(1)
+    predictions = json.loads(output.out)
+    assert len({prediction["predicted"] for prediction in predictions}) > 1
+    for i, file, prediction, row in zip(test, files, predictions, expected, strict=True):
+        assert prediction["file"] == str(file)
+        assert prediction["events"] == cache.index.rows.events[i]
+        assert prediction["predicted"] == cache.classes[int(row.argmax())]
+        found = prediction["probabilities"]
+        assert next(iter(found)) == prediction["predicted"]
+        assert list(found.values()) == sorted(found.values(), reverse=True)
+        assert [found[name] for name in cache.classes] == pytest.approx(row.tolist(), abs=1e-6)
+
+
+def test_predict_needs_no_cache(
+    snntx: Snntx, trained: Path, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNNTX_CACHE", str(tmp_path / "none"))
+    (raw, *_) = sorted((small_cache / "data/raw").glob("*/*/*.bin"))
+    assert snntx("predict", trained / "last.pt", raw).code == 0
+    assert not (tmp_path / "none").exists()
+
+
+def test_predict_table(snntx: Snntx, trained: Path, small_cache: Path) -> None:
+    files = sorted((small_cache / "data/raw").glob("*/*/*.bin"))[:2]
+    predictions = json.loads(snntx("predict", trained, *files, "--json").out)
+    output = snntx("predict", trained, *files)
+    header, *rows = output.out.splitlines()
+    assert header.split() == ["file", "class", "events", "probabilities"]
+    for row, prediction in zip(rows, predictions, strict=True):
+        best = list(prediction["probabilities"].items())[:3]
+        shown = ", ".join(f"{name} {probability:.3f}" for name, probability in best)
+        assert row.startswith(f"{prediction['file']}  {prediction['predicted']} ")
+        assert row.endswith(f" {shown}")
+        assert f" {prediction['events']:,} " in row
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot be read: No such file"), (b"", "the file is empty"), (b"abc", "bytes")],
+)
+def test_predict_of_a_bad_file(
+    snntx: Snntx,
+    trained: Path,
+    small_cache: Path,
+    tmp_path: Path,
+    content: bytes | None,
+    message: str,
+) -> None:
+    (good, *_) = sorted((small_cache / "data/raw").glob("*/*/*.bin"))
+    bad = tmp_path / "bad.bin"
+    if content is not None:
+        bad.write_bytes(content)
+    for more in ([], ["--json"]):
+        one_line(snntx("predict", trained, good, bad, *more), 1, f"{bad}: ", message)
+
+
+def test_predict_of_a_folder(snntx: Snntx, trained: Path, tmp_path: Path) -> None:
+    one_line(snntx("predict", trained, tmp_path), 1, f"{tmp_path}: cannot be read: Is a directory")
+
+
+def test_predict_of_events_beyond_the_sensor(
+    snntx: Snntx, trained: Path, small_cache: Path, tmp_path: Path
+) -> None:
+    (good, *_) = sorted((small_cache / "data/raw").glob("*/*/*.bin"))
+    content = bytearray(good.read_bytes())
+    content[0] = 200  # x of the first event
+    bad = tmp_path / "bad.bin"
+    bad.write_bytes(content)
+    one_line(snntx("predict", trained, bad), 1, f"{bad}: ", "200")
+
+
+def test_predict_without_a_checkpoint_or_files(snntx: Snntx, trained: Path, tmp_path: Path) -> None:
+    one_line(snntx("predict", tmp_path / "none", "a.bin"), 2, "no such run directory or checkpoint")
+    output = snntx("predict", trained)
+    assert output.code == 2
+    assert "Missing argument 'FILES...'" in output.err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_help_names_every_option(snntx: Snntx, command: str) -> None:
+    output = snntx(command, "--help")
+    assert output.code == 0
+    for option in ("--device", "--json"):
+        assert option in output.out
+    assert ("RUN" if command == "evaluate" else "CHECKPOINT FILES...") in output.out

@@ -1,0 +1,51 @@
+"""Classes and probabilities of new recordings, framed as the checkpoint's cache was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ...preprocess.build.shards import frame_recording
+from ...preprocess.readers.reading import read_events
+from ..checkpoints.state import Checkpoint
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One recording's result.
+
+    Attributes:
+        file: the raw file.
+        events: events in it.
+        predicted: the most probable class.
+        probabilities: softmax of the mean logits by class, most probable first.
+    """
+
+    file: str
+    events: int
+    predicted: str
+    probabilities: dict[str, float]
+
+
+def predict(checkpoint: Checkpoint, files: list[Path], device: torch.device) -> list[Prediction]:
+    """Classify raw files of the checkpoint's format.
+
+    Raises:
+        BadFileError: a file cannot be read, decoded or framed.
+    """
+    model = checkpoint.build_model(device)
+    results = []
+    for file in files:
+        events = read_events(file, checkpoint.event_format, sort=checkpoint.sort)
+        frames = torch.from_numpy(frame_recording(events, file, checkpoint.frames))
+        with torch.inference_mode():
+            logits = model.forward_event(frames[None].to(device)).mean(0)[0]
+        probability, order = logits.float().softmax(0).cpu().sort(descending=True)
+        named = {
+            checkpoint.classes[i]: p
+            for i, p in zip(order.tolist(), probability.tolist(), strict=True)
+        }
+        results.append(Prediction(str(file), events.size, next(iter(named)), named))
+    return results

@@ -1,0 +1,135 @@
+"""A published checkpoint on the test part of a sealed cache."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...data_cards.schema import Card
+from ...errors import UsageError
+from ..batches.caches import open_cache
+from ..checkpoints.published import Published, load_published
+from .evaluate import Metrics, evaluate_part
+
+ORDER = (
+    "classes are numbered as in the cache ({names}); the published training numbered them as "
+    "its own listing of files did, and where that differs this accuracy means nothing"
+)
+SPLIT = (
+    "protocol {protocol} is the cache's, which goes by name; the published split went by the "
+    "listing of files on its disk, so recordings of its training may be in this test part"
+)
+
+
+@dataclass(frozen=True)
+class PublishedEvaluation:
+    """A published checkpoint's result, with what it takes to read it.
+
+    Attributes:
+        checkpoint: the file.
+        model: name of the network here.
+        card: the dataset.
+        cache_key: key of the frame cache.
+        protocol: whose part was measured.
+        part: always ``test``.
+        seed: of the published run, where known.
+        epoch: 0-based, where known.
+        reference_top1: test accuracy noted in the file, percent, on the split of its own.
+        notes: what keeps this from being the published number.
+        metrics: on this cache.
+    """
+
+    checkpoint: str
+    model: str
+    card: str
+    cache_key: str
+    protocol: str
+    part: str
+    seed: int | None
+    epoch: int | None
+    reference_top1: float | None
+    notes: tuple[str, ...]
+    metrics: Metrics
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, metrics beside the rest."""
+        content = asdict(self)
+        metrics: dict[str, Any] = content.pop("metrics")
+        return content | metrics
+
+
+def evaluate_published(
+    path: Path,
+    card: Card,
+    root: Path,
+    device: torch.device,
+    *,
+    protocol: str,
+    key: str | None = None,
+    given: str | None = None,
+) -> PublishedEvaluation:
+    """Measure a published checkpoint on the test part of a sealed cache.
+
+    Args:
+        path: the checkpoint.
+        card: the dataset; its classes are taken in the order of the cache.
+        root: root of all caches.
+        device: where to compute.
+        protocol: of the cache.
+        key: choose the cache by key, or the start of one.
+        given: how the user named the card, where that was the path of a file.
+
+    Raises:
+        SnntxError: the checkpoint cannot be used, or there is no such cache.
+        UsageError: the cache does not fit the checkpoint, or has no test recordings.
+    """
+    published = load_published(path)
+    steps = None if key else published.steps
+    size = None if key else published.size
+    cache = open_cache(root, card, steps=steps, size=size, key=key, given=given)
+    found_steps, _, height, width = cache.frame_shape
+    sizes = (published.size,) * 2 if published.size else (height, width)
+    _check(path, "time steps", published.steps, found_steps)
+    _check(path, "classes", published.classes, len(cache.classes))
+    _check(path, "pixels a side", sizes, (height, width))
+    indices = cache.split(protocol, "test")
+    if indices.size == 0:
+        raise UsageError(
+            f"{cache.directory}: protocol {protocol} has no test recordings in this cache"
+        )
+    model = published.build_model(device, (height, width))
+    return PublishedEvaluation(
+        checkpoint=str(path),
+        model=published.model,
+        card=card.name,
+        cache_key=cache.key,
+        protocol=protocol,
+        part="test",
+        seed=published.seed,
+        epoch=published.epoch,
+        reference_top1=published.metric,
+        notes=_notes(published, protocol, cache.classes),
+        metrics=evaluate_part(model, cache, indices, device),
+    )
+
+
+def _check(path: Path, what: str, trained: object, found: object) -> None:
+    if trained != found:
+        raise UsageError(
+            f"{path}: was trained on {trained} {what}, the cache has {found}; choose another with "
+            "--card or --key"
+        )
+
+
+def _notes(published: Published, protocol: str, classes: list[str]) -> tuple[str, ...]:
+    names = ", ".join(classes[:3]) + (", ..." if len(classes) > 3 else "")
+    notes = [ORDER.format(names=names), SPLIT.format(protocol=protocol)]
+    if published.metric is not None:
+        notes.append(
+            f"the file notes {published.metric:.2f} % on its own test part, by which its epoch "
+            "was chosen"
+        )
+    return tuple(notes)

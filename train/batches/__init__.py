@@ -1,0 +1,1 @@
+"""A frame cache and a recipe in, training batches out."""

@@ -1,0 +1,122 @@
+"""Files of ``torch.save`` from strangers, read so that nothing in them is executed.
+
+Such a file is a pickle, a program whose instructions may call any function by name. Before it
+is loaded its instructions are listed, not run, and every name has to be one of the few that
+tensors, numbers, text and ``argparse.Namespace`` need. It is then loaded by torch's reader for
+weights, which refuses other names too. ``argparse.Namespace`` is harmless there: it is made
+empty, without its constructor, and its attributes are put into its dictionary.
+
+Both layouts are read: the zip of torch 1.6 and later, and the row of pickles before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import pickletools
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from ...errors import SnntxError, UsageError
+from .state import DAMAGE
+
+ZIP = b"PK\x03\x04"
+LEGACY_PICKLES = 5
+"""Magic number, protocol, machine, content and keys of the storages, in this order."""
+
+STORAGES = (
+    "Float",
+    "Double",
+    "Half",
+    "BFloat16",
+    "Long",
+    "Int",
+    "Short",
+    "Char",
+    "Byte",
+    "Bool",
+)
+
+ALLOWED = frozenset(
+    {
+        "argparse.Namespace",
+        "collections.OrderedDict",
+        "torch._utils._rebuild_parameter",
+        "torch._utils._rebuild_tensor_v2",
+        *(f"torch.{kind}Storage" for kind in STORAGES),
+    }
+)
+"""Every name that a checkpoint of tensors, numbers and text may call."""
+
+REFUSED = frozenset({"INST", "OBJ", "EXT1", "EXT2", "EXT4", "NEWOBJ_EX"})
+"""Instructions that call something without ``GLOBAL``; ``torch.save`` writes none of them."""
+
+
+def load_foreign(path: Path) -> Any:
+    """Return what a file of ``torch.save`` holds; tensors are on the CPU.
+
+    Raises:
+        UsageError: no such file.
+        SnntxError: damaged, something else, or in need of code; nothing was executed.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such checkpoint")
+    try:
+        for program in _programs(path):
+            _check_names(path, program)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except DAMAGE as error:
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SnntxError(f"{path}: not a readable checkpoint: {cause}") from error
+
+
+def _programs(path: Path) -> Iterator[IO[bytes]]:
+    """Yield each pickle of a file, at its start."""
+    with path.open("rb") as file:
+        zipped = file.read(len(ZIP)) == ZIP  # as torch decides
+    if zipped:
+        with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:
+                raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
+            names = [name for name in archive.namelist() if name.endswith(".pkl")]
+            if [name.rpartition("/")[2] for name in names] != ["data.pkl"]:
+                raise zipfile.BadZipFile("a zip, but not one of torch.save")
+            yield io.BytesIO(archive.read(names[0]))
+    elif tarfile.is_tarfile(path):
+        raise ValueError("a tar archive; unpack it, and give the file inside")
+    else:
+        with path.open("rb") as file:
+            for _ in range(LEGACY_PICKLES):
+                yield file
+
+
+def _check_names(path: Path, program: IO[bytes]) -> None:
+    """List one pickle's instructions and refuse names that are not allowed."""
+    texts = ["", ""]
+    for operation, argument, _ in pickletools.genops(program):
+        if operation.name in REFUSED:
+            _refuse(path, f"the pickle instruction {operation.name}")
+        if operation.name == "GLOBAL":
+            _check_name(path, str(argument).replace(" ", "."))
+        elif operation.name == "STACK_GLOBAL":  # later protocols put both parts on the stack
+            _check_name(path, ".".join(texts))
+        elif isinstance(argument, str):
+            texts = [texts[1], argument]
+
+
+def _check_name(path: Path, name: str) -> None:
+    if name not in ALLOWED:
+        _refuse(path, f"the global {name}")
+
+
+def _refuse(path: Path, what: str) -> None:
+    raise SnntxError(
+        f"{path}: refused: it asks for {what}, which a checkpoint of tensors, numbers and text "
+        "does not need; nothing of it was executed"
+    )

@@ -1,0 +1,137 @@
+"""Weights of an earlier run in a fresh network: the start of fine-tuning.
+
+The source is one of our checkpoints, a published one, or a safetensors export. Every tensor
+has to fit, running statistics included; a head that tells other classes apart stays fresh. A
+run of ``branch = "static"`` trained one head alone, so both heads start from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ...errors import UsageError
+from ..network.create import TransferModel
+from .export import read_checkpoint
+from .published import Published, load_published
+from .reference import load_reference_state, reference_names
+from .state import Checkpoint
+
+PUBLISHED_SUFFIXES = (".tar", ".pth")
+HEADS = ("static_head", "event_head", "shared_head")
+LISTED = 6
+
+
+def initial_weights(
+    model: TransferModel, source: Path, *, classes: Sequence[str] | None = None
+) -> list[str]:
+    """Copy weights into a fresh network; nothing is copied unless all of it fits.
+
+    Args:
+        model: the network.
+        source: run directory (its best checkpoint), checkpoint, safetensors export, or a
+            published ``.pth.tar`` (``.tar`` and ``.pth`` are read as published).
+        classes: names of the network's classes; a head whose source has the same number of
+            others stays fresh too. A published checkpoint does not name its classes.
+
+    Returns:
+        A line for every head that is not a copy of its own, beginning with its name.
+
+    Raises:
+        UsageError: no such source, or it is of another network.
+        SnntxError: the source cannot be read.
+    """
+    if source.suffix in PUBLISHED_SUFFIXES:
+        return _from_published(model, load_published(source))
+    return _from_checkpoint(model, read_checkpoint(source), source, classes)
+
+
+def _from_published(model: TransferModel, published: Published) -> list[str]:
+    where = str(published.path)
+    _same_model(where, published.model, model)
+    for what, theirs, ours in (
+        ("steps", published.steps, model.steps),
+        ("threshold", published.threshold, model.neuron.threshold),
+        ("surrogate_alpha", published.alpha, model.neuron.surrogate.alpha),
+    ):
+        if abs(theirs - ours) > 1e-6 * abs(ours):
+            raise UsageError(f"{where}: was trained with {what} = {theirs:g}, not {ours:g}")
+    state, notes = dict(published.state), []
+    if published.classes != model.num_classes:
+        for name in _heads(model):
+            notes.append(_fresh(name, published.classes, model.num_classes))
+            for leaf in ("weight", "bias"):
+                (theirs_name,) = reference_names(model, f"{name}.{leaf}")
+                state[theirs_name] = model.state_dict()[f"{name}.{leaf}"]
+    try:
+        load_reference_state(model, state)
+    except UsageError as error:
+        raise UsageError(f"{where}: {_shortened(str(error))}") from error
+    return notes
+
+
+def _from_checkpoint(
+    model: TransferModel, checkpoint: Checkpoint, source: Path, classes: Sequence[str] | None
+) -> list[str]:
+    where = str(source)
+    _same_model(where, checkpoint.recipe.model, model)
+    state, notes = dict(checkpoint.model), []
+    reason: tuple[int | str, int | str] | None = None
+    if len(checkpoint.classes) != model.num_classes:
+        reason = (len(checkpoint.classes), model.num_classes)
+    elif classes is not None and list(classes) != checkpoint.classes:
+        pairs = zip(checkpoint.classes, classes, strict=True)
+        reason = next(pair for pair in pairs if pair[0] != pair[1])
+    static_alone = checkpoint.recipe.branch == "static"
+    for name in _heads(model):
+        if reason is not None:
+            notes.append(_fresh(name, *reason))
+            own = model.state_dict()
+            state |= {f"{name}.{leaf}": own[f"{name}.{leaf}"] for leaf in ("weight", "bias")}
+        elif static_alone and name == "event_head" and "static_head.weight" in state:
+            notes.append(f"{name}: from the source's static_head, the only one that it trained")
+            state |= {f"{name}.{leaf}": state[f"static_head.{leaf}"] for leaf in ("weight", "bias")}
+    _check_fit(where, model.state_dict(), state)
+    model.load_state_dict(state)
+    return notes
+
+
+def _heads(model: TransferModel) -> list[str]:
+    modules = dict(model.named_children())
+    return [name for name in HEADS if name in modules]
+
+
+def _fresh(name: str, theirs: int | str, ours: int | str) -> str:
+    if isinstance(theirs, int):
+        return f"{name}: left fresh, the source tells {theirs} classes apart, this run {ours}"
+    return f"{name}: left fresh, the source has class '{theirs}' where this run has '{ours}'"
+
+
+def _same_model(where: str, theirs: str, model: TransferModel) -> None:
+    if theirs != model.name:
+        raise UsageError(f"{where}: holds the weights of model {theirs}, not of {model.name}")
+
+
+def _check_fit(where: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Refuse names and shapes that are not the network's own."""
+    problems = [f"missing {name}" for name in sorted(own.keys() - state.keys())]
+    problems += [f"unexpected {name}" for name in sorted(state.keys() - own.keys())]
+    problems += [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    if problems:
+        more = f" and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
+        raise UsageError(
+            f"{where}: its weights do not fit this recipe's network: "
+            f"{', '.join(problems[:LISTED])}{more}"
+        )
+
+
+def _shortened(message: str) -> str:
+    """Return a list of problems without its tail."""
+    parts = message.split(", ")
+    return message if len(parts) <= 2 * LISTED else ", ".join(parts[: 2 * LISTED]) + ", ..."

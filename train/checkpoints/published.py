@@ -1,0 +1,251 @@
+"""Checkpoints that the reference implementation published (He et al., AAAI 2024).
+
+A ``.pth.tar`` is a dictionary that timm's saver wrote: ``state_dict``, ``args`` (the command
+line, an ``argparse.Namespace``), ``epoch``, ``metric`` and things that only training needs.
+Model, steps, classes, threshold and α are read off the names and shapes of the state; the
+command line has to agree, and adds what leaves no trace there. Nothing is executed
+(:mod:`snntx.train.checkpoints.foreign`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import SnntxError, UsageError
+from ..network.create import MODELS, TransferModel, create_model
+from ..network.model import ReferenceTable
+from .foreign import load_foreign
+from .reference import load_reference_state
+
+PARALLEL = "module."
+"""Prefix of every name where the model was wrapped for several devices."""
+
+CLASS_NAMES = {"vgg": "Transfer_VGG_SNN", "resnet18": "Transfer_ResNet18", "scnn": "Transfer_SCNN"}
+SURROGATES = {"QGateGrad": "qgate", "BackEIGateGrad": "backeigate", "GateGrad": "gate"}
+LARGEST = 1e300
+FIXED_CLASSES = FIXED_SIZE = ("scnn",)
+"""Networks that ignore ``--num-classes`` and ``--event-size``."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published checkpoint.
+
+    Attributes:
+        path: the file.
+        state: the weights by the reference's names, without a prefix.
+        model: name of the network here.
+        steps: time steps T.
+        classes: how many it tells apart.
+        size: side of the frames it was trained on, where its command line says so.
+        threshold: of every neuron.
+        alpha: sharpness of every surrogate.
+        tau: time constant of every neuron, in steps.
+        surrogate: name of the surrogate here; None where unknown.
+        seed: of the run, where known.
+        epoch: 0-based, where known.
+        metric: test accuracy that the reference noted, percent, where known.
+    """
+
+    path: Path
+    state: dict[str, Tensor]
+    model: str
+    steps: int
+    classes: int
+    size: int | None
+    threshold: float
+    alpha: float
+    tau: float
+    surrogate: str | None
+    seed: int | None
+    epoch: int | None
+    metric: float | None
+
+    def build_model(
+        self, device: torch.device, size: tuple[int, int] | None = None
+    ) -> TransferModel:
+        """Return the network with these weights, in evaluation mode.
+
+        Args:
+            device: where to.
+            size: height and width of the frames; None takes those it was trained on.
+
+        Raises:
+            SnntxError: names or shapes do not fit the network.
+        """
+        side = None if self.size is None else (self.size, self.size)
+        surrogate: dict[str, Any] = {"surrogate": self.surrogate} if self.surrogate else {}
+        try:
+            model = create_model(
+                self.model,
+                num_classes=self.classes,
+                steps=self.steps,
+                size=size or side,
+                threshold=self.threshold,
+                alpha=self.alpha,
+                tau=self.tau,
+                **surrogate,
+            )
+            load_reference_state(model, self.state)
+        except UsageError as error:
+            raise SnntxError(f"{self.path}: {error}") from error
+        return model.to(device).eval()
+
+
+def load_published(path: Path) -> Published:
+    """Read a published checkpoint.
+
+    Raises:
+        UsageError: no such file, or one of our own checkpoints.
+        SnntxError: damaged, in need of code, or not of a network that is known here.
+    """
+    content = load_foreign(path)
+    if isinstance(content, dict) and "snntx_checkpoint" in content:
+        raise UsageError(
+            f"{path}: a checkpoint of snntx train, not a published one; leave out --card"
+        )
+    state, rest = _parts(path, content)
+    arguments = _arguments(rest)
+    model = _which(path, state)
+    table = MODELS[model].reference
+    assert table is not None
+    found = Published(
+        path=path,
+        state=state,
+        model=model,
+        steps=_steps(path, state),
+        classes=_classes(path, state, table),
+        size=None if model in FIXED_SIZE else _whole(arguments.get("event_size")),
+        threshold=_constant(path, state, table, "threshold"),
+        alpha=_constant(path, state, table, "act_fun.alpha"),
+        tau=_number(arguments.get("tau")) or 2.0,
+        surrogate=SURROGATES.get(str(arguments.get("act_fun"))),
+        seed=_whole(arguments.get("seed")),
+        epoch=_whole(rest.get("epoch")),
+        metric=_number(rest.get("metric")),
+    )
+    _check_arguments(found, arguments)
+    return found
+
+
+def _parts(path: Path, content: Any) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
+    """Return the weights, whole and by plain names, and what else the file holds."""
+    if not isinstance(content, dict):
+        raise SnntxError(f"{path}: holds a {type(content).__name__}, expected a checkpoint")
+    rest: Mapping[str, Any] = content if "state_dict" in content else {}
+    state = rest.get("state_dict", content)
+    if not isinstance(state, dict) or not state:
+        raise SnntxError(f"{path}: not a published checkpoint: it has no state_dict")
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise SnntxError(f"{path}: not a published checkpoint: state {name!r} is no tensor")
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise SnntxError(f"{path}: {name} claims more values than the file holds")
+        if not bool(torch.isfinite(tensor).all()):
+            raise SnntxError(f"{path}: {name} holds a value that is not finite")
+    if all(name.startswith(PARALLEL) for name in state):
+        state = {name.removeprefix(PARALLEL): tensor for name, tensor in state.items()}
+    return dict(state), rest
+
+
+def _arguments(rest: Mapping[str, Any]) -> Mapping[str, Any]:
+    arguments = rest.get("args")
+    if isinstance(arguments, argparse.Namespace):
+        return vars(arguments)
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _which(path: Path, state: Mapping[str, Tensor]) -> str:
+    """Return the network most of whose modules the state names."""
+    named = {name.rpartition(".")[0] for name in state}
+    shares = {
+        name: len(named & set(model.reference.modules.values())) / len(model.reference.modules)
+        for name, model in MODELS.items()
+        if model.reference is not None
+    }
+    best = max(shares, key=lambda name: shares[name])
+    if shares[best] < 0.5:
+        first = ", ".join(sorted(state)[:3])
+        raise SnntxError(
+            f"{path}: not the weights of {', '.join(CLASS_NAMES.values())}; its names begin with "
+            f"{first}"
+        )
+    return best
+
+
+def _steps(path: Path, state: Mapping[str, Tensor]) -> int:
+    """Return T, from one coefficient for each step."""
+    numbers = {name.partition(".")[2] for name in state if name.startswith("coefficient.")}
+    if not numbers or numbers != {str(step) for step in range(len(numbers))}:
+        found = ", ".join(sorted(numbers)) or "none"
+        raise SnntxError(f"{path}: coefficients should be numbered from 0, found {found}")
+    return len(numbers)
+
+
+def _classes(path: Path, state: Mapping[str, Tensor], table: ReferenceTable) -> int:
+    head = table.modules.get("event_head") or table.modules["shared_head"]
+    weight = state.get(f"{head}.weight")
+    if weight is None or weight.dim() != 2:
+        shape = None if weight is None else tuple(weight.shape)
+        raise SnntxError(f"{path}: {head}.weight should be (classes, inputs), found {shape}")
+    return int(weight.shape[0])
+
+
+def _constant(path: Path, state: Mapping[str, Tensor], table: ReferenceTable, leaf: str) -> float:
+    """Return the one value that all neurons share."""
+    names = [name for name in (f"{each}.{leaf}" for each in table.neurons) if name in state]
+    values = {state[name].item() for name in names if state[name].numel() == 1}
+    if len(values) != 1:
+        found = f"{min(values):g} to {max(values):g}" if values else "none"
+        raise SnntxError(
+            f"{path}: every neuron should have the same {leaf}, found {found}; a threshold that "
+            "was trained is not read"
+        )
+    return float(values.pop())
+
+
+def _check_arguments(found: Published, arguments: Mapping[str, Any]) -> None:
+    """Refuse weights that contradict the command line they are said to come from."""
+    expected: dict[str, Any] = {
+        "model": CLASS_NAMES[found.model],
+        "step": found.steps,
+        "num_classes": found.classes,
+        "threshold": found.threshold,
+        "node_type": "LIFNode",
+    }
+    if found.model in FIXED_CLASSES:
+        del expected["num_classes"]
+    problems = [
+        f"{name} {arguments[name]!r} instead of {value!r}"
+        for name, value in expected.items()
+        if name in arguments and not _agree(arguments[name], value)
+    ]
+    if problems:
+        raise SnntxError(
+            f"{found.path}: its command line (args) does not fit its weights: {', '.join(problems)}"
+        )
+
+
+def _agree(said: Any, found: Any) -> bool:
+    if isinstance(found, str):
+        return isinstance(said, str) and said.lower() == found.lower()
+    number = _number(said)
+    return number is not None and math.isclose(number, found, rel_tol=1e-6)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < LARGEST else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,72 @@
+"""What computes the inside of a spiking layer.
+
+``torch`` is the readable step-by-step path that defines the result; ``numba`` (CPU) and
+``triton`` (CUDA) fuse normalisation and neurons over all steps. ``auto`` chooses by device
+and number type, and never for a backend that was named.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from ....errors import UsageError, nearest
+from .interface import FusedBackend
+
+BACKENDS = ("torch", "numba", "triton")
+FUSED = ("numba", "triton")
+FUSED_TYPES = {
+    "numba": (torch.float32, torch.bfloat16),
+    "triton": (torch.float32, torch.bfloat16, torch.float16),
+}
+
+
+def check_backend(name: str) -> str:
+    """Return ``name`` if it is ``auto`` or one of ``BACKENDS``.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if name not in ("auto", *BACKENDS):
+        known = ", ".join(("auto", *BACKENDS))
+        raise UsageError(f"unknown backend '{name}', known: {known}{nearest(name, BACKENDS)}")
+    return name
+
+
+def resolve_backend(name: str, device: torch.device | str, dtype: torch.dtype) -> str:
+    """Return the backend that computes currents of one device and number type.
+
+    ``auto`` is ``triton`` on CUDA and ``numba`` on the CPU where they take the type, and
+    ``torch`` otherwise (float64, other devices).
+
+    Raises:
+        UsageError: the backend named cannot compute there.
+    """
+    kind = torch.device(device).type
+    if name == "auto":
+        name = {"cuda": "triton", "cpu": "numba"}.get(kind, "torch")
+        return name if dtype in FUSED_TYPES.get(name, ()) else "torch"
+    if name == "numba" and kind != "cpu":
+        raise UsageError(f"backend numba computes on the CPU, not on {kind}; use auto or triton")
+    if name in FUSED and dtype not in FUSED_TYPES[name]:
+        known = ", ".join(str(each).removeprefix("torch.") for each in FUSED_TYPES[name])
+        raise UsageError(
+            f"backend {name} computes {known}, not {str(dtype).removeprefix('torch.')}; "
+            "use backend torch"
+        )
+    return name
+
+
+def fused_backend(name: str) -> FusedBackend:
+    """Return the module that computes for a fused backend; it is imported here, when needed."""
+    return cast(FusedBackend, importlib.import_module(f".{name}_fused", __package__))
+
+
+def is_channels_last(current: Tensor) -> bool:
+    """Return whether ``(T, B, C, H, W)`` is dense with the channels innermost."""
+    return current.flatten(0, 1).is_contiguous(memory_format=torch.channels_last) and not (
+        current.is_contiguous()
+    )

@@ -1,0 +1,244 @@
+"""Spiking layers that take and return whole sequences ``(T, B, ...)``.
+
+A layer turns what arrives into currents, normalises them and drives a population of neurons,
+which starts every sequence from rest. ``norm`` says over what the normalisation takes its
+statistics: ``per-step`` over the B samples of each step (a training forward pass moves the
+running statistics T times, in the order of the steps; He et al., AAAI 2024), ``merged`` over
+all T x B at once, ``none`` not at all. Evaluation uses one set of running statistics for
+every step.
+
+``backend`` says what computes the inside of a layer, see :mod:`snntx.train.network.backends.names`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...errors import UsageError, nearest
+from .backends.names import check_backend, resolve_backend
+from .neurons import Neuron, neuron_steps
+from .norm import StepNorm, normalised_steps, update_running
+from .synapses import Activity, connect, convolve, convolve_once
+
+NORMS = ("per-step", "merged", "none")
+
+
+class LayerOutput(NamedTuple):
+    """What a layer sends on and, when asked for, the membranes after the reset.
+
+    ``activity`` is ``(T, B, ...)``, averaged over windows if the layer pools; ``membrane`` is
+    ``(T, B, ...)`` before any pooling.
+    """
+
+    activity: Activity
+    membrane: Tensor | None
+
+    @property
+    def spikes(self) -> Tensor:
+        """Return the spikes, or their averages over windows, ``(T, B, ...)``."""
+        return self.activity.values
+
+
+class SpikingLayer(nn.Module, ABC):
+    """A normalisation and the neurons that it drives; what makes the currents is the heirs'.
+
+    Args:
+        channels: of the currents.
+        neuron: the neuron model.
+        norm: one of ``NORMS``.
+        pool: side of the windows over which the spikes are averaged; odd borders are dropped.
+        backend: ``auto`` or one of the backends.
+    """
+
+    leak: Tensor
+    threshold: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        neuron: Neuron,
+        norm: str = "per-step",
+        pool: int = 1,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        if norm not in NORMS:
+            raise UsageError(
+                f"unknown norm '{norm}', known: {', '.join(NORMS)}{nearest(norm, NORMS)}"
+            )
+        self.neuron, self.pool = neuron, pool
+        self.backend = check_backend(backend)
+        self.norm = None if norm == "none" else StepNorm(channels, merged=norm == "merged")
+        if neuron.kind == "plif":
+            self.leak_logit = nn.Parameter(torch.tensor(neuron.leak_logit))
+        else:
+            self.register_buffer("leak", torch.tensor(neuron.leak), persistent=False)
+        threshold = torch.tensor(neuron.threshold)
+        if neuron.learn_threshold:
+            self.threshold = nn.Parameter(threshold)
+        else:
+            self.register_buffer("threshold", threshold, persistent=False)
+
+    @abstractmethod
+    def currents(self, activity: Activity, constant: Tensor | None) -> Tensor:
+        """Return the currents ``(T, B, C, ...)`` that an activity causes."""
+
+    def forward(
+        self,
+        arriving: Activity | Tensor,
+        *,
+        membrane: bool = False,
+        constant: Tensor | None = None,
+    ) -> LayerOutput:
+        """Run a sequence ``(T, B, ...)`` from rest; keep the membranes only if asked to.
+
+        ``constant`` ``(B,)`` marks samples whose frames are the same at every step; only a
+        layer that convolves frames makes use of it.
+        """
+        activity = arriving if isinstance(arriving, Activity) else Activity(arriving)
+        currents = self.currents(activity, constant)
+        backend = resolve_backend(self.backend, currents.device, currents.dtype)
+        if self.norm is not None and self.training and currents[0].numel() == currents.shape[2]:
+            raise UsageError(
+                "a batch norm in training needs two samples or pixels; the batch has one"
+            )
+        if backend == "torch":
+            return self._step_by_step(currents, membrane)
+        return self._fused(currents, membrane, backend)
+
+    def _leak(self) -> Tensor:
+        return torch.sigmoid(self.leak_logit) if self.neuron.kind == "plif" else self.leak
+
+    def _step_by_step(self, currents: Tensor, membrane: bool) -> LayerOutput:
+        dtype = currents.dtype
+        narrow = dtype in (torch.bfloat16, torch.float16)
+        responses = normalised_steps(self.norm, currents)
+        # numbers, where they are no parameters: twice as fast as 0-d tensors, same result
+        leak = self._leak() if self.neuron.kind == "plif" else self.neuron.leak
+        threshold = self.threshold if self.neuron.learn_threshold else self.neuron.threshold
+        steps = neuron_steps(
+            (each.float() for each in responses) if narrow else responses,
+            leak=leak,
+            threshold=threshold,
+            surrogate=self.neuron.surrogate,
+            dynamics=self.neuron.dynamics,
+        )
+        spikes, membranes = [], []
+        for fired, state in steps:
+            spikes.append(fired.to(dtype))
+            if membrane:
+                membranes.append(state)
+        values = average_pool(torch.stack(spikes), self.pool)
+        return LayerOutput(Activity(values), torch.stack(membranes) if membrane else None)
+
+    def _fused(self, currents: Tensor, membrane: bool, backend: str) -> LayerOutput:
+        from .backends.operators import norm_neuron  # registers the operator; compiles nothing
+
+        norm, steps = self.norm, len(currents)
+        flat = currents.ndim == 3
+        batch_statistics = norm is not None and norm.training
+        given = norm is not None and not norm.training
+        out = norm_neuron(
+            currents[..., None, None] if flat else currents,
+            None if norm is None else norm.weight,
+            None if norm is None else norm.bias,
+            norm.running_mean[None] if norm is not None and given else None,
+            norm.running_var[None] if norm is not None and given else None,
+            self._leak(),
+            self.threshold,
+            groups=steps if norm is not None and batch_statistics and not norm.merged else 1,
+            epsilon=0.0 if norm is None else norm.eps,
+            dynamics=self.neuron.dynamics,
+            surrogate=self.neuron.surrogate,
+            pool=self.pool,
+            membrane=membrane,
+            backend=backend,
+        )
+        if norm is not None and batch_statistics:
+            update_running(norm, out.mean, out.variance, currents.numel() // currents.shape[2])
+        values, codes, state = out.values, out.codes, out.membrane
+        if flat:
+            values, codes = values[..., 0, 0], codes[..., 0, 0]
+            state = state[..., 0, 0] if membrane else state
+        unit = 1 / (self.pool * self.pool)
+        return LayerOutput(Activity(values, codes, unit), state if membrane else None)
+
+
+class SpikingConv2d(SpikingLayer):
+    """Convolution without bias, normalisation, neurons, average pool.
+
+    ``(T, B, in_channels, H, W)`` to ``(T, B, out_channels, H', W')``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        neuron: Neuron,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: int = 1,
+        norm: str = "per-step",
+        pool: int = 1,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__(out_channels, neuron=neuron, norm=norm, pool=pool, backend=backend)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
+
+    def currents(self, activity: Activity, constant: Tensor | None) -> Tensor:
+        """Return the convolution's responses."""
+        if constant is not None:
+            return convolve_once(activity.values, constant, self.conv)
+        return convolve(activity, self.conv)
+
+
+class SpikingLinear(SpikingLayer):
+    """Linear map, normalisation, neurons; ``bias`` only where nothing normalises.
+
+    ``(T, B, in_features)`` to ``(T, B, out_features)``; training a norm needs B of 2 or more.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        neuron: Neuron,
+        norm: str = "per-step",
+        backend: str = "auto",
+    ) -> None:
+        super().__init__(out_features, neuron=neuron, norm=norm, backend=backend)
+        self.linear = nn.Linear(in_features, out_features, bias=norm == "none")
+
+    def currents(self, activity: Activity, constant: Tensor | None) -> Tensor:
+        """Return the linear map's responses."""
+        return connect(activity, self.linear)
+
+
+class SpikingPopulation(SpikingLayer):
+    """Normalisation and neurons on analog currents, as pre-activation networks have them.
+
+    ``(T, B, C, H, W)`` to the same shape.
+    """
+
+    def currents(self, activity: Activity, constant: Tensor | None) -> Tensor:
+        """Return what arrives."""
+        return activity.values
+
+
+def average_pool(sequence: Tensor, size: int = 2) -> Tensor:
+    """Average each step over ``size`` x ``size`` windows; odd borders are dropped.
+
+    ``(T, B, C, H, W)`` to ``(T, B, C, H // size, W // size)``.
+    """
+    if size == 1:
+        return sequence
+    pooled = functional.avg_pool2d(sequence.flatten(0, 1), size)
+    return pooled.view(*sequence.shape[:2], *pooled.shape[1:])

@@ -1,0 +1,192 @@
+"""What every transfer model is: one spiking encoder, two heads, T learnable coefficients.
+
+Frames come in as ``(B, T, 2, H, W)``, batch first as the loader makes them; everything that
+goes out is ``(T, B, ...)``. A model adds its encoder and says how the reference
+implementation names its parts.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import UsageError
+from .neurons import Neuron
+from .synapses import Activity, connect
+
+POLARITIES = 2
+
+
+class TransferOutput(NamedTuple):
+    """Both branches at every step: logits ``(T, B, C)``, domain features ``(T, B, F)``."""
+
+    static_logits: Tensor
+    event_logits: Tensor
+    static_features: Tensor
+    event_features: Tensor
+
+
+class Encoding(NamedTuple):
+    """What an encoder hands over: the heads' input and the domain feature, if asked for.
+
+    ``code`` is ``(T, B, N)``, ``features`` is ``(T, B, F)`` or None.
+    """
+
+    code: Activity
+    features: Tensor | None
+
+
+class ReferenceTable(NamedTuple):
+    """How the reference implementation names a model's parts.
+
+    ``modules``: this model's module name to the reference's, for every module that holds
+    parameters. ``neurons``: the reference's neurons, which store threshold and α as tensors.
+    """
+
+    modules: Mapping[str, str]
+    neurons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What a model is made with.
+
+    Attributes:
+        num_classes: of both heads.
+        steps: time steps of a sequence.
+        neuron: the neuron model of every layer.
+        norm: over what the normalisations take their statistics (see :mod:`..layers`).
+        width: factor of every hidden layer's width.
+        size: height and width of the frames; None takes the model's own.
+        backend: what computes the layers.
+        keep_activations: keep what the backward pass needs; otherwise every stage keeps its
+            input alone and runs again (activation checkpointing).
+    """
+
+    num_classes: int
+    steps: int
+    neuron: Neuron = field(default_factory=Neuron)
+    norm: str = "per-step"
+    width: float = 1.0
+    size: tuple[int, int] | None = None
+    backend: str = "auto"
+    keep_activations: bool = True
+
+
+class TransferModel(nn.Module, ABC):
+    """A spiking encoder shared by static images and events, with a head for each.
+
+    ``coefficient`` ``(T,)`` is raw: the loss takes its sigmoid. A model registers its encoder
+    and then its heads, after this constructor.
+    """
+
+    name: ClassVar[str]
+    frame_size: ClassVar[tuple[int, int]]
+    least_size: ClassVar[int]
+    neuron_defaults: ClassVar[Mapping[str, Any]] = {}
+    reference: ClassVar[ReferenceTable | None] = None
+
+    def __init__(self, options: ModelOptions) -> None:
+        super().__init__()
+        what = f"model {self.name}"
+        _check_count(f"{what}: num_classes", options.num_classes, at_least=2)
+        _check_count(f"{what}: steps", options.steps, at_least=1)
+        if not 0 < options.width < math.inf:
+            raise UsageError(f"{what}: width is {options.width}, expected a positive factor")
+        self.options = options
+        self.num_classes, self.steps = options.num_classes, options.steps
+        self.neuron, self.backend = options.neuron, options.backend
+        self.keeps_activations = options.keep_activations
+        self.size = options.size or self.frame_size
+        for side in self.size:
+            _check_count(f"{what}: size", side, at_least=self.least_size)
+        self.layer_options: dict[str, Any] = {
+            "neuron": options.neuron,
+            "norm": options.norm,
+            "backend": options.backend,
+        }
+        self.coefficient = nn.Parameter(torch.ones(options.steps))
+
+    def wide(self, channels: int) -> int:
+        """Return a hidden layer's width, scaled by the option ``width``."""
+        return max(1, round(channels * self.options.width))
+
+    def make_heads(self, inputs: int) -> None:
+        """Register a linear head with bias for each branch."""
+        self.static_head = nn.Linear(inputs, self.num_classes)
+        self.event_head = nn.Linear(inputs, self.num_classes)
+
+    def head(self, branch: str) -> nn.Linear:
+        """Return the head of the ``static`` or the ``event`` branch."""
+        found: nn.Linear = getattr(self, f"{branch}_head")
+        return found
+
+    @abstractmethod
+    def encode(self, frames: Tensor, *, features: bool, constant: Tensor | None) -> Encoding:
+        """Encode ``(T, B, 2, H, W)``; with ``features``, keep the domain feature as well.
+
+        ``constant`` ``(B,)`` marks samples whose frames are the same at every step, so that
+        the first convolution runs once for them.
+        """
+
+    def forward(
+        self, static: Tensor, event: Tensor, constant: Tensor | None = None
+    ) -> TransferOutput:
+        """Run the static branch over all steps, then the event branch; both ``(B, T, 2, H, W)``.
+
+        The order matters in training: each branch moves the running statistics in turn.
+        ``constant`` ``(B,)`` bool, on the CPU, marks the samples of the static branch whose
+        frames are the same at every step; None takes none for granted.
+        """
+        static_sequence = self._time_first(static, "static")
+        event_sequence = self._time_first(event, "event")
+        static_code, static_features = self.encode(
+            static_sequence, features=True, constant=constant
+        )
+        event_code, event_features = self.encode(event_sequence, features=True, constant=None)
+        assert static_features is not None
+        assert event_features is not None
+        return TransferOutput(
+            connect(static_code, self.head("static")),
+            connect(event_code, self.head("event")),
+            static_features,
+            event_features,
+        )
+
+    def forward_event(self, event: Tensor) -> Tensor:
+        """Return the event logits ``(T, B, C)`` of frames ``(B, T, 2, H, W)``, and no more."""
+        sequence = self._time_first(event, "event")
+        code = self.encode(sequence, features=False, constant=None).code
+        return connect(code, self.head("event"))
+
+    def forward_static(self, static: Tensor, constant: Tensor | None = None) -> Tensor:
+        """Return the static logits ``(T, B, C)`` of frames ``(B, T, 2, H, W)``, and no more.
+
+        ``constant`` as in :meth:`forward`.
+        """
+        sequence = self._time_first(static, "static")
+        code = self.encode(sequence, features=False, constant=constant).code
+        return connect(code, self.head("static"))
+
+    def _time_first(self, frames: Tensor, branch: str) -> Tensor:
+        """Check frames ``(B, T, 2, H, W)`` and return them as ``(T, B, 2, H, W)``."""
+        expected = (self.steps, POLARITIES, *self.size)
+        if tuple(frames.shape[1:]) != expected or len(frames) == 0:
+            found = "x".join(map(str, frames.shape))
+            wanted = "x".join(map(str, expected))
+            raise UsageError(
+                f"model {self.name}: {branch} frames are {found}, expected Bx{wanted} "
+                "(batch, steps, polarities, height, width)"
+            )
+        return frames.transpose(0, 1)
+
+
+def _check_count(what: str, value: int, *, at_least: int) -> None:
+    if not isinstance(value, int) or value < at_least:
+        raise UsageError(f"{what} is {value!r}, expected an integer of {at_least} or more")

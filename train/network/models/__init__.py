@@ -1,0 +1,1 @@
+"""One module a network, named as the network is."""

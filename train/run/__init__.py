@@ -1,0 +1,1 @@
+"""Card, cache and recipe in, a trained run directory out."""

@@ -1,0 +1,111 @@
+"""What a run writes while it trains: ``log.jsonl``, one line an epoch, and TensorBoard files.
+
+TensorBoard gets, an epoch: every loss term and accuracy, the replacement probability, the
+sigmoid of each step's coefficient, CKA of each step, firing rates of each layer, throughput
+and memory.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from ..network.layers import LayerOutput, SpikingLayer
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+LOG = "log.jsonl"
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Return the most memory held so far: of the device on CUDA, else of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+class FiringRates:
+    """Mean firing of every layer of a model, over the forward passes inside the context."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._layers = {n: m for n, m in model.named_modules() if isinstance(m, SpikingLayer)}
+        self._sums: dict[str, Tensor] = {}
+        self._passes: dict[str, int] = {}
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> Self:
+        for name, layer in self._layers.items():
+            self._hooks.append(layer.register_forward_hook(partial(self._add, name)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _add(self, name: str, _: nn.Module, __: Any, output: LayerOutput) -> None:
+        mean = output.spikes.detach().float().mean()
+        self._sums[name] = self._sums.get(name, torch.zeros_like(mean)) + mean
+        self._passes[name] = self._passes.get(name, 0) + 1
+
+    def rates(self) -> dict[str, float]:
+        """Return spikes per neuron and step of each layer, from 0 to 1."""
+        return {name: float(total) / self._passes[name] for name, total in self._sums.items()}
+
+
+class RunLog:
+    """The log of one run; a second process of the same run writes nothing.
+
+    Args:
+        out: run directory.
+        start: epochs that an earlier part of the run has logged.
+        tensorboard: write TensorBoard files too.
+    """
+
+    def __init__(self, out: Path, start: int, *, tensorboard: bool) -> None:
+        self._out, self._start, self._tensorboard = out, start, tensorboard
+        self._writer: SummaryWriter | None = None
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Write one finished epoch."""
+        with (self._out / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+        if self._tensorboard and self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._out), purge_step=self._start)
+        if self._writer is None:
+            return
+        scalars = {f"train/{name}": value for name, value in record["train"].items()}
+        scalars |= {
+            f"{record['selection']['part']}/{name}": value
+            for name, value in record["selection"].items()
+            if name != "part"
+        }
+        scalars |= {f"coefficient/{t}": c for t, c in enumerate(record["coefficient"])}
+        scalars |= {f"cka/{t}": c for t, c in enumerate(record.get("cka", []))}
+        scalars |= {f"firing rate/{name}": rate for name, rate in record["rates"].items()}
+        for name in ("lr", "P", "recordings_per_second", "peak_memory_mib", "seconds"):
+            scalars[f"run/{name}"] = record[name]
+        for name, value in scalars.items():
+            self._writer.add_scalar(name, value, record["epoch"])
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,301 @@
+"""Mean and spread over seeds, and paired differences from a baseline.
+
+Two groups are compared on the seeds they share, since a seed fixes what both have in common:
+initial weights, order of the recordings, partners. Of the differences ``d_i`` of ``n`` seeds,
+with mean ``m`` and standard deviation ``s`` (``n - 1`` in the denominator)::
+
+    t = m / (s / sqrt(n))        p = 2 P(T_{n-1} > |t|)        m ± t_{0.975, n-1} s / sqrt(n)
+
+The sign-flip test asks how many of the ``2^n`` ways to give the differences their signs make
+``|m|`` at least as large; it assumes no normal distribution, but its p cannot be below
+``2 / 2^n``. Holm's step-down bounds the chance of one false alarm among all comparisons.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from ...errors import UsageError, nearest
+from ..recipe.whole import Recipe
+from .runs import Group, Run, group_runs, read_runs
+from .sweep import setting_words
+
+COVERAGE = 0.95
+EXACT_SEEDS = 20
+"""With more seeds the signs are too many to try; the t test serves as well then."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Mean of some values, what they spread, and the interval that covers their true mean.
+
+    Attributes:
+        n: how many.
+        mean: of them.
+        sd: standard deviation with ``n - 1`` in the denominator; None for one value.
+        low: lower end of the 95 % t interval of the mean; None for one value, or equal ones.
+        high: its upper end.
+    """
+
+    n: int
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A group's difference from its baseline on the seeds they share.
+
+    Attributes:
+        differences: group minus baseline, by seed.
+        sample: mean, spread and interval of them.
+        t: Student's t; None for one seed, or equal differences.
+        p: of the paired t test, two-sided; None likewise.
+        p_sign_flip: of the exact sign-flip test, two-sided; None with too many seeds.
+        p_holm: ``p`` after Holm's correction over all comparisons; None where ``p`` is.
+    """
+
+    differences: dict[int, float]
+    sample: Sample
+    t: float | None
+    p: float | None
+    p_sign_flip: float | None
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One group's result.
+
+    Attributes:
+        group: its runs.
+        sample: their mean and spread.
+        baseline: label of the group it is compared with; empty for none.
+        paired: the comparison; None without a baseline or a shared seed.
+    """
+
+    group: Group
+    sample: Sample
+    baseline: str
+    paired: Paired | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups of runs on the same part of the same data.
+
+    Attributes:
+        card: the dataset.
+        protocol: its split.
+        part: what was measured.
+        recordings: in that part; None where that is not noted.
+        metric: ``top1``, ``top5`` or ``loss``.
+        baseline: as it was asked for; empty for none.
+        rows: one a group.
+        left_out: why which unfinished runs are not among them.
+        notes: what else a reader has to know.
+    """
+
+    card: str
+    protocol: str
+    part: str
+    recordings: int | None
+    metric: str
+    baseline: str
+    rows: tuple[Row, ...]
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def comparisons(self) -> int:
+        """How many groups have a baseline to be compared with."""
+        return sum(row.paired is not None for row in self.rows)
+
+
+def sample_of(values: Sequence[float]) -> Sample:
+    """Return mean, standard deviation and 95 % t interval of the mean."""
+    array = np.asarray(values, dtype=np.float64)
+    mean = float(array.mean())
+    if array.size < 2:
+        return Sample(array.size, mean, None, None, None)
+    if _equal(array):
+        return Sample(array.size, mean, 0.0, None, None)
+    sd = float(array.std(ddof=1))
+    reach = float(stdtrit(array.size - 1, (1 + COVERAGE) / 2)) * sd / math.sqrt(array.size)
+    return Sample(array.size, mean, sd, mean - reach, mean + reach)
+
+
+def _equal(array: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
+    """Whether values differ by no more than rounding."""
+    return bool(np.ptp(array) <= 1e-12 * np.abs(array).max())
+
+
+def paired_test(group: Mapping[int, float], baseline: Mapping[int, float]) -> Paired | None:
+    """Compare values by seed; None where no seed is shared."""
+    differences = {seed: group[seed] - baseline[seed] for seed in group if seed in baseline}
+    if not differences:
+        return None
+    values = list(differences.values())
+    sample = sample_of(values)
+    t = p = None
+    if sample.sd:
+        t = sample.mean / (sample.sd / math.sqrt(sample.n))
+        p = float(2 * stdtr(sample.n - 1, -abs(t)))
+    return Paired(differences, sample, t, p, sign_flip(values))
+
+
+def sign_flip(differences: Sequence[float]) -> float | None:
+    """Return the two-sided p of the exact sign-flip test; None for too many values.
+
+    Of all ``2^n`` choices of signs, the share whose sum is at least as far from zero.
+    """
+    if len(differences) > EXACT_SEEDS:
+        return None
+    sums = np.zeros(1)
+    for value in differences:
+        sums = np.concatenate([sums + value, sums - value])
+    limit = abs(sum(differences)) - 1e-12 * sum(map(abs, differences))
+    return float(np.mean(np.abs(sums) >= limit))
+
+
+def holm(ps: Sequence[float | None]) -> list[float | None]:
+    """Return Holm's adjusted p values; one that is None counts as 1 and stays None."""
+    counted = [1.0 if p is None else p for p in ps]
+    adjusted = list(counted)
+    largest = 0.0
+    for rank, i in enumerate(sorted(range(len(ps)), key=counted.__getitem__)):
+        largest = max(largest, min(1.0, (len(ps) - rank) * counted[i]))
+        adjusted[i] = largest
+    return [None if p is None else value for p, value in zip(ps, adjusted, strict=True)]
+
+
+def compare(
+    paths: Sequence[Path], *, baseline: str = "", part: str = "test", metric: str = "top1"
+) -> Comparison:
+    """Read, group and compare runs.
+
+    Args:
+        paths: run directories, or folders that hold some.
+        baseline: a group's label, the name of a variant or recipe of a sweep, or
+            ``key=value`` of a setting. Where that is several groups, each other group is
+            compared with the one that equals it in all settings in which these differ.
+        part: ``test``, or ``validation`` of the best epoch.
+        metric: ``top1``, ``top5`` or ``loss``.
+
+    Raises:
+        UsageError: runs that cannot be compared, or an unknown baseline.
+        SnntxError: a file of a run is damaged.
+    """
+    runs, left_out = read_runs(paths, part=part, metric=metric)
+    groups = group_runs(runs)
+    bases = find_baseline(groups, baseline) if baseline else []
+    kept = [name for name in groups[0].varying if len({repr(b.varying[name]) for b in bases}) > 1]
+    rows = []
+    for group in groups:
+        match = next(
+            (b for b in bases if all(b.varying[name] == group.varying[name] for name in kept)), None
+        )
+        if group in bases or match is None:
+            rows.append(Row(group, sample_of(list(group.values.values())), "", None))
+            continue
+        found = paired_test(group.values, match.values)
+        rows.append(Row(group, sample_of(list(group.values.values())), match.label, found))
+    first = runs[0]
+    return Comparison(
+        card=first.card,
+        protocol=first.recipe.protocol,
+        part=first.part,
+        recordings=None if first.counts is None else sum(first.counts.values()),
+        metric=metric,
+        baseline=baseline,
+        rows=_corrected(rows),
+        left_out=tuple(left_out),
+        notes=tuple(_notes(runs, rows, bases, kept)),
+    )
+
+
+def _corrected(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Fill in Holm's p over all comparisons."""
+    compared = [row for row in rows if row.paired is not None]
+    adjusted = iter(holm([row.paired.p for row in compared if row.paired is not None]))
+    return tuple(
+        row
+        if row.paired is None
+        else replace(row, paired=replace(row.paired, p_holm=next(adjusted)))
+        for row in rows
+    )
+
+
+def _notes(
+    runs: Sequence[Run], rows: Sequence[Row], bases: Sequence[Group], kept: Sequence[str]
+) -> list[str]:
+    notes = []
+    if kept:
+        notes.append(f"each group is compared with the baseline of its own {' and '.join(kept)}")
+    caches = {run.cache_key for run in runs}
+    if len(caches) > 1:
+        notes.append(f"the runs are of {len(caches)} caches: {', '.join(sorted(caches))}")
+    alone = [row for row in rows if bases and not row.baseline and row.group not in bases]
+    notes += [f"{row.group.label}: no baseline has its {' and '.join(kept)}" for row in alone]
+    notes += [
+        f"{row.group.label}: no seed in common with {row.baseline}"
+        for row in rows
+        if row.baseline and row.paired is None
+    ]
+    return notes
+
+
+def find_baseline(groups: Sequence[Group], baseline: str) -> list[Group]:
+    """Return the groups that a user means by ``baseline``.
+
+    Raises:
+        UsageError: there is none, or they are all groups.
+    """
+    key, equals, value = (word.strip() for word in baseline.partition("="))
+    tests: list[Callable[[Run, str], bool]] = [
+        lambda run, label: label == baseline,
+        lambda run, label: run.entry is not None and run.entry["variant"] == baseline,
+        lambda run, label: run.entry is not None and run.entry["base"] == baseline,
+    ]
+    if equals:
+        tests.append(lambda run, label: _has(run, key, value))
+    for test in tests:
+        chosen = [group for group in groups if test(group.first, group.label)]
+        if len(chosen) == len(groups):
+            raise UsageError(f"--baseline {baseline}: that is every group; none is left to compare")
+        if chosen:
+            return chosen
+    labels = [group.label for group in groups]
+    raise UsageError(
+        f"--baseline {baseline}: no group is called so or has this setting"
+        f"{nearest(baseline, labels)} (groups: {'; '.join(labels)})"
+    )
+
+
+def _has(run: Run, key: str, text: str) -> bool:
+    """Whether a run has a setting, or stands for a recipe or variant in its sweep."""
+    if key in ("recipe", "variant"):
+        return run.entry is not None and run.entry["base" if key == "recipe" else key] == text
+    if key not in Recipe.__dataclass_fields__:
+        raise UsageError(
+            f"--baseline {key}={text}: unknown setting '{key}'"
+            f"{nearest(key, Recipe.__dataclass_fields__)}"
+        )
+    value = getattr(run.recipe, key)
+    if value is None:
+        return text == "none"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(text) == value
+        except ValueError:
+            return False
+    return setting_words(value) == text.strip("\"'")
