@@ -19,6 +19,7 @@ slow: .venv/installed-dev
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 # mypy wants the package under its own name, which the checkout's folder need not have
 types: .venv/installed-dev
