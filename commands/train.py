@@ -55,6 +55,7 @@ def train(
     Raw files are never touched. --set transfer=false trains the event-only baseline.
     """
     from ..data_cards import load_card
+    from ..declared.tables import toml_value
     from ..train.batches.caches import open_cache
     from ..train.checkpoints.state import LAST
     from ..train.recipe.sources import load_recipe
@@ -67,16 +68,22 @@ def train(
     loaded = load_card(card, cache_root(cache))
     resolved = load_recipe(loaded, recipe, settings)
     frames = open_cache(
-        cache_root(cache), loaded, steps=resolved.steps, size=resolved.size, key=key, given=card
+        cache_root(cache),
+        loaded,
+        steps=resolved.data.steps,
+        size=resolved.data.size,
+        key=key,
+        given=card,
     )
     where = pick_device(device)
-    out = out or Path("runs") / f"{loaded.name}-{Path(recipe).stem}-seed{resolved.seed}"
-    backend = chosen_backend(resolved, where)
+    out = out or Path("runs") / f"{loaded.name}-{Path(recipe).stem}-seed{resolved.run.seed}"
+    backend, epochs = chosen_backend(resolved, where), resolved.optim.epochs
     if is_first():
         say(f"cache {frames.directory}, device {where.type}, backend {backend}, run {out}")
-        say(", ".join(resolved.to_toml().splitlines()))
+        given = {name: each for name, each in resolved.settings().items() if each is not None}
+        say(", ".join(f"{name} = {toml_value(each)}" for name, each in given.items()))
     try:
-        with joined(where) as group, TrainingDisplay(resolved.epochs, group.first) as display:
+        with joined(where) as group, TrainingDisplay(epochs, group.first) as display:
             best = fit(
                 loaded,
                 frames,
@@ -100,9 +107,9 @@ def train(
         say(f"interrupted; run the same command again{how} to go on")
         click.get_current_context().exit(130)
     if as_json:
-        print_json({"run": str(out), "protocol": resolved.protocol, "best": best})
+        print_json({"run": str(out), "protocol": resolved.data.protocol, "best": best})
         return
     click.echo(
         f"best epoch {best['epoch'] + 1}: {best['part']} top-1 {best['top1']:.4f} "
-        f"(protocol {resolved.protocol}); next: snntx evaluate {out}"
+        f"(protocol {resolved.data.protocol}); next: snntx evaluate {out}"
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
@@ -31,6 +31,7 @@ class Door(Generic[Part]):
         shipped: the package whose modules are the shipped parts, each registering itself under
             its module's name with hyphens; or the module of each shipped name.
         fits: says what is wrong with an object that is to be such a part; None where it is one.
+        also: words that are taken in a part's place, such as ``none``.
     """
 
     def __init__(
@@ -39,8 +40,9 @@ class Door(Generic[Part]):
         group: str,
         shipped: str | Mapping[str, str],
         fits: Callable[[Any], str | None] = lambda part: None,
+        also: Sequence[str] = (),
     ) -> None:
-        self.kind, self.group = kind, group
+        self.kind, self.group, self._also = kind, group, tuple(also)
         self._shipped, self._fits = shipped, fits
         self._known: dict[str, Part] = {}
 
@@ -75,7 +77,7 @@ class Door(Generic[Part]):
 
     def knows(self, name: str) -> bool:
         """Say whether :meth:`get` would look for the part, without importing it."""
-        return name in self.names() or bool(_PLACE.fullmatch(name))
+        return name in (*self._also, *self.names()) or bool(_PLACE.fullmatch(name))
 
     def get(self, name: str) -> Part:
         """Return the part of a name, importing what it needs.
@@ -89,7 +91,7 @@ class Door(Generic[Part]):
 
     def unknown(self, name: str, where: str = "") -> UsageError:
         """Return the error for a name that is not known: what is, and how to add one."""
-        known = self.names()
+        known = [*self._also, *self.names()]
         return UsageError(
             f"{where}unknown {self.kind} '{name}'{nearest(name, known)} (known: "
             f"{', '.join(known)}; your own: package.module:Name, see docs/extending.md)"

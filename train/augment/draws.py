@@ -6,6 +6,7 @@ augmentation changes no other draw.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -29,6 +30,7 @@ class Purpose(IntEnum):
     NOISE = 11
     STATIC_SUBSET = 12
     STATIC_ORDER = 100
+    NAMED = 101
 
 
 def generator(seed: int, purpose: int, *place: int) -> np.random.Generator:
@@ -53,3 +55,9 @@ class Draws:
     def __call__(self, purpose: Purpose) -> np.random.Generator:
         """Return a fresh generator for one purpose; asked twice, it draws the same again."""
         return generator(self.seed, purpose, self.epoch, self.number)
+
+    def named(self, name: str) -> np.random.Generator:
+        """Return a fresh generator for what has no purpose of its own, by its name."""
+        return generator(
+            self.seed, Purpose.NAMED, self.epoch, self.number, zlib.crc32(name.encode())
+        )

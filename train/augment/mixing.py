@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..recipe.doors import AUGMENTATIONS
+from ..recipe.inputs import Augment
+from .base import Mixing, Mixture
 from .geometry import within
 from .policies import centred_boxes
 
 LARGEST_NUMBER = 4
 """EventMix draws the number of its Gaussians from 2 to this."""
-
-
-class Mixture(NamedTuple):
-    """Second labels of a batch: ``other`` ``(B,)`` and the first's ``share`` ``(B,)`` in [0, 1]."""
-
-    other: Tensor
-    share: Tensor
 
 
 def mixed(loss: Callable[[Tensor], Tensor], labels: Tensor, mixture: Mixture | None) -> Tensor:
@@ -159,3 +154,21 @@ def _event_share(frames: Tensor, other: Tensor, mask: Tensor) -> Tensor:
     stays, comes = 1 - inside / own, coming / others
     shown = stays + comes
     return torch.where(shown > 0, stays / shown.clamp(min=smallest), torch.ones_like(shown))
+
+
+class _Mixer(Mixing):
+    """One of the kinds of :func:`mix`, by the recipe's share and probability."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __call__(
+        self, frames: Tensor, labels: Tensor, draw: np.random.Generator, settings: Augment
+    ) -> tuple[Tensor, Mixture]:
+        """Mix a batch with itself."""
+        alpha, probability = settings.mix_alpha, settings.mix_probability
+        return mix(self._kind, frames, labels, draw, alpha=alpha, probability=probability)
+
+
+for _kind in ("mixup", "cutmix", "eventmix"):
+    AUGMENTATIONS.register(_kind)(_Mixer(_kind))

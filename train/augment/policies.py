@@ -12,6 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..recipe.doors import AUGMENTATIONS
+from ..recipe.inputs import Augment
+from .base import Batches, Moving
 from .geometry import Size, affine, composed, cut_out, mirrored, rotation, shifted
 
 NDA_ROLL, NDA_CUTOUT = 5 / 48, 16 / 48
@@ -131,3 +134,28 @@ def centred_boxes(
     end = np.clip(begin + length, 0, sides)
     begin = np.clip(begin, 0, sides)
     return np.stack([begin[:, 0], end[:, 0], begin[:, 1], end[:, 1]], 1)
+
+
+class _Nda(Moving):
+    """NDA as a recipe names it."""
+
+    def __call__(
+        self, draw: np.random.Generator, frames: Batches, settings: Augment
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return its map; every step is kept."""
+        return nda(draw, frames.batch, frames.size, frames.device), None
+
+
+class _RandAugment(Moving):
+    """RandAugment as a recipe names it, by its count and magnitude."""
+
+    def __call__(
+        self, draw: np.random.Generator, frames: Batches, settings: Augment
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return its map and the steps it keeps."""
+        count, magnitude = settings.randaugment_count, settings.randaugment_magnitude
+        return randaugment(draw, *frames, count=count, magnitude=magnitude)
+
+
+AUGMENTATIONS.register("nda")(_Nda())
+AUGMENTATIONS.register("randaugment")(_RandAugment())

@@ -29,8 +29,8 @@ def shown_images(
     """
     images = cache.static_images()
     chosen = images if indices is None else images[indices]
-    channel = static_channel(chosen, list(cache.index.planes), recipe.channel)
-    return edges(channel) if recipe.static_view == "edges" else channel
+    channel = static_channel(chosen, list(cache.index.planes), recipe.data.channel)
+    return edges(channel) if recipe.data.static_view == "edges" else channel
 
 
 def edges(images: Tensor) -> Tensor:
@@ -71,3 +71,12 @@ def static_channel(
         else:
             chosen = values.mean(axis=1)
     return torch.from_numpy(np.ascontiguousarray(chosen))
+
+
+def shown(images: Tensor, steps: int) -> Tensor:
+    """Return images ``(B, H, W)`` in both polarities and all steps, ``(B, T, 2, H, W)``.
+
+    The result is a view: no value is copied.
+    """
+    batch, height, width = images.shape
+    return images[:, None, None].expand(batch, steps, 2, height, width)

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ...preprocess.cache.frame_cache import FrameCache
-from .static_only import StaticOnlyData
-from .training import Batch, TrainingData
+from .batch import Batch
+from .drawing import Drawn
 
 
 class FrameDataset(Dataset[tuple[Tensor, int]]):
@@ -53,7 +53,7 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
 class _Epoch(Dataset[Batch]):
     """One epoch's batches by number; a worker makes a batch whole."""
 
-    def __init__(self, data: TrainingData | StaticOnlyData, epoch: int, first: int) -> None:
+    def __init__(self, data: Drawn, epoch: int, first: int) -> None:
         self._data, self._epoch, self._first = data, epoch, first
         self._order = data.order(epoch)
 
@@ -66,7 +66,7 @@ class _Epoch(Dataset[Batch]):
 
 
 def epoch_batches(
-    data: TrainingData | StaticOnlyData,
+    data: Drawn,
     epoch: int,
     *,
     first: int = 0,

@@ -52,7 +52,7 @@ class Partners:
     """
 
     def __init__(self, cache: FrameCache, recipe: Recipe, indices: NDArray[np.int64]) -> None:
-        statics = cache.static_split(recipe.protocol, "train")
+        statics = cache.static_split(recipe.data.protocol, "train")
         classes = cache.index.static_label
         needed = np.unique(cache.labels[indices])
         lonely = [cache.classes[c] for c in needed if c not in classes[statics]]
@@ -60,16 +60,16 @@ class Partners:
             raise SnntxError(
                 f"{cache.directory}: no static partner for class {', '.join(lonely[:5])}"
                 f"{' and others' if len(lonely) > 5 else ''}; preprocess with --static, or train "
-                "the event branch alone with --set transfer=false"
+                "the event branch alone with --set method=event-only"
             )
-        if recipe.static_fraction < 1:
-            order = generator(recipe.seed, Purpose.STATIC_SUBSET).permutation(statics)
-            statics = nested_subset(order, classes, recipe.static_fraction)
+        if recipe.data.static_fraction < 1:
+            order = generator(recipe.run.seed, Purpose.STATIC_SUBSET).permutation(statics)
+            statics = nested_subset(order, classes, recipe.data.static_fraction)
         self.statics = statics[np.argsort(classes[statics], kind="stable")]
         self._begin = np.searchsorted(classes[self.statics], np.arange(len(cache.classes)))
         self._count = np.bincount(classes[self.statics], minlength=len(cache.classes))
         self._twin = np.full(len(cache), -1)
-        if recipe.pairing == "instance":
+        if recipe.data.pairing == "instance":
             twin = cache.index.twin
             allowed = np.isin(twin, statics) & (twin >= 0)
             self._twin[allowed] = twin[allowed]

@@ -6,7 +6,6 @@ recordings; where there is none, on the recordings themselves, through the stati
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +15,15 @@ from numpy.typing import NDArray
 from ...errors import SnntxError
 from ...preprocess.cache.frame_cache import FrameCache
 from ..assess.evaluate import BATCH, Metrics, measure
-from ..augment.draws import Purpose, generator
-from ..method.static_only import shown
+from ..augment.draws import Purpose
 from ..network.create import TransferModel
 from ..recipe.whole import Recipe
-from .images import shown_images
-from .training import Batch
+from .batch import Batch
+from .drawing import Drawn
+from .images import shown, shown_images
 
 
-class StaticOnlyData:
+class StaticOnlyData(Drawn):
     """The static images of the training part, in the shape that the loader expects.
 
     Its batches have no events (``event`` is ``(B, 0)``) and every static sample is constant.
@@ -41,28 +40,16 @@ class StaticOnlyData:
     def __init__(
         self, cache: FrameCache, recipe: Recipe, indices: NDArray[np.int64] | None = None
     ) -> None:
-        self.recipe, self._steps = recipe, cache.frame_shape[0]
-        self.indices = cache.static_split(recipe.protocol, "train") if indices is None else indices
-        if self.indices.size < 2:
+        protocol = recipe.data.protocol
+        chosen = cache.static_split(protocol, "train") if indices is None else indices
+        if chosen.size < 2:
             raise SnntxError(
-                f"{cache.directory}: protocol {recipe.protocol} leaves {self.indices.size} static "
+                f"{cache.directory}: protocol {protocol} leaves {chosen.size} static "
                 "images to train on, need 2; run snntx preprocess with --static"
             )
-        self.labels: NDArray[np.int64] = cache.index.static_label[self.indices]
-        self.batch_size = min(recipe.batch_size, self.indices.size)
-        self.draws = recipe.draws_per_epoch or self.indices.size
-        self.batches = max(1, self.draws // self.batch_size)
-        self._images = shown_images(cache, recipe, self.indices)
-
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        """Return positions in drawing order: class-balanced with replacement, or shuffled."""
-        draw = generator(self.recipe.seed, Purpose.STATIC_ORDER, epoch)
-        count, needed = self.indices.size, self.batches * self.batch_size
-        if not self.recipe.balanced:
-            rounds = [draw.permutation(count) for _ in range(-(-needed // count))]
-            return np.concatenate(rounds)[:needed]
-        weight = 1.0 / np.bincount(self.labels)[self.labels]
-        return draw.choice(count, needed, p=weight / weight.sum())
+        super().__init__(recipe, chosen, cache.index.static_label[chosen], Purpose.STATIC_ORDER)
+        self._steps = cache.frame_shape[0]
+        self._images = shown_images(cache, recipe, chosen)
 
     def batch(self, positions: NDArray[np.int64], epoch: int, number: int) -> Batch:
         """Return one batch from positions in :attr:`indices`; draws nothing."""
@@ -73,12 +60,6 @@ class StaticOnlyData:
             labels=torch.from_numpy(self.labels[positions]),
             constant=torch.ones(len(positions), dtype=torch.bool),
         )
-
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch."""
-        order = self.order(epoch)
-        for number in range(self.batches):
-            yield self.batch(order[number * self.batch_size :][: self.batch_size], epoch, number)
 
 
 @dataclass(frozen=True)
@@ -99,10 +80,10 @@ class StaticSelection:
 def static_selection(cache: FrameCache, recipe: Recipe) -> StaticSelection:
     """Return the static images of the recipe's selection part, or else its recordings."""
     part = recipe.selection
-    statics = cache.static_split(recipe.protocol, part)
+    statics = cache.static_split(recipe.data.protocol, part)
     if statics.size:
         return StaticSelection(part, "static", statics)
-    return StaticSelection(part, "event", cache.split(recipe.protocol, part))
+    return StaticSelection(part, "event", cache.split(recipe.data.protocol, part))
 
 
 def evaluate_static(

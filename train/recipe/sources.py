@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ...data_cards.schema import Card
-from ...data_cards.tables import from_table
 from ...errors import UsageError, nearest
-from .whole import Recipe
+from .layout import Layers
+from .whole import GROUPS, Recipe, recipe_of
 
 
 def load_recipe(card: Card, name: str = "default", settings: Sequence[str] = ()) -> Recipe:
@@ -28,25 +28,38 @@ def load_recipe(card: Card, name: str = "default", settings: Sequence[str] = ())
     Raises:
         UsageError: an unknown recipe, key or value.
     """
-    table: dict[str, Any] = dict(card.recipes["default"])
+    layers = Layers()
     where = f"recipe {name} of card {card.name}"
+    layers.add(card.recipes["default"], f"recipe default of card {card.name}")
     if name.endswith(".toml"):
-        table |= _read_toml(Path(name))
         where = name
-    elif name in card.recipes:
-        table |= card.recipes[name]
-    else:
+        layers.add(_read_toml(Path(name)), where)
+    elif name not in card.recipes:
         raise UsageError(
             f"unknown recipe '{name}'{nearest(name, card.recipes)} "
             f"(card {card.name} has: {', '.join(card.recipes)}; or give the path of a .toml file)"
         )
-    table |= dict(_parse_setting(setting) for setting in settings)
-    return from_table(Recipe, table, where)
+    elif name != "default":
+        layers.add(card.recipes[name], where)
+    layers.add(dict(_parse_setting(setting) for setting in settings), where)
+    recipe = recipe_of(layers.tables, where)
+    recipe.check_parts()
+    return recipe
 
 
 def recipe_from_table(table: Mapping[str, Any], where: str) -> Recipe:
-    """Return a saved recipe; ``where`` names it in errors."""
-    return from_table(Recipe, table, where)
+    """Return a saved recipe, of this release or of 0.1; ``where`` names it in errors.
+
+    Raises:
+        UsageError: a key or value that is not known here.
+    """
+    table = dict(table)
+    flat = not any(isinstance(table.get(group), Mapping) for group in GROUPS)
+    if flat and table.get("tensorboard") is True:  # release 0.1 always had it
+        table["tensorboard"] = "auto"
+    layers = Layers()
+    layers.add(table, where)
+    return recipe_of(layers.tables, where)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

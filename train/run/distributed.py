@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ...errors import UsageError
-from ..batches.training import Batch
+from ..batches.batch import Batch
 
 
 def pick_device(name: str) -> torch.device:

@@ -15,22 +15,27 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError
 from ...preprocess.cache.frame_cache import FrameCache
 from ..assess.evaluate import Metrics, evaluate_part
+from ..batches.batch import Batch
+from ..batches.drawing import Drawn
 from ..batches.loader import epoch_batches
 from ..batches.static_only import StaticOnlyData, evaluate_static, static_selection
-from ..batches.training import Batch, TrainingData
+from ..batches.training import TrainingData
 from ..checkpoints.initialise import initial_weights
 from ..checkpoints.run_directory import DIVERGED, claim_directory, previous_checkpoint
 from ..checkpoints.state import BEST, LAST, Checkpoint, frame_options, save_checkpoint, save_content
+from ..method.base import Method, Place
 from ..network.create import TransferModel
+from ..recipe.networks import build_model
 from ..recipe.whole import Recipe
 from .distributed import Group
-from .logs import FiringRates, RunLog, peak_memory_mib
-from .objective import Objective, build_model
+from .logs import FiringRates, RunLog, peak_memory_mib, wants_tensorboard
+from .objective import Objective, make_method
 from .schedule import recipe_rate
 from .stopping import StoppedError, listening
 from .updates import Updater
@@ -74,15 +79,21 @@ def train(
         UsageError: the run directory is taken, or does not match on resume.
     """
     previous = previous_checkpoint(out, recipe, cache, resume)
-    static_alone = recipe.branch == "static"
     group = group or Group(device=device)
+    method = make_method(recipe)
+    boards = group.first and wants_tensorboard(recipe.run.tensorboard, on_note)
     # workers have no part of the device: what they make ahead is augmented where they run
     where = None if workers else group.device
-    data = StaticOnlyData(cache, recipe) if static_alone else TrainingData(cache, recipe, where)
-    selection = cache.split(recipe.protocol, recipe.selection)
+    data: Drawn = (
+        StaticOnlyData(cache, recipe)
+        if method.draws == "images"
+        else TrainingData(cache, recipe, method, where)
+    )
+    protocol = recipe.data.protocol
+    selection = cache.split(protocol, recipe.selection)
     if selection.size == 0:
         raise UsageError(
-            f"protocol {recipe.protocol} has no {recipe.selection} recordings in this cache "
+            f"protocol {protocol} has no {recipe.selection} recordings in this cache "
             "to choose the best epoch by"
         )
     if data.batch_size % group.size:
@@ -90,7 +101,7 @@ def train(
             f"a batch of {data.batch_size} cannot be shared by {group.size} processes; set "
             "batch_size to a multiple"
         )
-    run = _Run(card, cache, recipe, out, data, group, fresh=previous is None)
+    run = _Run(card, cache, recipe, out, data, method, group, fresh=previous is None)
     for note in run.notes:
         on_note(f"initial weights: {note}")
     if previous is not None:
@@ -99,12 +110,12 @@ def train(
     lock = None
     if group.first:
         lock = claim_directory(out, recipe, previous)
-        run.log = RunLog(out, run.epoch, tensorboard=recipe.tensorboard)
+        run.log = RunLog(out, run.epoch, tensorboard=boards)
     try:
         with listening() as request:
-            while run.epoch < recipe.epochs and not run.finished:
+            while run.epoch < recipe.optim.epochs and not run.finished:
                 began = time.perf_counter()
-                rate = recipe_rate(recipe, run.epoch)
+                rate = recipe_rate(recipe.optim, run.epoch)
                 run.updater.set_rate(rate)
                 run.model.train()
                 first = run.batch
@@ -137,14 +148,15 @@ class _Run:
         cache: FrameCache,
         recipe: Recipe,
         out: Path,
-        data: TrainingData | StaticOnlyData,
+        data: Drawn,
+        method: Method[Any],
         group: Group,
         *,
         fresh: bool,
     ) -> None:
         self._card, self._cache, self._recipe, self._out = card, cache, recipe, out
-        self._data, self._group = data, group
-        torch.manual_seed(recipe.seed)
+        self._data, self._method, self._group = data, method, group
+        torch.manual_seed(recipe.run.seed)
         *_, height, width = cache.frame_shape
         self.model = build_model(
             recipe,
@@ -153,9 +165,10 @@ class _Run:
             size=(height, width),
         )
         self.notes: list[str] = []
-        if recipe.initial and fresh:
-            self.notes = initial_weights(self.model, Path(recipe.initial), classes=cache.classes)
-        self.objective = Objective(self.model, recipe).to(group.device)
+        initial = recipe.run.initial
+        if initial and fresh:
+            self.notes = initial_weights(self.model, Path(initial), classes=cache.classes)
+        self.objective = Objective(self.model, method).to(group.device)
         self.updater = Updater(self.objective, recipe, group.device, group)
         self.epoch, self.batch = 0, 0
         self.sums: dict[str, float] = {}
@@ -167,7 +180,8 @@ class _Run:
     def finished(self) -> bool:
         """Whether patience has run out."""
         waited = self.epoch - 1 - int(self.best["epoch"])
-        return bool(self._recipe.patience) and self.batch == 0 and waited >= self._recipe.patience
+        patience = self._recipe.run.patience
+        return bool(patience) and self.batch == 0 and waited >= patience
 
     def take_up(self, checkpoint: Checkpoint) -> None:
         """Go on where a checkpoint was written."""
@@ -186,9 +200,9 @@ class _Run:
         if not math.isfinite(values["loss"]):
             raise self._diverged(f"the loss is {values['loss']}", number, batch)
         values["replaced"] = batch.replaced / len(batch.labels)
-        values["P"] = 0.0
-        if isinstance(self._data, TrainingData) and self._recipe.transfer:
-            values["P"] = self._data.replacement_probability(self.epoch, number)
+        epochs = self._recipe.optim.epochs
+        place = Place(self.epoch, number, epochs, self._data.batches)
+        values |= {"P": 0.0, **self._method.log(place)}
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.batch += 1
@@ -255,7 +269,7 @@ class _Run:
 
     def _validate(self, model: TransferModel, selection: Any) -> Metrics:
         device = self._group.device
-        if self._recipe.branch != "static":
+        if self._method.judged == "event":
             return evaluate_part(model, self._cache, selection, device)
         statics = static_selection(self._cache, self._recipe)
         return evaluate_static(model, self._cache, statics, self._recipe, device)
@@ -291,8 +305,7 @@ class _Run:
         kept = "the last whole epoch is kept in last.pt" if self.epoch else "no epoch was finished"
         saved = ""
         if batch is not None and self._group.first:
-            tensors = {k: None if v is None else v.cpu() for k, v in vars(batch).items()}
-            content = {**tensors, "epoch": self.epoch, "step": step}
+            content = {**vars(batch.mapped(Tensor.cpu)), "epoch": self.epoch, "step": step}
             save_content(self._out / DIVERGED, content)
             saved = f"; the step's inputs are in {DIVERGED}"
         return SnntxError(

@@ -7,9 +7,11 @@ and memory.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import resource
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor, nn
 
+from ...errors import UsageError
 from ..network.layers import LayerOutput, SpikingLayer
 
 if TYPE_CHECKING:
@@ -65,6 +68,27 @@ class FiringRates:
     def rates(self) -> dict[str, float]:
         """Return spikes per neuron and step of each layer, from 0 to 1."""
         return {name: float(total) / self._passes[name] for name, total in self._sums.items()}
+
+
+def wants_tensorboard(asked: bool | str, say: Callable[[str], None]) -> bool:
+    """Return whether to write TensorBoard files.
+
+    Args:
+        asked: true, false, or ``auto`` for where it is installed.
+        say: told in one line where ``auto`` finds none.
+
+    Raises:
+        UsageError: true, and it is not installed.
+    """
+    if asked is False or importlib.util.find_spec("tensorboard") is not None:
+        return bool(asked)
+    how = "pip install 'snntx[tensorboard]'"
+    if asked is True:
+        raise UsageError(
+            f"tensorboard = true, but TensorBoard is not installed: {how}, or set tensorboard=false"
+        )
+    say(f"TensorBoard is not installed, so its files are not written ({how})")
+    return False
 
 
 class RunLog:

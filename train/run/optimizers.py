@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from ...errors import UsageError
-from ..recipe.whole import Recipe
+from ..recipe.learning import Optim
 
 
-def make_optimizer(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(groups: list[dict[str, Any]], settings: Optim) -> torch.optim.Optimizer:
     """Return the recipe's optimizer over parameter groups that carry their weight decay.
 
     AdamW has betas (0.9, 0.999) and ε 1e-8 (Loshchilov and Hutter, ICLR 2019); SGD has
@@ -20,15 +20,15 @@ def make_optimizer(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.
     Raises:
         UsageError: Lamb is asked for and its package is not installed.
     """
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
-    if recipe.optimizer == "lamb":
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum)
+    if settings.optimizer == "lamb":
         try:
             from pytorch_optimizer import Lamb
         except ImportError as error:
             raise UsageError(
                 "optimizer lamb needs the package pytorch_optimizer: pip install 'snntx[lamb]'"
             ) from error
-        lamb: torch.optim.Optimizer = Lamb(groups, lr=recipe.lr, max_grad_norm=0.0)
+        lamb: torch.optim.Optimizer = Lamb(groups, lr=settings.lr, max_grad_norm=0.0)
         return lamb
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.999), eps=1e-8)
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.999), eps=1e-8)

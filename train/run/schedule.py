@@ -12,9 +12,10 @@ from typing import Any
 from torch import nn
 
 from ...errors import UsageError, nearest
-from ..recipe.whole import SCHEDULES, Recipe
+from ..recipe.learning import Optim
 
 REFERENCE_BATCH = 1024
+SCHEDULES = ("cosine", "step")
 
 
 def scaled_lr(lr: float, batch_size: int) -> float:
@@ -70,18 +71,18 @@ def learning_rate(
     return floor + 0.5 * (base_lr - floor) * (1 + math.cos(math.pi * epoch / epochs))
 
 
-def recipe_rate(recipe: Recipe, epoch: int) -> float:
+def recipe_rate(settings: Optim, epoch: int) -> float:
     """Return the learning rate of one epoch of a recipe."""
     return learning_rate(
         epoch,
-        base_lr=scaled_lr(recipe.lr, recipe.batch_size),
-        epochs=recipe.epochs,
-        schedule=recipe.schedule,
-        warmup_epochs=recipe.warmup_epochs,
-        warmup_lr=recipe.warmup_lr,
-        min_lr=recipe.min_lr,
-        decay_epochs=recipe.decay_epochs,
-        decay_rate=recipe.decay_rate,
+        base_lr=scaled_lr(settings.lr, settings.batch_size),
+        epochs=settings.epochs,
+        schedule=settings.schedule,
+        warmup_epochs=settings.warmup_epochs,
+        warmup_lr=settings.warmup_lr,
+        min_lr=settings.min_lr,
+        decay_epochs=settings.decay_epochs,
+        decay_rate=settings.decay_rate,
     )
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..augment.mixing import Mixture
-from ..batches.training import Batch
+from ..batches.batch import Batch
+from ..method.base import Inputs
 from ..network.create import TransferModel
 from ..recipe.whole import Recipe
 from .distributed import Group
@@ -42,25 +42,23 @@ class Updater:
         self, objective: Objective, recipe: Recipe, device: torch.device, group: Group
     ) -> None:
         self.device, self._group = device, group
-        self._accumulate, self._clip = recipe.accumulate, recipe.clip_norm
-        self._dtype = _MIXED[recipe.precision]
-        groups = parameter_groups(objective, recipe.weight_decay)
-        self.optimizer = make_optimizer(groups, recipe)
+        self._accumulate, self._clip = recipe.optim.accumulate, recipe.optim.clip_norm
+        self._dtype = _MIXED[recipe.optim.precision]
+        groups = parameter_groups(objective, recipe.optim.weight_decay)
+        self.optimizer = make_optimizer(groups, recipe.optim)
         self.average: AveragedModel | None = None
-        if recipe.ema_decay:
-            follow = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
+        if recipe.optim.ema_decay:
+            follow = get_ema_multi_avg_fn(recipe.optim.ema_decay)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(objective.model, multi_avg_fn=follow)
         self._model = objective.model
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
         self._parameters = list(objective.parameters())
         module: torch.nn.Module = objective
-        if recipe.compile:
+        if recipe.run.compile:
             module = torch.compile(objective)  # type: ignore[assignment]
         self._distributed = None
         if group.size > 1:
-            learnt = recipe.regularization and recipe.fixed_coefficient is None
-            # otherwise a head or the coefficients have no part in the loss
-            whole = recipe.transfer and recipe.branch == "both" and learnt
+            whole = objective.method.trains_all
             module = DistributedDataParallel(module, find_unused_parameters=not whole)
             self._distributed = module
         self._module = module
@@ -120,27 +118,19 @@ class Updater:
         return values
 
     def _forward(self, batch: Batch) -> dict[str, Tensor]:
-        event = batch.event.to(self.device, non_blocking=True)
-        static = None
-        if batch.static is not None:
-            static = batch.static.to(self.device, non_blocking=True)
-        labels = batch.labels.to(self.device, non_blocking=True)
+        here = batch.mapped(lambda value: value.to(self.device, non_blocking=True))
+        inputs = Inputs(
+            here.event,
+            here.static,
+            here.labels,
+            here.constant,
+            here.mixture,
+            here.static_mixture,
+            here.notes,
+        )
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not None):
-            terms: dict[str, Tensor] = self._module(
-                event,
-                static,
-                labels,
-                batch.constant,
-                self._moved(batch.mixture),
-                self._moved(batch.static_mixture),
-                None if batch.switch is None else batch.switch.to(self.device, non_blocking=True),
-            )
+            terms: dict[str, Tensor] = self._module(inputs)
         return terms
-
-    def _moved(self, mixture: Mixture | None) -> Mixture | None:
-        if mixture is None:
-            return None
-        return Mixture(*(each.to(self.device, non_blocking=True) for each in mixture))
 
     def _move(self, values: dict[str, float]) -> None:
         if self._clip:

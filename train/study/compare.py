@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from ...errors import UsageError, nearest
-from ..recipe.whole import Recipe
+from ..recipe.layout import known_settings
 from .runs import Group, Run, group_runs, read_runs
 from .sweep import setting_words
 
@@ -212,7 +212,7 @@ def compare(
     first = runs[0]
     return Comparison(
         card=first.card,
-        protocol=first.recipe.protocol,
+        protocol=first.recipe.data.protocol,
         part=first.part,
         recordings=None if first.counts is None else sum(first.counts.values()),
         metric=metric,
@@ -285,12 +285,14 @@ def _has(run: Run, key: str, text: str) -> bool:
     """Whether a run has a setting, or stands for a recipe or variant in its sweep."""
     if key in ("recipe", "variant"):
         return run.entry is not None and run.entry["base" if key == "recipe" else key] == text
-    if key not in Recipe.__dataclass_fields__:
-        raise UsageError(
-            f"--baseline {key}={text}: unknown setting '{key}'"
-            f"{nearest(key, Recipe.__dataclass_fields__)}"
-        )
-    value = getattr(run.recipe, key)
+    if key == "transfer":  # as release 0.1 called it
+        return text == str(run.recipe.transfer).lower()
+    key = key.rpartition(".")[2] if key != "method.name" else "method"
+    settings = run.recipe.settings()
+    known = known_settings(run.recipe.method.name)
+    if key not in settings and key not in known_settings():
+        raise UsageError(f"--baseline {key}={text}: unknown setting '{key}'{nearest(key, known)}")
+    value = settings.get(key)
     if value is None:
         return text == "none"
     if isinstance(value, int | float) and not isinstance(value, bool):

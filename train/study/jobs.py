@@ -40,12 +40,12 @@ def cache_keys(
     """
     found: dict[tuple[int | None, int | None], str] = {}
     for run in runs:
-        shape = run.recipe.steps, run.recipe.size
+        shape = run.recipe.data.steps, run.recipe.data.size
         if shape not in found:
             steps, size = shape
             cache = open_cache(root, card, steps=steps, size=size, key=key, given=given)
             found[shape] = cache.key
-    return {run.name: found[run.recipe.steps, run.recipe.size] for run in runs}
+    return {run.name: found[run.recipe.data.steps, run.recipe.data.size] for run in runs}
 
 
 def make_jobs(

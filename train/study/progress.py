@@ -7,7 +7,6 @@ result from the epoch it names, so that a run evaluated half-way does not pass f
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -99,17 +98,18 @@ def read_progress(run: Path, recipe: Recipe) -> Progress:
     if not records:
         return Progress(0, None, {}, False)
     epoch, best = records[-1]["epoch"], records[-1]["best_epoch"]
-    waited = bool(recipe.patience) and epoch - best >= recipe.patience
+    waited = bool(recipe.run.patience) and epoch - best >= recipe.run.patience
     chosen = [each["selection"] for each in records if each["epoch"] == best]
     return Progress(
-        epoch + 1, best, chosen[-1] if chosen else {}, waited or epoch + 1 >= recipe.epochs
+        epoch + 1, best, chosen[-1] if chosen else {}, waited or epoch + 1 >= recipe.optim.epochs
     )
 
 
 def differing(a: Recipe, b: Recipe) -> list[str]:
     """Return the names of the settings in which two recipes differ."""
-    names = [each.name for each in dataclasses.fields(Recipe)]
-    return [name for name in names if getattr(a, name) != getattr(b, name)]
+    ours, theirs = a.settings(), b.settings()
+    names = dict.fromkeys([*ours, *theirs])
+    return [name for name in names if ours.get(name) != theirs.get(name)]
 
 
 def run_state(run: Path, recipe: Recipe, *, key: str | None = None, test: bool = True) -> str:

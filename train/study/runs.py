@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,11 +42,9 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All settings but the seed; without static images, ``transfer`` follows from that."""
-        table = dataclasses.asdict(self.recipe)
+        """All settings but the seed, by their own names."""
+        table = self.recipe.settings()
         del table["seed"]
-        if self.recipe.static_fraction == 0:
-            table["transfer"] = True
         return table
 
 
@@ -149,14 +146,15 @@ def _read(path: Path, part: str, metric: str) -> Run:
     progress, metrics = read_progress(path, recipe), read_metrics(path)
     if progress.best is not None and not progress.whole:
         raise _UnfinishedError(
-            f"{path}: trained {progress.epochs} of {recipe.epochs} epochs; go on with --resume"
+            f"{path}: trained {progress.epochs} of {recipe.optim.epochs} epochs; go on with "
+            "--resume"
         )
     entry = read_index(path.parent).get(path.name)
     if part == "validation":
         if recipe.selection != "validation":
             raise UsageError(
-                f"{path}: protocol {recipe.protocol} chooses the epoch on its test part and has "
-                "no validation part"
+                f"{path}: protocol {recipe.data.protocol} chooses the epoch on its test part and "
+                "has no validation part"
             )
         if progress.best is None:
             raise _UnfinishedError(f"{path}: has no finished epoch")
@@ -165,7 +163,7 @@ def _read(path: Path, part: str, metric: str) -> Run:
         return Run(path, recipe, float(value), card, key, part, None, entry)
     if metrics is None:
         raise _UnfinishedError(f"{path}: has no {METRICS}; make it with: snntx evaluate {path}")
-    if (metrics["seed"], metrics["protocol"]) != (recipe.seed, recipe.protocol) or (
+    if (metrics["seed"], metrics["protocol"]) != (recipe.run.seed, recipe.data.protocol) or (
         progress.best is not None and metrics["epoch"] != progress.best
     ):
         raise _UnfinishedError(
@@ -198,7 +196,7 @@ def _check_comparable(runs: Sequence[Run]) -> None:
             )
 
     refuse("cards", lambda run: run.card)
-    refuse("protocols", lambda run: run.recipe.protocol)
+    refuse("protocols", lambda run: run.recipe.data.protocol)
     refuse("parts", lambda run: run.part)
     refuse("test parts", lambda run: "unknown" if run.counts is None else _sizes(run.counts))
 
@@ -220,19 +218,18 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
         group = next((each for key, each in members if key == what), None)
         if group is None:
             members.append((what, group := {}))
-        if run.recipe.seed in group:
+        if run.recipe.run.seed in group:
             raise UsageError(
-                f"{group[run.recipe.seed].path} and {run.path} are the same run: they have the "
+                f"{group[run.recipe.run.seed].path} and {run.path} are the same run: they have the "
                 "same settings and seed; leave one out"
             )
-        group[run.recipe.seed] = run
+        group[run.recipe.run.seed] = run
     tables = [settings for (settings, _), _ in members]
     if any(table in tables[:i] for i, table in enumerate(tables)):
         tables = [{**settings, "cache": key} for (settings, key), _ in members]
-    differing = [
-        name for name in tables[0] if any(table[name] != tables[0][name] for table in tables)
-    ]
-    varying = [{name: table[name] for name in differing} for table in tables]
+    names = dict.fromkeys(name for table in tables for name in table)
+    differing = [name for name in names if _differs([table.get(name) for table in tables])]
+    varying = [{name: table.get(name) for name in differing} for table in tables]
     groups = [each for _, each in members]
     entries = [run.entry for group in groups for run in group.values() if run.entry is not None]
     if len(entries) == len(runs):
@@ -249,6 +246,10 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     return [Group(*each) for each in zip([x.pop() for x in labels], groups, varying, strict=True)]
 
 
+def _differs(values: Sequence[Any]) -> bool:
+    return any(value != values[0] for value in values)
+
+
 def _entries(group: Mapping[int, Run]) -> Iterator[dict[str, Any]]:
     return (run.entry for run in group.values() if run.entry is not None)
 
@@ -260,7 +261,7 @@ def _apart(labels: Sequence[set[str]]) -> bool:
 
 def stem(run: Run) -> str:
     """Return the name of a run's directory without its seed."""
-    return re.sub(rf"[-_]?seed[-_=]?{run.recipe.seed}$", "", run.path.absolute().name)
+    return re.sub(rf"[-_]?seed[-_=]?{run.recipe.run.seed}$", "", run.path.absolute().name)
 
 
 def settings_label(settings: Mapping[str, Any]) -> str:

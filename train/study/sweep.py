@@ -9,7 +9,6 @@ stopped early has one run of everything.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import tomllib
 from collections import Counter
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ...data_cards.schema import Card
-from ...data_cards.tables import from_table
+from ...declared.tables import from_table, toml_value
 from ...errors import UsageError, nearest
+from ..recipe.layout import own_names
 from ..recipe.sources import load_recipe
 from ..recipe.whole import Recipe
 
@@ -41,6 +41,9 @@ class Variant:
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict, metadata={"key": "set"})
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", own_names(self.settings))
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,15 @@ class Sweep:
     about: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("settings", "axes"):
+            object.__setattr__(self, name, own_names(getattr(self, name)))
         for name, values in self.axes.items():
             if not isinstance(values, list) or not values:
                 raise UsageError(f"[axes] {name} = {values!r} is not a list of values")
         lists = {"seeds": self.seeds, "recipes": self.recipes, "variants": self._variant_names}
         for name, values in {**lists, **self.axes}.items():
             twice = [
-                value for value, count in Counter(map(setting_text, values)).items() if count > 1
+                value for value, count in Counter(map(toml_value, values)).items() if count > 1
             ]
             if twice:
                 raise UsageError(f"{name} holds {twice[0]} twice")
@@ -127,7 +132,7 @@ class SweepRun:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; the recipe is left out, since its file holds it."""
-        settings = {"overrides": list(self.overrides), "seed": self.recipe.seed}
+        settings = {"overrides": list(self.overrides), "seed": self.recipe.run.seed}
         return {"recipe": self.base, "variant": self.variant, "point": self.point, **settings}
 
 
@@ -181,28 +186,11 @@ def sweep_from_table(table: Mapping[str, Any], where: str) -> Sweep:
         raise UsageError(str(error) if where in str(error) else f"{where}: {error}") from error
 
 
-def setting_text(value: Any) -> str:
-    """Return a setting's value as TOML.
-
-    Raises:
-        UsageError: no setting has values of this kind.
-    """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(setting_text, value))}]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, int | float):
-        return repr(value)
-    raise UsageError(f"{value!r} is not a setting's value: a number, a text, true, false or a list")
-
-
 def setting_words(value: Any) -> str:
     """Return a setting's value for people: a bare word, and lists joined by ``+``."""
     if isinstance(value, list | tuple):
         return "+".join(map(setting_words, value))
-    return value if isinstance(value, str) else setting_text(value)
+    return value if isinstance(value, str) else toml_value(value)
 
 
 def expand(sweep: Sweep, card: Card, where: str, more: Sequence[str] = ()) -> list[SweepRun]:
@@ -244,7 +232,7 @@ def expand(sweep: Sweep, card: Card, where: str, more: Sequence[str] = ()) -> li
 
 
 def _key(setting: str) -> str:
-    return setting.partition("=")[0].strip()
+    return next(iter(own_names({setting.partition("=")[0].strip(): None})))
 
 
 def _check_more(sweep: Sweep, more: Sequence[str]) -> None:
@@ -275,7 +263,7 @@ def _resolve(
         given = {_key(each) for each in more}
         common = {key: value for key, value in sweep.settings.items() if key not in given}
         settings = {**common, **variant.settings, **point, "seed": seed}
-        overrides = (*(f"{key}={setting_text(value)}" for key, value in settings.items()), *more)
+        overrides = (*(f"{key}={toml_value(value)}" for key, value in settings.items()), *more)
         recipe = load_recipe(card, base, overrides)
     except UsageError as error:
         raise UsageError(f"{where}: run {name}: {error}") from error

@@ -1,0 +1,140 @@
+"""The groups ``[data]`` and ``[augment]``: what batches are made of, and what is done to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from ...declared.fields import Declared, Setting
+from ...errors import UsageError
+from .doors import AUGMENTATIONS
+
+MIXERS = ("mixup", "cutmix", "eventmix")
+"""Augmentations that give a sample two labels; one of them at most."""
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Data(Declared):
+    """What batches are made of."""
+
+    about: ClassVar[str] = "what batches are made of"
+    what: ClassVar[str] = "recipe"
+
+    protocol: Annotated[
+        str,
+        Setting("name of the cache's split; paper selects the epoch on the test part"),
+    ] = "holdout"
+    steps: Annotated[
+        int | None,
+        Setting("frames per recording of the cache to use; absent takes the card's", low=1),
+    ] = None
+    size: Annotated[
+        int | None,
+        Setting("side of its frames; absent takes the card's", low=1, unit="px"),
+    ] = None
+    channel: Annotated[
+        Literal["V", "grey", "blue", "mean"],
+        Setting("of the static image: V of HSV, grey, blue, or the mean of R, G, B"),
+    ] = "V"
+    static_view: Annotated[
+        Literal["image", "edges"],
+        Setting("show the static image, or the magnitude of its gradient (not in the paper)"),
+    ] = "image"
+    pairing: Annotated[
+        Literal["class", "instance"],
+        Setting(
+            "a static partner is of the recording's class, or its own twin where the training "
+            "part has that, and else of its class"
+        ),
+    ] = "class"
+    balanced: Annotated[bool, Setting("draw recordings so that classes are equally likely")] = True
+    recordings_per_class: Annotated[
+        int,
+        Setting("use only this many training recordings a class; 0 uses all", low=0),
+    ] = 0
+    event_fraction: Annotated[
+        float,
+        Setting(
+            "use only this share of each class's training recordings, but one of each; a smaller "
+            "share lies within a larger",
+            above=0,
+            high=1,
+            note="with recordings_per_class set too, the smaller number holds",
+        ),
+    ] = 1.0
+    static_fraction: Annotated[
+        float,
+        Setting(
+            "use only this share of each class's static images, nested likewise",
+            low=0,
+            high=1,
+            note="0 leaves none, which trains the event branch alone",
+        ),
+    ] = 1.0
+    draws_per_epoch: Annotated[
+        int, Setting("recordings drawn an epoch; 0 draws as many as there are", low=0)
+    ] = 0
+
+
+@dataclass(frozen=True)
+class Augment(Declared):
+    """What is done to training recordings."""
+
+    about: ClassVar[str] = "what is done to training recordings"
+    what: ClassVar[str] = "recipe"
+
+    crop_padding: Annotated[
+        int,
+        Setting("zero padding before a random crop of training frames", low=0, unit="px"),
+    ] = 0
+    flip: Annotated[bool, Setting("mirror them left to right with probability 1/2")] = False
+    rotation: Annotated[
+        float,
+        Setting("rotate them by up to this to either side", low=0, high=180, unit="degrees"),
+    ] = 0.0
+    snr_db: Annotated[
+        float | None,
+        Setting(
+            "add Gaussian noise at this signal-to-noise ratio, 10 log10(mean(x²) / variance) of "
+            "each recording; absent adds none",
+            unit="dB",
+        ),
+    ] = None
+    augment: Annotated[
+        str | tuple[str, ...],
+        Setting(
+            "none, one, or a list of augmentations; mixup, cutmix and eventmix mix labels, so one "
+            "of them at most",
+            door=AUGMENTATIONS,
+        ),
+    ] = NONE
+    mix_alpha: Annotated[
+        float, Setting("both parameters of the Beta distribution of the mixing share", above=0)
+    ] = 1.0
+    mix_probability: Annotated[
+        float, Setting("share of the samples that are mixed", low=0, high=1)
+    ] = 0.5
+    randaugment_count: Annotated[int, Setting("operations of RandAugment in a row", low=1)] = 2
+    randaugment_magnitude: Annotated[float, Setting("their strength", low=0, high=1)] = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = (self.augment,) if isinstance(self.augment, str) else self.augment
+        if NONE in given and len(given) > 1:
+            raise UsageError("recipe: augment has none and another beside it; leave out one")
+        mixers = [name for name in given if name in MIXERS]
+        if len(mixers) > 1:
+            raise UsageError(
+                f"recipe: augment has {' and '.join(mixers)}, which all mix labels; choose one"
+            )
+        if len(set(given)) < len(given):
+            raise UsageError("recipe: augment names the same augmentation twice")
+        if not isinstance(self.augment, str) and len(given) < 2:  # one value has one form
+            object.__setattr__(self, "augment", given[0] if given else NONE)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in ``augment``."""
+        given = (self.augment,) if isinstance(self.augment, str) else self.augment
+        return tuple(name for name in given if name != NONE)
