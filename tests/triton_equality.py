@@ -17,8 +17,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from snntx.train.network.backends import triton_fused as triton_backend
-from snntx.train.network.backends.interface import Affine, Fired, Gradients, Normalised, Population
-from snntx.train.network.backends.names import is_channels_last
+from snntx.train.network.backends.interface import (
+    Affine,
+    Arrived,
+    Fired,
+    Gradients,
+    Layer,
+    Normalised,
+    Population,
+)
+from snntx.train.network.backends.order import dense, is_channels_last
 from snntx.train.network.neurons import Dynamics, Trace, run_neurons
 from snntx.train.network.surrogates import SURROGATES, Surrogate
 
@@ -52,7 +60,7 @@ class Case(NamedTuple):
         return 1 if self.shared else self.steps
 
 
-class Layer(NamedTuple):
+class Inputs(NamedTuple):
     """Inputs of a case: current, weight, bias, mean and variance, what comes back."""
 
     current: Tensor
@@ -74,35 +82,28 @@ class Run(NamedTuple):
     normalised: Normalised
 
 
-def order(tensor: Tensor, last: bool) -> Tensor:
-    """Return ``(T, B, C, H, W)`` in channels-last order, or contiguous."""
-    if not last:
-        return tensor.contiguous()
-    return tensor.movedim(2, -1).contiguous().movedim(-1, 2)
-
-
-def layer(case: Case) -> Layer:
+def draw(case: Case) -> Inputs:
     """Return random inputs."""
-    draw = torch.Generator().manual_seed(11)
+    source = torch.Generator().manual_seed(11)
     shape = (case.steps, case.batch, case.channels, case.height, case.columns)
     pooled = (*shape[:3], case.height // case.pool, case.columns // case.pool)
 
     def normal(*sizes: int) -> Tensor:
-        return torch.randn(sizes, generator=draw).to(DEVICE)
+        return torch.randn(sizes, generator=source).to(DEVICE)
 
     per_channel = (case.groups, 1, case.channels, 1, 1)
-    return Layer(
-        order(normal(*shape).to(case.dtype), case.last),
+    return Inputs(
+        dense(normal(*shape).to(case.dtype), last=case.last),
         normal(case.channels).abs() + 0.5,
         normal(case.channels),
         normal(*per_channel),
         normal(*per_channel).square() + 0.5,
-        order(normal(*pooled).abs().to(case.dtype), case.last),
-        order(normal(*shape).abs(), case.last),
+        dense(normal(*pooled).abs().to(case.dtype), last=case.last),
+        dense(normal(*shape).abs(), last=case.last),
     )
 
 
-def define(case: Case, inputs: Layer, dtype: torch.dtype) -> Run:
+def define(case: Case, inputs: Inputs, dtype: torch.dtype) -> Run:
     """Compute a case step by step, in float32 or, for its gradients, in float64."""
     leaves = {
         "current": inputs.current.to(dtype),
@@ -153,7 +154,7 @@ def define(case: Case, inputs: Layer, dtype: torch.dtype) -> Run:
     )
 
 
-def fused(case: Case, inputs: Layer, run: Run) -> tuple[Fired, Gradients]:
+def fused(case: Case, inputs: Inputs, run: Run) -> tuple[Fired, Gradients]:
     """Compute a case with the kernels."""
     leak = torch.tensor(1 / case.tau, device=DEVICE, requires_grad=True)
     threshold = torch.tensor(case.threshold, device=DEVICE, requires_grad=True)
@@ -161,24 +162,15 @@ def fused(case: Case, inputs: Layer, run: Run) -> tuple[Fired, Gradients]:
     population = Population(leak, threshold, case.dynamics, code, alpha)
     affine = None if case.norm == "none" else run.affine
     normalised = None if case.norm == "none" else run.normalised
-    fired = triton_backend.forward(
-        inputs.current, affine, population, pool=case.pool, membrane=case.membrane
-    )
-    gradients = triton_backend.backward(
-        inputs.grad_values,
-        inputs.grad_membrane if case.membrane else None,
-        inputs.current,
-        affine,
-        normalised,
-        population,
-        pool=case.pool,
-    )
-    return fired, gradients
+    layer = Layer(inputs.current, affine, population, case.pool)
+    arrived = Arrived(inputs.grad_values, inputs.grad_membrane if case.membrane else None)
+    fired = triton_backend.forward(layer, membrane=case.membrane)
+    return fired, triton_backend.backward(layer, arrived, normalised)
 
 
 def check(case: Case) -> None:
     """Compare the kernels with the definition."""
-    inputs = layer(case)
+    inputs = draw(case)
     run, exact = define(case, inputs, torch.float32), define(case, inputs, torch.float64)
     fired, gradients = fused(case, inputs, run)
     # Triton's interpreter cuts bfloat16 off instead of rounding, where ninths are inexact
@@ -254,15 +246,15 @@ def test_windows_larger_than_the_layer_give_nothing() -> None:
 
 def test_gradients_come_with_any_strides() -> None:
     case = Case(steps=2, pool=2)
-    inputs = layer(case)
+    inputs = draw(case)
     run = define(case, inputs, torch.float32)
-    _, dense = fused(case, inputs, run)
+    _, whole = fused(case, inputs, run)
     turned = inputs._replace(
-        grad_values=order(inputs.grad_values, False),
+        grad_values=dense(inputs.grad_values, last=False),
         grad_membrane=inputs.grad_membrane.transpose(3, 4).contiguous().transpose(3, 4),
     )
     _, strided = fused(case, turned, run)
-    assert all(map(torch.equal, dense, strided))
+    assert all(map(torch.equal, whole, strided))
 
 
 @pytest.mark.slow

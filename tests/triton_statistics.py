@@ -7,7 +7,7 @@ import torch
 
 from snntx.errors import UsageError
 from snntx.train.network.backends import triton_fused as triton_backend
-from snntx.train.network.backends.interface import Population
+from snntx.train.network.backends.interface import Layer, Population
 from snntx.train.network.neurons import Dynamics
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
@@ -52,6 +52,6 @@ def test_a_membrane_at_the_threshold_stays_silent(current: float, spike: float) 
     leak, threshold = (torch.tensor(number, device=DEVICE) for number in (1.0, 0.5))
     population = Population(leak, threshold, Dynamics(), 0, 2.0)
     layer = torch.full((1, 1, 1, 1, 2), current, device=DEVICE)
-    fired = triton_backend.forward(layer, None, population, pool=1, membrane=True)
+    fired = triton_backend.forward(Layer(layer, None, population), membrane=True)
     assert torch.equal(fired.values, torch.full_like(layer, spike))
     assert torch.equal(fired.membrane, torch.full_like(layer, (1 - spike) * current))

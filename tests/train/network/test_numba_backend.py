@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from snntx.errors import UsageError
 from snntx.train.network.backends import numba_fused as numba_backend
-from snntx.train.network.backends.interface import Affine, Normalised, Population
+from snntx.train.network.backends.interface import Affine, Arrived, Layer, Normalised, Population
 from snntx.train.network.backends.names import resolve_backend
 from snntx.train.network.backends.operators import norm_neuron
 from snntx.train.network.neurons import LIF, Dynamics, run_neurons
@@ -256,11 +256,16 @@ def test_gradients_of_values_alone_or_membranes_alone() -> None:
     population = Population(made["leak"].detach(), made["threshold"].detach(), LIF, 0, 2.0)
     ones = torch.ones(5, 7)
     affine, normalised = Affine(ones, 0 * ones), Normalised(0 * ones, ones, ones[0], False)
-    call = made["current"], affine, normalised, population
+    layer = Layer(made["current"], affine, population)
     values, membrane = made["grad_values"], made["grad_membrane"]
-    both = numba_backend.backward(values, membrane, *call, pool=1).current
-    one = numba_backend.backward(values, None, *call, pool=1).current
-    other = numba_backend.backward(0 * values, membrane, *call, pool=1).current
+    both, one, other = (
+        numba_backend.backward(layer, arrived, normalised).current
+        for arrived in (
+            Arrived(values, membrane),
+            Arrived(values, None),
+            Arrived(0 * values, membrane),
+        )
+    )
     torch.testing.assert_close(both, one + other)
 
 

@@ -54,6 +54,18 @@ class Population(NamedTuple):
     alpha: float
 
 
+class Layer(NamedTuple):
+    """What one pass works on: a current, its normalisation (None for none) and its neurons.
+
+    ``pool`` is the side of the windows over which spikes are averaged.
+    """
+
+    current: Tensor
+    affine: Affine | None
+    population: Population
+    pool: int = 1
+
+
 class Fired(NamedTuple):
     """Spikes ``(T, B, C, H // p, W // p)`` in the current's dtype, their codes, the membranes.
 
@@ -63,6 +75,16 @@ class Fired(NamedTuple):
     values: Tensor
     codes: Tensor
     membrane: Tensor
+
+
+class Arrived(NamedTuple):
+    """Gradients that come back to a layer, with any strides.
+
+    ``values`` is as ``Fired.values``; ``membrane`` as ``Fired.membrane``, or None.
+    """
+
+    values: Tensor
+    membrane: Tensor | None
 
 
 class Gradients(NamedTuple):
@@ -87,30 +109,11 @@ class FusedBackend(Protocol):
         With G = 1 they are over all steps as well.
         """
 
-    def forward(
-        self,
-        current: Tensor,
-        affine: Affine | None,
-        population: Population,
-        *,
-        pool: int,
-        membrane: bool,
-    ) -> Fired:
+    def forward(self, layer: Layer, *, membrane: bool) -> Fired:
         """Run the whole sequence from rest."""
 
-    def backward(
-        self,
-        grad_values: Tensor,
-        grad_membrane: Tensor | None,
-        current: Tensor,
-        affine: Affine | None,
-        normalised: Normalised | None,
-        population: Population,
-        *,
-        pool: int,
-    ) -> Gradients:
+    def backward(self, layer: Layer, arrived: Arrived, normalised: Normalised | None) -> Gradients:
         """Return the gradients, recomputing the membranes from the current.
 
-        ``grad_values`` is as ``Fired.values`` and ``grad_membrane`` as ``Fired.membrane``;
-        either may come with any strides.
+        Those of leak and threshold are 0 where neither requires one.
         """

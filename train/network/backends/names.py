@@ -11,7 +11,6 @@ import importlib
 from typing import cast
 
 import torch
-from torch import Tensor
 
 from ....errors import UsageError, nearest
 from .interface import FusedBackend
@@ -63,10 +62,3 @@ def resolve_backend(name: str, device: torch.device | str, dtype: torch.dtype) -
 def fused_backend(name: str) -> FusedBackend:
     """Return the module that computes for a fused backend; it is imported here, when needed."""
     return cast(FusedBackend, importlib.import_module(f".{name}_fused", __package__))
-
-
-def is_channels_last(current: Tensor) -> bool:
-    """Return whether ``(T, B, C, H, W)`` is dense with the channels innermost."""
-    return current.flatten(0, 1).is_contiguous(memory_format=torch.channels_last) and not (
-        current.is_contiguous()
-    )

@@ -14,23 +14,11 @@ import torch
 from torch import Tensor
 
 from . import numba_backward, numba_kernels
-from .interface import Affine, Fired, Gradients, Normalised, Population
+from .interface import Arrived, Fired, Gradients, Layer, Normalised
+from .order import dense, empty
 
 _NO_ROWS = np.empty((1, 0), np.float32)
 _NO_STEPS = np.empty((0, 0, 0), np.float32)
-
-
-def _channels_last(current: Tensor) -> Tensor:
-    """Return ``(T, B, C, H, W)`` dense with the channels innermost, a copy only if it is not."""
-    flat = current.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    return flat.view(current.shape)
-
-
-def _like(current: Tensor, height: int, width: int, dtype: torch.dtype) -> Tensor:
-    """Return an empty channels-last ``(T, B, C, height, width)``."""
-    steps, batch, channels = current.shape[:3]
-    empty = torch.empty((steps, batch, height, width, channels), dtype=dtype)
-    return empty.permute(0, 1, 4, 2, 3)
 
 
 def _array(tensor: Tensor) -> Any:
@@ -45,7 +33,10 @@ def _array(tensor: Tensor) -> Any:
     return flat.numpy()
 
 
-def _rows(tensor: Tensor) -> Any:
+def _rows(tensor: Tensor | None) -> Any:
+    """Return ``(G, C)`` float32; empty for None."""
+    if tensor is None:
+        return _NO_ROWS
     return np.ascontiguousarray(tensor.detach().float().numpy())
 
 
@@ -56,7 +47,7 @@ def _threads() -> None:
 def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     """Return mean and biased variance ``(G, C)`` float32; summed in float64."""
     _threads()
-    data = _array(_channels_last(current))
+    data = _array(dense(current, last=True))
     steps, pixels, channels = data.shape
     origin = np.ascontiguousarray(_rows(current[:, 0, :, 0, 0]))
     total = np.empty((numba_kernels.STRIPES, steps, channels))
@@ -75,25 +66,20 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     return as_float[0], as_float[1]
 
 
-def forward(
-    current: Tensor,
-    affine: Affine | None,
-    population: Population,
-    *,
-    pool: int,
-    membrane: bool,
-) -> Fired:
+def forward(layer: Layer, *, membrane: bool) -> Fired:
     """Run the whole sequence from rest (see :class:`.interface.FusedBackend`)."""
     _threads()
-    current = _channels_last(current)
+    affine, population, pool = layer[1:]
+    current = dense(layer.current, last=True)
     _, batch, _, height, width = current.shape
-    values = _like(current, height // pool, width // pool, current.dtype)
-    codes = _like(current, height // pool, width // pool, torch.uint8)
-    kept = _like(current, height, width, torch.float32) if membrane else None
+    pooled = (height // pool, width // pool)
+    values = empty(current, *pooled, current.dtype, last=True)
+    codes = empty(current, *pooled, torch.uint8, last=True)
+    kept = empty(current, height, width, torch.float32, last=True) if membrane else None
     numba_kernels.forward(
         _array(current),
-        _NO_ROWS if affine is None else _rows(affine.scale),
-        _NO_ROWS if affine is None else _rows(affine.shift),
+        _rows(affine and affine.scale),
+        _rows(affine and affine.shift),
         np.float32(population.leak.item()),
         np.float32(population.threshold.item()),
         population.dynamics.decay_input,
@@ -107,22 +93,14 @@ def forward(
     return Fired(values, codes, current.new_empty(0) if kept is None else kept)
 
 
-def backward(
-    grad_values: Tensor,
-    grad_membrane: Tensor | None,
-    current: Tensor,
-    affine: Affine | None,
-    normalised: Normalised | None,
-    population: Population,
-    *,
-    pool: int,
-) -> Gradients:
+def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> Gradients:
     """Return the gradients (see :class:`.interface.FusedBackend`)."""
     _threads()
-    current = _channels_last(current)
+    affine, population, pool = layer[1:]
+    current = dense(layer.current, last=True)
     steps, batch, channels, height, width = current.shape
     data = _array(current)
-    grad = _like(current, height, width, current.dtype)
+    grad = empty(current, height, width, current.dtype, last=True)
     one = np.empty((numba_kernels.STRIPES, steps, channels))
     two = np.empty_like(one)
     by_leak, by_threshold = np.empty(numba_kernels.STRIPES), np.empty(numba_kernels.STRIPES)
@@ -130,10 +108,10 @@ def backward(
     scalars = population.leak.requires_grad or population.threshold.requires_grad
     numba_backward.through_time(
         data,
-        _NO_ROWS if affine is None else _rows(affine.scale),
-        _NO_ROWS if affine is None else _rows(affine.shift),
-        _NO_ROWS if normalised is None else _rows(normalised.mean),
-        _NO_ROWS if normalised is None else _rows(normalised.rstd),
+        _rows(affine and affine.scale),
+        _rows(affine and affine.shift),
+        _rows(normalised and normalised.mean),
+        _rows(normalised and normalised.rstd),
         np.float32(population.leak.item()),
         np.float32(population.threshold.item()),
         dynamics.decay_input,
@@ -143,8 +121,10 @@ def backward(
         np.float32(population.alpha),
         (batch, height, width),
         pool,
-        _array(_channels_last(grad_values.to(current.dtype))),
-        _NO_STEPS if grad_membrane is None else _array(_channels_last(grad_membrane.float())),
+        _array(dense(arrived.values.to(current.dtype), last=True)),
+        _NO_STEPS
+        if arrived.membrane is None
+        else _array(dense(arrived.membrane.float(), last=True)),
         scalars,
         _array(grad),
         one,

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ..neurons import Dynamics
 from ..surrogates import Surrogate
-from .interface import Affine, Normalised, Population
-from .names import fused_backend, is_channels_last
+from .interface import Affine, Arrived, Layer, Normalised, Population
+from .names import fused_backend
+from .order import empty, is_channels_last
 
 
 class NormNeuron(NamedTuple):
@@ -89,141 +90,136 @@ def norm_neuron(
     )
 
 
-@torch.library.custom_op("snntx::norm_neuron", mutates_args=())
-def _norm_neuron(
-    current: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    mean: Tensor | None,
-    variance: Tensor | None,
-    leak: Tensor,
-    threshold: Tensor,
-    groups: int,
-    epsilon: float,
-    decay_input: bool,
-    soft_reset: bool,
-    detach_reset: bool,
-    surrogate: int,
-    alpha: float,
-    pool: int,
-    membrane: bool,
-    backend: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+_LAYER = (
+    "Tensor current, Tensor? weight, Tensor? bias, Tensor? mean, Tensor? variance, "
+    "Tensor leak, Tensor threshold"
+)
+_NUMBERS = (
+    "float epsilon, bool decay_input, bool soft_reset, bool detach_reset, int surrogate, "
+    "float alpha, int pool"
+)
+_FIVE = "(Tensor, Tensor, Tensor, Tensor, Tensor)"
+
+
+class _Inputs(NamedTuple):
+    """``_LAYER`` of the schemas: what a layer computes with, the statistics being given or None."""
+
+    current: Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+    mean: Tensor | None
+    variance: Tensor | None
+    leak: Tensor
+    threshold: Tensor
+
+    def affine(self, mean: Tensor, rstd: Tensor) -> Affine:
+        """Return the normalisation with these statistics, ``(G, C)``."""
+        assert self.weight is not None
+        assert self.bias is not None
+        scale = self.weight.float() * rstd
+        return Affine(scale, self.bias.float() - mean.float() * scale)
+
+
+class _Numbers(NamedTuple):
+    """``_NUMBERS`` of the schemas: what is decided once for a layer."""
+
+    epsilon: float
+    decay_input: bool
+    soft_reset: bool
+    detach_reset: bool
+    surrogate: int
+    alpha: float
+    pool: int
+
+    def population(self, leak: Tensor, threshold: Tensor) -> Population:
+        """Return the neurons with this leak and threshold, 0-d."""
+        return Population(leak.float(), threshold.float(), Dynamics(*self[1:4]), *self[4:6])
+
+    def rstd(self, variance: Tensor) -> Tensor:
+        """Return what the normalisation divides by, inverted."""
+        return (variance.float() + self.epsilon).rsqrt()
+
+
+def _parts(arguments: tuple[Any, ...], flags: int) -> tuple[_Inputs, Any, _Numbers, Any]:
+    """Return the inputs, the ``flags`` that follow them, the numbers, and what comes last."""
+    first, then = len(_Inputs._fields), len(_Inputs._fields) + flags
+    last = then + len(_Numbers._fields)
+    inputs, numbers = _Inputs(*arguments[:first]), _Numbers(*arguments[then:last])
+    return inputs, arguments[first:then], numbers, arguments[last:]
+
+
+@torch.library.custom_op(
+    "snntx::norm_neuron",
+    mutates_args=(),
+    schema=f"({_LAYER}, int groups, {_NUMBERS}, bool membrane, str backend) -> {_FIVE}",
+)
+def _norm_neuron(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    inputs, (groups,), numbers, (membrane, backend) = _parts(arguments, 1)
     module = fused_backend(backend)
-    population = Population(
-        leak.float(),
-        threshold.float(),
-        Dynamics(decay_input, soft_reset, detach_reset),
-        surrogate,
-        alpha,
-    )
-    own = _nothing(current), _nothing(current)  # no two results may share memory
+    own = _nothing(inputs.current), _nothing(inputs.current)  # no two results may share memory
     affine = None
-    if weight is not None and bias is not None:
-        if mean is None or variance is None:
-            own = module.statistics(current, groups)
-        used = own if mean is None or variance is None else (mean, variance)
-        affine = _affine(weight, bias, used[0], _rstd(used[1], epsilon))
-    fired = module.forward(current, affine, population, pool=pool, membrane=membrane)
-    return (*fired, *own)
+    if inputs.weight is not None:
+        if inputs.mean is None or inputs.variance is None:
+            mean, variance = own = module.statistics(inputs.current, groups)
+        else:
+            mean, variance = inputs.mean, inputs.variance
+        affine = inputs.affine(mean, numbers.rstd(variance))
+    population = numbers.population(inputs.leak, inputs.threshold)
+    layer = Layer(inputs.current, affine, population, numbers.pool)
+    return (*module.forward(layer, membrane=membrane), *own)
 
 
 @_norm_neuron.register_fake
-def _(
-    current: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    mean: Tensor | None,
-    variance: Tensor | None,
-    leak: Tensor,
-    threshold: Tensor,
-    groups: int,
-    epsilon: float,
-    decay_input: bool,
-    soft_reset: bool,
-    detach_reset: bool,
-    surrogate: int,
-    alpha: float,
-    pool: int,
-    membrane: bool,
-    backend: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    inputs, (groups,), numbers, (membrane, backend) = _parts(arguments, 1)
+    current = inputs.current
     height, width = current.shape[-2:]
-    values = _ordered(current, height // pool, width // pool, current.dtype, backend)
-    codes = _ordered(current, height // pool, width // pool, torch.uint8, backend)
+    last = backend == "numba" or is_channels_last(current)
+    pooled = (height // numbers.pool, width // numbers.pool)
+    values = empty(current, *pooled, current.dtype, last=last)
+    codes = empty(current, *pooled, torch.uint8, last=last)
     kept = _nothing(current)
     if membrane:
-        kept = _ordered(current, height, width, torch.float32, backend)
-    own = weight is not None and (mean is None or variance is None)
+        kept = empty(current, height, width, torch.float32, last=last)
+    own = inputs.weight is not None and (inputs.mean is None or inputs.variance is None)
     shape = (groups, current.shape[2])
     statistics = [current.new_empty(shape if own else 0, dtype=torch.float32) for _ in range(2)]
     return values, codes, kept, statistics[0], statistics[1]
 
 
-@torch.library.custom_op("snntx::norm_neuron_backward", mutates_args=())
+@torch.library.custom_op(
+    "snntx::norm_neuron_backward",
+    mutates_args=(),
+    schema=f"(Tensor grad_values, Tensor? grad_membrane, {_LAYER}, bool batch_statistics, "
+    f"bool scalars, {_NUMBERS}, str backend) -> {_FIVE}",
+)
 def _backward(
-    grad_values: Tensor,
-    grad_membrane: Tensor | None,
-    current: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    mean: Tensor | None,
-    variance: Tensor | None,
-    leak: Tensor,
-    threshold: Tensor,
-    batch_statistics: bool,
-    scalars: bool,
-    epsilon: float,
-    decay_input: bool,
-    soft_reset: bool,
-    detach_reset: bool,
-    surrogate: int,
-    alpha: float,
-    pool: int,
-    backend: str,
+    grad_values: Tensor, grad_membrane: Tensor | None, *arguments: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    population = Population(
-        leak.detach().float().requires_grad_(scalars),
-        threshold.detach().float().requires_grad_(scalars),
-        Dynamics(decay_input, soft_reset, detach_reset),
-        surrogate,
-        alpha,
+    inputs, (batch_statistics, scalars), numbers, (backend,) = _parts(arguments, 2)
+    leak, threshold = (
+        each.detach().float().requires_grad_(scalars) for each in (inputs.leak, inputs.threshold)
     )
     affine, normalised = None, None
-    if weight is not None and bias is not None and mean is not None and variance is not None:
-        rstd = _rstd(variance, epsilon)
-        affine = _affine(weight, bias, mean, rstd)
-        normalised = Normalised(mean.float(), rstd, weight.float(), batch_statistics)
-    grads = fused_backend(backend).backward(
-        grad_values, grad_membrane, current, affine, normalised, population, pool=pool
-    )
+    if inputs.weight is not None and inputs.mean is not None and inputs.variance is not None:
+        rstd = numbers.rstd(inputs.variance)
+        affine = inputs.affine(inputs.mean, rstd)
+        normalised = Normalised(inputs.mean.float(), rstd, inputs.weight.float(), batch_statistics)
+    layer = Layer(inputs.current, affine, numbers.population(leak, threshold), numbers.pool)
+    arrived = Arrived(grad_values, grad_membrane)
+    grads = fused_backend(backend).backward(layer, arrived, normalised)
     return (*grads,)  # an operator returns a plain tuple
 
 
 @_backward.register_fake
 def _(
-    grad_values: Tensor,
-    grad_membrane: Tensor | None,
-    current: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    mean: Tensor | None,
-    variance: Tensor | None,
-    leak: Tensor,
-    threshold: Tensor,
-    batch_statistics: bool,
-    scalars: bool,
-    epsilon: float,
-    decay_input: bool,
-    soft_reset: bool,
-    detach_reset: bool,
-    surrogate: int,
-    alpha: float,
-    pool: int,
-    backend: str,
+    grad_values: Tensor, grad_membrane: Tensor | None, *arguments: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    inputs, _, _, (backend,) = _parts(arguments, 2)
+    current, weight = inputs.current, inputs.weight
     height, width = current.shape[-2:]
-    grad = _ordered(current, height, width, current.dtype, backend)
+    last = backend == "numba" or is_channels_last(current)
+    grad = empty(current, height, width, current.dtype, last=last)
     channels = [
         current.new_empty(0 if weight is None else len(weight), dtype=torch.float32)
         for _ in range(2)
@@ -233,43 +229,35 @@ def _(
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    current, weight, bias, mean, variance, leak, threshold = inputs[:7]
-    ctx.batch = weight is not None and (mean is None or variance is None)
-    used = output[3:] if ctx.batch else (mean, variance)
-    ctx.save_for_backward(current, weight, bias, *used, leak, threshold)
-    _, ctx.epsilon, *ctx.neuron, ctx.pool, ctx.membrane, ctx.backend = inputs[7:]
+    layer, _, ctx.numbers, (ctx.membrane, ctx.backend) = _parts(inputs, 1)
+    ctx.batch = layer.weight is not None and (layer.mean is None or layer.variance is None)
+    if ctx.batch:
+        layer = layer._replace(mean=output[3], variance=output[4])
+    ctx.save_for_backward(*layer)
     ctx.set_materialize_grads(False)
-    ctx.shape, ctx.values_shape = current.shape, output[0].shape
+    ctx.values_shape = output[0].shape
 
 
 def _differentiate(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    current, weight, bias, mean, variance, leak, threshold = ctx.saved_tensors
+    inputs = _Inputs(*ctx.saved_tensors)
+    _, weight, bias, _, _, leak, threshold = inputs
     grad_values, _, grad_membrane, *_ = grads
     if grad_values is None:
-        grad_values = current.new_zeros(()).expand(ctx.values_shape)
+        grad_values = inputs.current.new_zeros(()).expand(ctx.values_shape)
     scalars = ctx.needs_input_grad[5] or ctx.needs_input_grad[6]
     by_current, by_weight, by_bias, by_leak, by_threshold = torch.ops.snntx.norm_neuron_backward(
         grad_values,
         grad_membrane if ctx.membrane else None,
-        current,
-        weight,
-        bias,
-        mean,
-        variance,
-        leak,
-        threshold,
+        *inputs,
         ctx.batch,
         scalars,
-        ctx.epsilon,
-        *ctx.neuron,
-        ctx.pool,
+        *ctx.numbers,
         ctx.backend,
     )
-    normed = weight is not None
     return (
         by_current,
-        by_weight.to(weight.dtype) if normed else None,
-        by_bias.to(bias.dtype) if normed else None,
+        None if weight is None else by_weight.to(weight.dtype),
+        None if bias is None else by_bias.to(bias.dtype),
         None,
         None,
         by_leak.to(leak.dtype) if scalars else None,
@@ -283,21 +271,3 @@ _norm_neuron.register_autograd(_differentiate, setup_context=_save)
 
 def _nothing(current: Tensor) -> Tensor:
     return current.new_empty(0, dtype=torch.float32)
-
-
-def _rstd(variance: Tensor, epsilon: float) -> Tensor:
-    return (variance.float() + epsilon).rsqrt()
-
-
-def _affine(weight: Tensor, bias: Tensor, mean: Tensor, rstd: Tensor) -> Affine:
-    scale = weight.float() * rstd
-    return Affine(scale, bias.float() - mean.float() * scale)
-
-
-def _ordered(current: Tensor, height: int, width: int, dtype: torch.dtype, backend: str) -> Tensor:
-    """Return an empty ``(T, B, C, height, width)`` in the order that the backend gives."""
-    steps, batch, channels = current.shape[:3]
-    if backend == "numba" or is_channels_last(current):
-        shape = (steps, batch, height, width, channels)
-        return current.new_empty(shape, dtype=dtype).permute(0, 1, 4, 2, 3)
-    return current.new_empty((steps, batch, channels, height, width), dtype=dtype)

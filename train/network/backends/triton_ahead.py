@@ -21,7 +21,8 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from ..neurons import Dynamics
-from .interface import Affine, Normalised, Population
+from .interface import Affine, Arrived, Layer, Normalised, Population
+from .order import empty
 from .triton_launch import OPTIONS, Launch
 from .triton_plans import Share, Task, plan_backward, plan_forward, plan_statistics
 
@@ -67,19 +68,17 @@ class Code(NamedTuple):
 def plan_layer(shape: Shape) -> dict[str, Launch]:
     """Return the launches of a training step of a layer with batch statistics of each step."""
     steps, batch, channels, height, columns, last, dtype, pool = shape
-    if last:
-        dense = torch.empty(steps, batch, height, columns, channels, dtype=dtype, device="meta")
-        current = dense.movedim(-1, 2)
-    else:
-        current = torch.empty(steps, batch, channels, height, columns, dtype=dtype, device="meta")
+    any_size = torch.empty(steps, batch, channels, 1, 1, device="meta")
+    current = empty(any_size, height, columns, dtype, last=last)
     rows = torch.empty(steps, channels, device="meta")
     scalar = torch.empty((), device="meta")
     population = Population(scalar, scalar, Dynamics(), 0, 2.0)
     affine = Affine(rows, rows.clone())
-    forward, fired = plan_forward(current, affine, population, pool, False)
+    layer = Layer(current, affine, population, pool)
+    forward, fired = plan_forward(layer, False)
     normalised = Normalised(rows.clone(), rows.clone(), rows[0], True)
     grad_values = torch.empty_like(fired.values)
-    task = Task(grad_values, None, current, affine, normalised, population, pool)
+    task = Task(layer, Arrived(grad_values, None), normalised)
     grad, share = torch.empty_like(current), Share(rows.clone(), rows.clone())
     return {
         "statistics": plan_statistics(current)[0],

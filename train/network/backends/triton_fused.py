@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .interface import Affine, Fired, Gradients, Normalised, Population
+from .interface import Arrived, Fired, Gradients, Layer, Normalised
+from .order import dense
 from .triton_launch import run
-from .triton_plans import Share, Task, dense_like, plan_backward, plan_forward, plan_statistics
+from .triton_plans import Share, Task, plan_backward, plan_forward, plan_statistics
 
 
 def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
@@ -32,38 +33,22 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     return mean.reshape(shape).float(), variance.reshape(shape).float()
 
 
-def forward(
-    current: Tensor,
-    affine: Affine | None,
-    population: Population,
-    *,
-    pool: int,
-    membrane: bool,
-) -> Fired:
+def forward(layer: Layer, *, membrane: bool) -> Fired:
     """Run the whole sequence from rest (see :class:`.interface.FusedBackend`)."""
-    launch, fired = plan_forward(current, affine, population, pool, membrane)
-    run(launch, current.device)
+    launch, fired = plan_forward(layer, membrane)
+    run(launch, layer.current.device)
     return fired
 
 
-def backward(
-    grad_values: Tensor,
-    grad_membrane: Tensor | None,
-    current: Tensor,
-    affine: Affine | None,
-    normalised: Normalised | None,
-    population: Population,
-    *,
-    pool: int,
-) -> Gradients:
-    """Return the gradients (see :class:`.interface.FusedBackend`).
-
-    Those of leak and threshold are 0 where these do not require one.
-    """
-    if grad_membrane is not None:
-        grad_membrane = dense_like(grad_membrane.float(), current)
-    values = dense_like(grad_values, current)
-    task = Task(values, grad_membrane, current, affine, normalised, population, pool)
+def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> Gradients:
+    """Return the gradients (see :class:`.interface.FusedBackend`)."""
+    current, affine = layer.current, layer.affine
+    last = not current.is_contiguous()
+    membrane = arrived.membrane
+    if membrane is not None:
+        membrane = dense(membrane.float(), last=last)
+    arrived = Arrived(dense(arrived.values, last=last), membrane)
+    task = Task(layer, arrived, normalised)
     grad = torch.empty_like(current)
     if affine is None or normalised is None:
         launch, sums = plan_backward(task, grad, sums=False, scalars=True)

@@ -11,7 +11,7 @@ import triton
 from torch import Tensor
 
 from ....errors import UsageError
-from .names import is_channels_last
+from .order import is_channels_last
 
 OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}
 """How kernels are compiled: a fused multiplication and addition would round once, not twice."""

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..surrogates import BackEIGate, Gate, QGate, Rectangular, Sigmoid
-from .interface import Affine, Fired, Normalised, Population
-from .names import is_channels_last
+from .interface import Affine, Arrived, Fired, Layer, Normalised, Population
+from .order import empty, is_channels_last
 from .triton_backward import backward_kernel
 from .triton_kernels import forward_kernel, statistics_kernel
 from .triton_launch import LONGEST_SPAN, Launch, alignment, power_of_two, tiles
@@ -52,16 +52,12 @@ class Share(NamedTuple):
 class Task(NamedTuple):
     """What a backward pass is given (see :class:`.interface.FusedBackend`).
 
-    Gradients are dense in the current's order.
+    What arrives is dense in the current's order.
     """
 
-    grad_values: Tensor
-    grad_membrane: Tensor | None
-    current: Tensor
-    affine: Affine | None
+    layer: Layer
+    arrived: Arrived
     normalised: Normalised | None
-    population: Population
-    pool: int
 
 
 def plan_statistics(current: Tensor) -> tuple[Launch, Parts]:
@@ -80,16 +76,18 @@ def plan_statistics(current: Tensor) -> tuple[Launch, Parts]:
     return launch, Parts(total, spread, count)
 
 
-def plan_forward(
-    current: Tensor, affine: Affine | None, population: Population, pool: int, membrane: bool
-) -> tuple[Launch, Fired]:
+def plan_forward(layer: Layer, membrane: bool) -> tuple[Launch, Fired]:
     """Return the launch over ``(T, B, C, H, W)`` and what it writes."""
+    current, affine, population, pool = layer
+    last = is_channels_last(current)
     cut = tiles(current, "forward")
     out = (current.shape[3] // pool, current.shape[4] // pool)
-    kept = _like(current, cut.height, cut.columns, torch.float32) if membrane else None
+    kept = None
+    if membrane:
+        kept = empty(current, cut.height, cut.columns, torch.float32, last=last)
     fired = Fired(
-        _like(current, *out, current.dtype),
-        _like(current, *out, torch.uint8),
+        empty(current, *out, current.dtype, last=last),
+        empty(current, *out, torch.uint8, last=last),
         current.new_empty(0) if kept is None else kept,
     )
     elements = cut.block_a * cut.block_v
@@ -145,17 +143,17 @@ def plan_backward(
     ``sums`` asks for the sums over channels, ``scalars`` for those of leak and threshold
     where these require a gradient; ``share`` is taken off what goes to ``grad``.
     """
-    current, affine, normalised, population = task[2:6]
+    (current, affine, population, pool), arrived, normalised = task
     cut = tiles(current, "backward")
     steps, programs = len(current), cut.down * cut.across
     spans = -(-steps // LONGEST_SPAN[cut.size])
-    empty = _float(current, 0)
+    none = _float(current, 0)
     wanted = [scalars and each.requires_grad for each in (population.leak, population.threshold)]
-    table = _float(current, steps, cut.parts, cut.channels) if sums else empty
+    table = _float(current, steps, cut.parts, cut.channels) if sums else none
     added = Sums(
         table,
         torch.empty_like(table),
-        *(_float(current, programs) if each else empty for each in wanted),
+        *(_float(current, programs) if each else none for each in wanted),
     )
     code, first, second = _slope(population)
     used = {
@@ -167,8 +165,8 @@ def plan_backward(
         "factor": None if share is None else share.factor,
         "leak": population.leak,
         "threshold": population.threshold,
-        "grad_values": task.grad_values,
-        "grad_membrane": task.grad_membrane,
+        "grad_values": arrived.values,
+        "grad_membrane": arrived.membrane,
         "starts": _float(current, spans - 1, current.numel() // steps) if spans > 2 else None,
         "grad": grad,
         "sum_one": added.one if sums else None,
@@ -195,8 +193,8 @@ def plan_backward(
         "SOFT": population.dynamics.soft_reset,
         "DETACH": population.dynamics.detach_reset,
         "SURROGATE": code,
-        "POOL": task.pool,
-        "MEMBRANE": task.grad_membrane is not None,
+        "POOL": pool,
+        "MEMBRANE": arrived.membrane is not None,
         "SUMS": sums,
         "WRITE": 0 if grad is None else 1 if share is None else 2,
         "LEAK": wanted[0],
@@ -205,23 +203,6 @@ def plan_backward(
         "SPANS": spans,
     }
     return Launch(backward_kernel, programs, arguments, constants), added
-
-
-def dense_like(grad: Tensor, current: Tensor) -> Tensor:
-    """Return ``grad`` ``(T, B, C, ...)`` dense in the current's order, a copy only if it is not."""
-    if current.is_contiguous():
-        return grad.contiguous()
-    order = torch.channels_last
-    return grad.flatten(0, 1).contiguous(memory_format=order).view(grad.shape)
-
-
-def _like(current: Tensor, height: int, columns: int, dtype: torch.dtype) -> Tensor:
-    """Return an empty ``(T, B, C, height, columns)`` in the current's order."""
-    steps, batch, channels = current.shape[:3]
-    shape = (steps * batch, channels, height, columns)
-    order = torch.channels_last if is_channels_last(current) else torch.contiguous_format
-    empty = torch.empty(shape, dtype=dtype, device=current.device, memory_format=order)
-    return empty.view(steps, batch, channels, height, columns)
 
 
 def _float(current: Tensor, *shape: int) -> Tensor:
