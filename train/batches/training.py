@@ -12,7 +12,8 @@ from ...errors import UsageError
 from ...preprocess.cache.frame_cache import FrameCache
 from ..augment.apply import augment
 from ..augment.draws import Draws, Purpose, generator
-from ..method.base import Method, Place, Sample
+from ..method.base import Place, Sample
+from ..method.choice import make_method
 from ..recipe.whole import Recipe
 from .batch import Batch
 from .drawing import Drawn
@@ -49,8 +50,7 @@ class TrainingData(Drawn):
 
     Args:
         cache: the frame cache; its frames are held in memory where they fit.
-        recipe: what to draw and how.
-        method: decides what the static branch sees.
+        recipe: what to draw and how; its method decides what the static branch sees.
         device: where batches are augmented and paired; draws are the CPU's everywhere.
 
     Raises:
@@ -59,17 +59,14 @@ class TrainingData(Drawn):
     """
 
     def __init__(
-        self,
-        cache: FrameCache,
-        recipe: Recipe,
-        method: Method,
-        device: torch.device | None = None,
+        self, cache: FrameCache, recipe: Recipe, device: torch.device | None = None
     ) -> None:
         indices = training_subset(cache, recipe)
         super().__init__(recipe, indices, cache.labels[indices], Purpose.ORDER)
-        self.cache, self.method, self.device = cache, method, device or torch.device("cpu")
+        self.cache, self.device = cache, device or torch.device("cpu")
+        self.method = make_method(recipe)
         hold_in_memory(cache)
-        self._partners = Partners(cache, recipe, self.indices) if method.static else None
+        self._partners = Partners(cache, recipe, self.indices) if self.method.static else None
         if self._partners is not None:
             self._images = self._partners.images.to(self.device)
 

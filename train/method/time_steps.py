@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..network.model import POLARITIES, TransferModel
+
 BISECTIONS = 80
 
 
@@ -68,6 +70,17 @@ def mix_in_time(static: Tensor, event: Tensor, switch: Tensor) -> Tensor:
 def modality(switch: Tensor, steps: int) -> Tensor:
     """Return 1 where a step shows events and 0 where it shows the image, ``(T, B)`` float32."""
     return (torch.arange(steps, device=switch.device)[:, None] >= switch).float()
+
+
+def feature_size(model: TransferModel) -> int:
+    """Return the number of domain features, by encoding one empty recording."""
+    training = model.training
+    frames = torch.zeros(model.steps, 1, POLARITIES, *model.size)
+    with torch.no_grad():
+        features = model.eval().encode(frames, features=True, constant=None).features
+    model.train(training)
+    assert features is not None
+    return features.shape[-1]
 
 
 class ModalityHeads(nn.Module):

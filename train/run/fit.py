@@ -30,12 +30,13 @@ from ..checkpoints.initialise import initial_weights
 from ..checkpoints.run_directory import DIVERGED, claim_directory, previous_checkpoint
 from ..checkpoints.state import BEST, LAST, Checkpoint, frame_options, save_checkpoint, save_content
 from ..method.base import Method, Place
+from ..method.choice import make_method
 from ..network.create import TransferModel
 from ..recipe.networks import build_model
 from ..recipe.whole import Recipe
 from .distributed import Group
 from .logs import FiringRates, RunLog, peak_memory_mib, wants_tensorboard
-from .objective import Objective, make_method
+from .objective import Objective
 from .schedule import recipe_rate
 from .stopping import StoppedError, listening
 from .updates import Updater
@@ -87,7 +88,7 @@ def train(
     data: Drawn = (
         StaticOnlyData(cache, recipe)
         if method.draws == "images"
-        else TrainingData(cache, recipe, method, where)
+        else TrainingData(cache, recipe, where)
     )
     protocol = recipe.data.protocol
     selection = cache.split(protocol, recipe.selection)

@@ -14,19 +14,7 @@ from torch import Tensor, nn
 from ..method.base import Inputs, Method
 from ..network.backends.names import resolve_backend
 from ..network.model import TransferModel
-from ..recipe.doors import METHODS
-from ..recipe.layout import method_settings
 from ..recipe.whole import Recipe
-
-
-def make_method(recipe: Recipe) -> Method[Any]:
-    """Return a recipe's method; where it leaves no static image, the one in its place."""
-    chosen = METHODS.get(recipe.method.name)
-    settings = recipe.method
-    if not recipe.data.static_fraction and chosen.static and chosen.without_static:
-        settings = method_settings(chosen.without_static, settings)
-        chosen = METHODS.get(chosen.without_static)
-    return chosen(settings)
 
 
 def chosen_backend(recipe: Recipe, device: torch.device) -> str:

@@ -14,8 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from snntx.preprocess.cache.frame_cache import FrameCache
-from snntx.train.augment.apply import add_noise, augment, event_drop, geometry
+from snntx.train.augment.apply import add_noise, augment, geometry
+from snntx.train.augment.base import Batches
 from snntx.train.augment.draws import Draws
+from snntx.train.augment.dropping import event_drop
 from snntx.train.augment.geometry import (
     affine,
     composed,
@@ -27,8 +29,10 @@ from snntx.train.augment.geometry import (
     within,
 )
 from snntx.train.augment.policies import centred_boxes, nda, randaugment
+from snntx.train.batches.batch import Batch
 from snntx.train.batches.loader import epoch_batches
-from snntx.train.batches.training import Batch, TrainingData
+from snntx.train.batches.training import TrainingData
+from snntx.train.recipe.inputs import Augment
 from snntx.train.recipe.whole import Recipe
 
 CPU = torch.device("cpu")
@@ -44,7 +48,11 @@ EVERYTHING = {
 
 
 def recipe(**settings: Any) -> Recipe:
-    return Recipe(**{"model": "none", "epochs": 4, **settings})
+    return Recipe.of(**{"model": "none", "epochs": 4, **settings})
+
+
+def settings_of(**settings: Any) -> Augment:
+    return recipe(**settings).augment
 
 
 def frames(batch: int = 3, steps: int = 2, height: int = 4, width: int = 5) -> Tensor:
@@ -162,7 +170,7 @@ def test_centred_boxes_are_cut_at_the_frame() -> None:
 def test_a_crop_reaches_every_place_and_all_frames_of_a_recording_move_together() -> None:
     plain = torch.zeros(400, 2, 2, 5, 5)
     plain[..., 2, 2] = 1
-    out, _ = augment(plain, torch.zeros(400), recipe(crop_padding=1), DRAWS)
+    out, _ = augment(plain, torch.zeros(400), settings_of(crop_padding=1), DRAWS)
     places = out.flatten(3).argmax(-1)
     assert (places == places[:, :1, :1]).all()
     assert set(places[:, 0, 0].tolist()) == {6, 7, 8, 11, 12, 13, 16, 17, 18}
@@ -171,7 +179,7 @@ def test_a_crop_reaches_every_place_and_all_frames_of_a_recording_move_together(
 
 def test_half_of_the_recordings_are_flipped() -> None:
     plain = frames(400, 1, 2, 3)
-    out, _ = augment(plain, torch.zeros(400), recipe(flip=True), DRAWS)
+    out, _ = augment(plain, torch.zeros(400), settings_of(flip=True), DRAWS)
     flipped = (out == plain.flip(-1)).flatten(1).all(1)
     assert torch.equal(out[~flipped], plain[~flipped])
     assert flipped.float().mean() == pytest.approx(0.5, abs=0.08)
@@ -183,7 +191,7 @@ def test_angles_fill_their_range() -> None:
     plain = torch.zeros(60, 1, 1, side, side)
     plain[..., side // 2, side // 2 + radius] = 1
     wide = functional.max_pool2d(plain.flatten(0, 2), 3, 1, 1).view_as(plain)
-    out, _ = augment(wide, torch.zeros(60), recipe(rotation=30.0), DRAWS)
+    out, _ = augment(wide, torch.zeros(60), settings_of(rotation=30.0), DRAWS)
     rows = torch.arange(side)[:, None] - side // 2
     columns = torch.arange(side) - side // 2
     mass = out.sum((1, 2, 3, 4))
@@ -198,7 +206,7 @@ def test_angles_fill_their_range() -> None:
 def test_geometry_shows_the_same_to_all_frames_of_a_recording() -> None:
     image = frames(40, 1, 12, 12)[:, :, :1]
     plain = image.expand(40, 3, 2, 12, 12)
-    settings = recipe(
+    settings = settings_of(
         crop_padding=2, flip=True, rotation=15.0, augment=("nda", "randaugment"), epochs=1
     )
     out, _ = augment(plain, torch.zeros(40), settings, DRAWS)
@@ -285,7 +293,7 @@ def test_randaugment_counts_its_operations() -> None:
 def test_augmentations_of_a_recipe_are_used() -> None:
     plain = frames(30, 10, 8, 8)
     for name in ("nda", "randaugment", "eventdrop"):
-        out, mixture = augment(plain, torch.zeros(30), recipe(augment=name), DRAWS)
+        out, mixture = augment(plain, torch.zeros(30), settings_of(augment=name), DRAWS)
         assert mixture is None
         assert not torch.equal(out, plain)
         assert torch.isin(out, torch.cat([plain.flatten(), torch.zeros(1)])).all()
@@ -367,8 +375,8 @@ def test_noise_has_the_ratio_asked_for(snr_db: float) -> None:
 
 def test_noise_of_a_recipe_is_added_last() -> None:
     plain = frames(4, 2, 8, 8)
-    quiet, _ = augment(plain, torch.zeros(4), recipe(crop_padding=3), DRAWS)
-    noisy, _ = augment(plain, torch.zeros(4), recipe(crop_padding=3, snr_db=30.0), DRAWS)
+    quiet, _ = augment(plain, torch.zeros(4), settings_of(crop_padding=3), DRAWS)
+    noisy, _ = augment(plain, torch.zeros(4), settings_of(crop_padding=3, snr_db=30.0), DRAWS)
     power = quiet.square().flatten(1).mean(1)
     noise = (noisy - quiet).square().flatten(1).mean(1)
     assert (10 * torch.log10(power / noise)).tolist() == pytest.approx([30] * 4, abs=2)
@@ -380,7 +388,7 @@ def test_noise_of_a_recipe_is_added_last() -> None:
 
 def test_nothing_asked_for_changes_nothing() -> None:
     plain = frames()
-    out, mixture = augment(plain, torch.zeros(3), recipe(), DRAWS)
+    out, mixture = augment(plain, torch.zeros(3), settings_of(), DRAWS)
     assert out is plain
     assert mixture is None
 
@@ -388,24 +396,30 @@ def test_nothing_asked_for_changes_nothing() -> None:
 def test_a_batch_is_a_function_of_seed_epoch_and_number() -> None:
     plain, labels = frames(6, 4, 12, 12), torch.arange(6)
     kept = plain.clone()
-    first, mixture = augment(plain, labels, recipe(**EVERYTHING), DRAWS)
+    first, mixture = augment(plain, labels, settings_of(**EVERYTHING), DRAWS)
     assert torch.equal(plain, kept)
-    again, mixed_again = augment(plain, labels, recipe(**EVERYTHING), Draws(7, 2, 3))
+    again, mixed_again = augment(plain, labels, settings_of(**EVERYTHING), Draws(7, 2, 3))
     assert torch.equal(first, again)
     assert mixture is not None
     assert mixed_again is not None
     assert all(torch.equal(a, b) for a, b in zip(mixture, mixed_again, strict=True))
     for other in (Draws(8, 2, 3), Draws(7, 1, 3), Draws(7, 2, 4)):
-        assert not torch.equal(augment(plain, labels, recipe(**EVERYTHING), other)[0], first)
+        assert not torch.equal(augment(plain, labels, settings_of(**EVERYTHING), other)[0], first)
 
 
 def test_another_augmentation_changes_no_draw() -> None:
-    shape, size = torch.Size([20, 4]), (9, 9)
-    alone, _ = geometry(shape, size, CPU, recipe(crop_padding=4), DRAWS)
-    beside, _ = geometry(shape, size, CPU, recipe(**{**EVERYTHING, "crop_padding": 4}), DRAWS)
+    shape = Batches(20, 4, (9, 9), CPU)
+    alone = geometry(shape, settings_of(crop_padding=4), DRAWS)
+    beside = geometry(shape, settings_of(**{**EVERYTHING, "crop_padding": 4}), DRAWS)
     assert len(alone) == 1
-    assert len(beside) == 5
+    assert len(beside) == 3
     assert torch.equal(alone[0], beside[0])
+    plain, labels = frames(20, 4, 9, 9), torch.zeros(20)
+    noisy = settings_of(snr_db=20.0)
+    without = settings_of(snr_db=20.0, augment="mixup", mix_probability=0.0)
+    assert torch.equal(
+        augment(plain, labels, noisy, DRAWS)[0], augment(plain, labels, without, DRAWS)[0]
+    )
 
 
 def test_recordings_of_a_batch_draw_for_themselves() -> None:
@@ -416,7 +430,7 @@ def test_recordings_of_a_batch_draw_for_themselves() -> None:
         {"augment": "eventdrop"},
         {"snr_db": 10.0},
     ):
-        out, _ = augment(plain, torch.zeros(16), recipe(**settings), DRAWS)
+        out, _ = augment(plain, torch.zeros(16), settings_of(**settings), DRAWS)
         assert len({sample.numpy().tobytes() for sample in out}) > 8
 
 

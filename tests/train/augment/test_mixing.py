@@ -234,7 +234,7 @@ def test_a_static_image_keeps_its_one_class(mixture: Mixture) -> None:
 
 def test_a_training_batch_carries_its_labels(small_cache: Path) -> None:
     seal = next((small_cache / "cache").glob("simulated-digits/*/SEALED"))
-    recipe = Recipe(
+    recipe = Recipe.of(
         model="none",
         epochs=4,
         batch_size=8,

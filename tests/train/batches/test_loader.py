@@ -24,7 +24,7 @@ def cache(small_cache: Path) -> FrameCache:
 
 @pytest.fixture
 def data(cache: FrameCache) -> TrainingData:
-    recipe = Recipe(model="nmnist", epochs=4, batch_size=8, crop_padding=2)
+    recipe = Recipe.of(model="nmnist", epochs=4, batch_size=8, crop_padding=2)
     return TrainingData(cache, recipe)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -69,8 +68,8 @@ def test_edges_against_numpy() -> None:
 def test_runs_are_shown_the_edges(small_cache: Path) -> None:
     card = load_card("simulated-digits")
     cache = open_cache(small_cache / "cache", card, steps=3, size=None, key=None)
-    plain = Recipe("nmnist", 1, batch_size=4)
-    seen = dataclasses.replace(plain, static_view="edges")
+    plain = Recipe.of(model="nmnist", epochs=1, batch_size=4)
+    seen = plain.changed(static_view="edges")
     expected = edges(shown_images(cache, plain))
     assert not torch.equal(expected, shown_images(cache, plain))
     torch.testing.assert_close(shown_images(cache, seen), expected)
@@ -85,4 +84,4 @@ def test_runs_are_shown_the_edges(small_cache: Path) -> None:
 
 def test_an_unknown_view() -> None:
     with pytest.raises(UsageError, match="unknown static_view 'edge'; did you mean 'edges'"):
-        Recipe("nmnist", 1, static_view="edge")
+        Recipe.of(model="nmnist", epochs=1, static_view="edge")

@@ -22,10 +22,14 @@ from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.readers.formats.atis import encode
+from snntx.train.batches.batch import Batch
 from snntx.train.batches.partners import nested_subset
-from snntx.train.batches.training import Batch, TrainingData, training_subset
-from snntx.train.method.strategies import BY_NAME, hard_switch, replacement_probability
-from snntx.train.recipe.whole import STRATEGIES, Recipe
+from snntx.train.batches.training import TrainingData, training_subset
+from snntx.train.method.base import Place, Sample
+from snntx.train.method.choice import make_method
+from snntx.train.method.replacement import hard_switch, replacement_probability
+from snntx.train.recipe.doors import METHODS
+from snntx.train.recipe.whole import Recipe
 
 SIDE, STEPS = 6, 2
 RECORDINGS = {"few": 6, "many": 24}
@@ -111,7 +115,12 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
 
 
 def recipe(**settings: Any) -> Recipe:
-    return Recipe(**{"model": "none", "epochs": 4, "batch_size": 6, **settings})
+    return Recipe.of(**{"model": "none", "epochs": 4, "batch_size": 6, **settings})
+
+
+def share(data: TrainingData, epoch: int, number: int) -> float:
+    """Return P at one batch of a run."""
+    return data.method.log(Place(epoch, number, data.recipe.optim.epochs, data.batches))["P"]
 
 
 def identify(cache: FrameCache) -> dict[int, int]:
@@ -166,9 +175,9 @@ def test_replacement_probability(step: int, steps: int, power: float, expected: 
 def test_replacement_probability_of_a_batch(cache: FrameCache) -> None:
     data = TrainingData(cache, recipe())
     assert data.batches == 3
-    assert data.replacement_probability(0, 0) == 0
-    assert data.replacement_probability(1, 2) == pytest.approx((5 / 12) ** 3)
-    assert data.replacement_probability(3, 2) == pytest.approx((11 / 12) ** 3)
+    assert share(data, 0, 0) == 0
+    assert share(data, 1, 2) == pytest.approx((5 / 12) ** 3)
+    assert share(data, 3, 2) == pytest.approx((11 / 12) ** 3)
 
 
 def test_a_quarter_of_all_samples_is_replaced(cache: FrameCache) -> None:
@@ -198,13 +207,13 @@ def test_the_hard_switch_replaces_none_and_then_all(cache: FrameCache) -> None:
     data = TrainingData(cache, recipe(sliding=False, hard_switch=True, crop_padding=2))
     for epoch, replaced in enumerate((0, 0, 0, 6)):
         for number, batch in enumerate(data.epoch(epoch)):
-            assert data.replacement_probability(epoch, number) == replaced / 6
+            assert share(data, epoch, number) == replaced / 6
             assert batch.replaced == replaced
             assert shown(batch, cache).count(-1) == replaced
 
 
 def test_without_sliding_the_probability_is_zero(cache: FrameCache) -> None:
-    assert TrainingData(cache, recipe(sliding=False)).replacement_probability(3, 2) == 0
+    assert share(TrainingData(cache, recipe(sliding=False)), 3, 2) == 0
 
 
 def test_a_replaced_sample_shows_its_augmented_events(cache: FrameCache) -> None:
@@ -342,7 +351,7 @@ def test_a_class_without_partner_is_named(tmp_path: Path) -> None:
     with pytest.raises(SnntxError) as caught:
         TrainingData(lonely, recipe())
     assert str(caught.value).startswith(f"{lonely.directory}: no static partner for class few;")
-    assert "--set transfer=false" in str(caught.value)
+    assert "--set method=event-only" in str(caught.value)
     assert TrainingData(lonely, recipe(transfer=False)).batches == 3
 
 
@@ -399,7 +408,7 @@ def test_batches_of_an_epoch(cache: FrameCache, draws: int, batches: int, balanc
     data = TrainingData(cache, recipe(draws_per_epoch=draws, balanced=balanced))
     sizes = [len(batch.labels) for batch in data.epoch(0)]
     assert sizes == [6] * batches
-    assert data.replacement_probability(3, 0) == pytest.approx(0.75**3)
+    assert share(data, 3, 0) == pytest.approx(0.75**3)
 
 
 def test_more_draws_than_recordings_take_each_equally_often(cache: FrameCache) -> None:
@@ -574,22 +583,22 @@ def test_batches_are_made_where_they_are_asked_for(
     assert torch.equal(found.labels, expected.labels)
 
 
-# strategies
+# methods
+
+REPLACING = [name for name in METHODS.names() if METHODS.get(name).without_static]
 
 
-def test_every_strategy_of_a_recipe_is_there() -> None:
-    assert tuple(BY_NAME) == STRATEGIES
-
-
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", REPLACING)
 def test_shares_of_nothing_and_all(name: str) -> None:
     draw = torch.Generator().manual_seed(1)
     static = torch.rand(4, 1, 1, 3, 3, generator=draw).expand(4, 5, 2, 3, 3)
     event = torch.rand(4, 5, 2, 3, 3, generator=draw)
-    strategy = BY_NAME[name]
-    nothing = strategy.show(static, event, 0.0, np.random.default_rng(1))
+    method = make_method(recipe(method=name, replacement="hard-switch"))
+    numbers = np.arange(4)
+    sample = Sample(event, static, torch.zeros(4, dtype=torch.long), numbers, numbers)
+    nothing = method.show(sample, Place(0, 0, 4, 1), np.random.default_rng(1))
     assert torch.equal(nothing.static, static)
     assert nothing.constant.all()
-    everything = strategy.show(static, event, 1.0, np.random.default_rng(1))
+    everything = method.show(sample, Place(3, 0, 4, 1), np.random.default_rng(1))
     assert torch.equal(everything.static, event)
     assert not everything.constant.any()

@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from snntx.train.batches.training import Batch
-from snntx.train.method.time_mixup import (
+from snntx.train.batches.batch import Batch
+from snntx.train.method.choice import make_method
+from snntx.train.method.time_steps import (
     ModalityHeads,
     draw_switches,
     mix_in_time,
     modality,
     switch_distribution,
 )
+from snntx.train.recipe.networks import build_model
 from snntx.train.recipe.whole import Recipe
 from snntx.train.run.distributed import Group
-from snntx.train.run.objective import Objective, build_model
+from snntx.train.run.objective import Objective
 from snntx.train.run.updates import Updater
 
 
@@ -71,17 +73,17 @@ def test_the_heads_losses_by_hand() -> None:
 
 
 def test_a_step_trains_the_heads_and_reports_their_losses() -> None:
-    recipe = Recipe(model="scnn", epochs=1, batch_size=4, strategy="time-mixup", lr=1e-2)
+    recipe = Recipe.of(model="scnn", epochs=1, batch_size=4, strategy="time-mixup", lr=1e-2)
     torch.manual_seed(0)
     model = build_model(recipe, num_classes=3, steps=4, size=(16, 16))
-    objective = Objective(model, recipe)
+    objective = Objective(model, make_method(recipe))
     updater = Updater(objective, recipe, torch.device("cpu"), Group())
     before = {name: value.clone() for name, value in objective.auxiliary_state().items()}
     event = torch.poisson(torch.full((4, 4, 2, 16, 16), 1.5))
     switch = torch.tensor([0, 2, 4, 4])
     static = mix_in_time(torch.rand_like(event), event, switch)
     labels = torch.tensor([0, 1, 2, 0])
-    values = updater(Batch(event, static, labels, switch == 4, switch=switch))
+    values = updater(Batch(event, static, labels, switch == 4, notes={"switch": switch}))
     parts = values["static"] + values["event"] + 0.5 * values["domain"]
     auxiliary = 0.1 * values["modality"] + 0.1 * values["mix_ratio"]
     assert values["loss"] == pytest.approx(parts + auxiliary, rel=1e-5)

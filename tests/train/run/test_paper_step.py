@@ -12,12 +12,15 @@ import torch
 
 from snntx.data_cards import load_card
 from snntx.preprocess.cache.frame_cache import FrameCache
-from snntx.train.augment.draws import Purpose
+from snntx.train.augment.draws import Purpose, generator
+from snntx.train.batches.batch import Batch
 from snntx.train.batches.caches import open_cache
-from snntx.train.batches.training import Batch, TrainingData, generator
+from snntx.train.batches.training import TrainingData
+from snntx.train.method.choice import make_method
+from snntx.train.recipe.networks import build_model
 from snntx.train.recipe.sources import load_recipe
 from snntx.train.run.distributed import Group
-from snntx.train.run.objective import Objective, build_model
+from snntx.train.run.objective import Objective
 from snntx.train.run.schedule import recipe_rate
 from snntx.train.run.updates import Updater
 
@@ -31,8 +34,8 @@ def frames(folder: Path) -> FrameCache:
 def partners(data: TrainingData, batch: Batch, epoch: int, number: int) -> torch.Tensor:
     """The batch's static images, drawn by the paper's rule: any training image of the class."""
     cache, recipe = data.cache, data.recipe
-    statics = cache.static_split(recipe.protocol, "train")
-    uniform = generator(recipe.seed, Purpose.PARTNER, epoch, number).random(len(batch.labels))
+    statics = cache.static_split(recipe.data.protocol, "train")
+    uniform = generator(recipe.run.seed, Purpose.PARTNER, epoch, number).random(len(batch.labels))
     chosen = []
     for label, draw in zip(batch.labels.tolist(), uniform, strict=True):
         members = [i for i in statics if cache.index.static_label[i] == label]
@@ -59,9 +62,9 @@ def test_two_steps_of_a_paper_recipe(name: str, small_cache: Path, plain: Module
         for value in model.parameters():
             if value.ndim == 1:
                 value.add_(0.2 * torch.randn_like(value))
-            elif recipe.model == "scnn":
+            elif recipe.network.model == "scnn":
                 value.mul_(2)
-    updater = Updater(Objective(model, recipe), recipe, torch.device("cpu"), Group())
+    updater = Updater(Objective(model, make_method(recipe)), recipe, torch.device("cpu"), Group())
     state = {key: value.detach().clone() for key, value in model.state_dict().items()}
     optimizer = plain.AdamW()
 
@@ -84,7 +87,7 @@ def test_two_steps_of_a_paper_recipe(name: str, small_cache: Path, plain: Module
             event=batch.event,
             labels=batch.labels,
             draws=torch.from_numpy(
-                generator(recipe.seed, Purpose.REPLACEMENT, epoch, number).random(SAMPLES)
+                generator(recipe.run.seed, Purpose.REPLACEMENT, epoch, number).random(SAMPLES)
             ),
             progress=(epoch * data.batches + number) / (settings.epochs * data.batches),
             lr=rates[epoch],

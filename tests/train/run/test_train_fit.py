@@ -144,7 +144,7 @@ def test_a_run_writes_its_files(snntx: Snntx) -> None:
     recipe = load_recipe(
         load_card(CARD), settings=[f"{k}={v}".lower() for k, v in SETTINGS.items()]
     )
-    assert Recipe(**tomllib.loads((snntx.out / "recipe.toml").read_text())) == recipe
+    assert Recipe.of(**tomllib.loads((snntx.out / "recipe.toml").read_text())) == recipe
     last, best = load_checkpoint(snntx.out / "last.pt"), load_checkpoint(snntx.out / "best.pt")
     (cache,) = sealed_caches(snntx.root, CARD)
     assert last.epoch == 2

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from snntx.errors import UsageError
-from snntx.train.batches.training import Batch
+from snntx.train.batches.batch import Batch
+from snntx.train.method.choice import make_method
+from snntx.train.recipe.networks import build_model
 from snntx.train.recipe.whole import Recipe
 from snntx.train.run.distributed import Group
-from snntx.train.run.objective import Objective, build_model
+from snntx.train.run.objective import Objective
 from snntx.train.run.updates import Updater
 
 CPU = torch.device("cpu")
@@ -27,7 +29,7 @@ CLASSES, STEPS, SIZE = 4, 3, (16, 16)
 def recipe(**changes: Any) -> Recipe:
     """A network without norms, whose loss is a mean over samples: SCNN without CKA."""
     plain = {"model": "scnn", "epochs": 1, "batch_size": 8, "domain_weight": 0.0, "lr": 1e-3}
-    return Recipe(**{**plain, **changes})
+    return Recipe.of(**{**plain, **changes})
 
 
 def batch(samples: int = 8) -> Batch:
@@ -42,7 +44,7 @@ def batch(samples: int = 8) -> Batch:
 def updater(chosen: Recipe, group: Group | None = None) -> tuple[Objective, Updater]:
     torch.manual_seed(0)
     model = build_model(chosen, num_classes=CLASSES, steps=STEPS, size=SIZE)
-    objective = Objective(model, chosen)
+    objective = Objective(model, make_method(chosen))
     return objective, Updater(objective, chosen, CPU, group or Group())
 
 
