@@ -1,4 +1,4 @@
-"""``snntx cards``, ``cache`` and ``show``: look at, check and remove what preprocess has made."""
+"""``snntx cache`` and ``show``: look at, check and remove what preprocess has made."""
 
 from __future__ import annotations
 

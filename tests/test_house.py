@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import snntx
+
 ROOT = Path(__file__).resolve().parent.parent
 WINGS = ("commands", "data_cards", "declared", "preprocess", "train")
 MOST_FILES, MOST_LINES = 14, 300
@@ -187,6 +189,12 @@ def test_the_wheel_holds_every_folder() -> None:
     assert done.returncode == 0, done.stderr
     named = {".".join(("snntx", *folder.parts)) for folder in folders()}
     assert sorted(done.stdout.split()) == sorted({"snntx", *named})
+
+
+def test_the_citation_names_this_version() -> None:
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    [version] = [line.split()[1] for line in text.splitlines() if line.startswith("version:")]
+    assert version == snntx.__version__
 
 
 # ---------------------------------------------------------------- public names
