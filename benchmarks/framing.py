@@ -24,10 +24,11 @@ from generated import write_recordings
 from tonic.io import events_struct, read_mnist_file
 from tonic.transforms import ToFrame
 
+from snntx.preprocess.disk.files import read_file
 from snntx.preprocess.framing.frames import frames_from_events, frames_from_records
 from snntx.preprocess.framing.options import FrameOptions
 from snntx.preprocess.framing.records import plain_records
-from snntx.preprocess.readers.reading import read_events, read_file
+from snntx.preprocess.readers.reading import read_events
 
 STEPS, SIZE = 10, 48
 TURN = 25

@@ -253,7 +253,7 @@ def compare(
     RUN is a run directory or a sweep's folder. Runs that differ in the seed alone are one
     group. With --baseline, each other group is compared with it on the seeds they share.
     """
-    from ..preprocess.disk.manifest import write_atomic
+    from ..preprocess.disk.atomic import write_atomic
     from ..train.study.compare import compare as compare_runs
     from ..train.study.tables import footnotes, headline, table, to_csv, to_json, to_markdown
     from .terminal.text import print_table

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SnntxError, UsageError
-from .disk.manifest import write_atomic
+from .disk.atomic import write_atomic
 from .readers.formats.atis import encode
 from .simulate import DEFAULTS, simulate_events
 

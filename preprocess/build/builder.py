@@ -21,12 +21,14 @@ import numpy as np
 from ...errors import BadFileError, SnntxError
 from ..cache import format as fmt
 from ..cache.splits import split_recordings, split_statics
-from ..disk.hdf5 import PART_SUFFIX
-from ..disk.manifest import DigestMemo, digest_or_none
+from ..disk.atomic import PART_SUFFIX
+from ..disk.digests import digest_or_none
+from ..disk.folders import disk_errors, locked, make_folder, sync_folder
+from ..disk.memo import DigestMemo
 from ..statics.images import StaticImage
-from .folder import check_space, disk_errors, locked, make_folder, sync_folder
 from .pairing import Pairs, pair
 from .plan import Plan, Request, attributes, make_plan
+from .space import check_space
 from .stages import Progress, build_shards, write_statics
 from .tasks import Crew
 from .workers import Workers

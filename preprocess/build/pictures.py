@@ -16,9 +16,11 @@ from PIL import Image
 
 from ...errors import BadFileError
 from ..cache import format as fmt
+from ..cache.meanings import explain
+from ..disk.digests import digest, digest_or_none
+from ..disk.files import read_file
 from ..disk.hdf5 import creating, write_column
-from ..disk.manifest import DigestMemo, digest, digest_or_none
-from ..readers.reading import read_file
+from ..disk.memo import DigestMemo
 from ..statics.images import StaticImage, decode_picture, plane_type, planes_of, value_planes
 from ..statics.zips import Archives
 from .static_notes import StaticNotes, Written
@@ -202,7 +204,7 @@ def write_pictures(
     skipped: list[tuple[str, str]] = []
     path.unlink(missing_ok=True)  # of an earlier state of the files
     notes.begin()
-    with creating(path) as file:
+    with creating(path, explain) as file:
         planes = tasks[0].planes
         shape = (len(planes), *tasks[0].size)
         writer = StaticsWriter(file, count, shape, plane_type(planes))

@@ -15,7 +15,7 @@ import numpy as np
 from ...data_cards.schema import Card
 from ...errors import UsageError
 from ..cache import format as fmt
-from ..disk.manifest import fingerprint
+from ..disk.digests import fingerprint
 from ..framing.options import FREQUENCIES, FrameOptions
 from ..raw.recordings import Recording, found_classes, list_recordings
 from ..statics.images import StaticImage, list_statics

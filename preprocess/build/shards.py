@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from ...errors import BadFileError, SnntxError
 from ..cache import format as fmt
+from ..cache.meanings import explain
+from ..disk.digests import digest_or_none
 from ..disk.hdf5 import creating
-from ..disk.manifest import DigestMemo, digest_or_none
+from ..disk.memo import DigestMemo
 from ..framing.events import Events
 from ..framing.frames import frames_from_events, frames_from_records
 from ..framing.frequency import frequency_frames
@@ -115,7 +117,7 @@ def build_shard(task: ShardTask, done: Done = lambda n: None) -> fmt.Rows:
         left.unlink(missing_ok=True)
     memo = DigestMemo(task.memo)
     finished = 0
-    with creating(task.path) as file:
+    with creating(task.path, explain) as file:
         frames = fmt.create_frames(file, task.recordings, task.options.frame_shape)
         for raw in task.files:
             status = raw.path.stat()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..cache import format as fmt
-from ..disk.manifest import DigestMemo
+from ..disk.memo import DigestMemo
 from ..raw.recordings import in_shards
 from ..statics.images import StaticImage
 from .pictures import PictureTask, write_pictures

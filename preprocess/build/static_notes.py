@@ -18,8 +18,10 @@ import h5py
 import xxhash
 
 from ..cache import format as fmt
+from ..disk.atomic import write_atomic
+from ..disk.digests import digest_or_none
 from ..disk.hdf5 import read_text
-from ..disk.manifest import DigestMemo, digest_or_none, write_atomic
+from ..disk.memo import DigestMemo
 from ..statics.images import StaticImage
 
 Written = tuple[list[StaticImage], list[tuple[str, str]]]

@@ -14,7 +14,7 @@ import h5py
 
 from ...errors import BadFileError
 from ..cache import format as fmt
-from ..disk.manifest import DigestMemo
+from ..disk.memo import DigestMemo
 from ..framing.options import FrameOptions
 
 Done = Callable[[int], None]

@@ -30,8 +30,11 @@ import xxhash
 from numpy.typing import NDArray
 
 from ...errors import SnntxError
-from ..disk.hdf5 import creating, read_text, write_column, write_whole
-from ..disk.manifest import digest
+from ..disk.atomic import write_whole
+from ..disk.digests import digest
+from ..disk.hdf5 import creating, read_text, write_column
+from .meanings import explain
+from .splits import PARTS
 
 VERSION = 1
 SHARD_RECORDINGS = 512
@@ -39,6 +42,7 @@ SEALED, INDEX, STATIC = "SEALED", "index.h5", "static.h5"
 FRAMES = np.dtype("<f4")
 COMPRESSION_LEVEL = 1
 STATICS_PER_CHUNK = 64
+_PART = h5py.enum_dtype({name: value for value, name in enumerate(PARTS)}, basetype="u1")
 
 _COLUMNS = {
     "identity": "text",
@@ -150,7 +154,7 @@ class Index:
 
     def write(self, path: Path) -> None:
         """Write ``index.h5``."""
-        with creating(path) as file:
+        with creating(path, explain) as file:
             for name, value in self.attributes.items():
                 file.attrs[name] = value
             write_column(file, "classes", self.classes, "text")
@@ -165,7 +169,7 @@ class Index:
             for parent, splits in ((group, self.splits), (statics, self.static_splits)):
                 parent.create_group("split")
                 for protocol, parts in splits.items():
-                    write_column(parent["split"], protocol, parts, "part")
+                    write_column(parent["split"], protocol, parts, _PART)
             manifest = file.create_group("manifest")
             write_column(manifest, "file", self.manifest, "text")
             write_column(manifest, "bytes", [size for size, _ in self.manifest.values()], "<i8")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -17,11 +16,7 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
-from ..cache.meanings import explain
-from ..cache.splits import PARTS
-
-PART_SUFFIX = ".part"
-_PART = h5py.enum_dtype({name: value for value, name in enumerate(PARTS)}, basetype="u1")
+from . import atomic
 
 
 class _Careful(io.RawIOBase):
@@ -68,62 +63,37 @@ class _Careful(io.RawIOBase):
 
 
 @contextmanager
-def placing(path: Path) -> Iterator[IO[bytes]]:
-    """Yield an unbuffered file that is synced and renamed to ``path`` at the end.
-
-    Its own name is unique: a builder that lost its parent may still be writing the same file.
-
-    Raises:
-        OSError: the disk is full or fails; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{PART_SUFFIX}")
-    try:
-        with temporary.open("w+b", buffering=0) as file:
-            yield file
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def creating(path: Path) -> Iterator[h5py.File]:
+def creating(path: Path, finish: Callable[[h5py.File], None]) -> Iterator[h5py.File]:
     """Yield a new HDF5 file that comes to ``path`` whole or not at all.
+
+    Args:
+        path: its final name.
+        finish: called with the file once everything is in it, such as to explain it.
 
     Raises:
         OSError: the disk is full or fails.
     """
-    with placing(path) as plain:
+    with atomic.placing(path) as plain:
         careful = _Careful(plain)
         try:
             with h5py.File(careful, "w") as file:
                 yield file
-                explain(file)
+                finish(file)
         finally:
             if careful.error is not None:
                 raise careful.error
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write and sync a file beside its final name, then rename it."""
-    with placing(path) as file:
-        view = memoryview(content)
-        while len(view):
-            view = view[file.write(view) :]
-
-
-def write_column(group: h5py.Group, name: str, values: Any, kind: str) -> None:
-    """Write one column; ``kind`` is a NumPy dtype string, ``text`` or ``part``."""
+def write_column(group: h5py.Group, name: str, values: Any, kind: str | np.dtype[Any]) -> None:
+    """Write one column; ``kind`` is a NumPy dtype, such as ``<i8``, or ``text``."""
     if kind == "text":
         encoded = [str(value).encode() for value in values]
         width = max([1, *map(len, encoded)])
         dtype = h5py.string_dtype("utf-8", width)
         group.create_dataset(name, data=np.array(encoded, dtype), dtype=dtype)
-    elif kind == "part":
-        group.create_dataset(name, data=np.asarray(values, np.uint8), dtype=_PART)
     else:
-        group.create_dataset(name, data=np.asarray(values, np.dtype(kind)))
+        dtype = np.dtype(kind)
+        group.create_dataset(name, data=np.asarray(values, dtype), dtype=dtype)
 
 
 def read_text(group: h5py.Group, name: str) -> list[str]:

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from ...data_cards.schema import Download
 from ...errors import SnntxError, UsageError
-from ..disk.manifest import write_atomic
+from ..disk.atomic import write_atomic
 from .transfer import Progress, download
 from .unpacking import unpack
 

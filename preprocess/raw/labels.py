@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ...data_cards.schema import LabelTable
 from ...errors import BadFileError, UsageError
+from ..disk.files import read_file
 from ..disk.listing import Found, whole_number
-from ..readers.reading import read_file
 
 
 def classes_from_table(table: LabelTable, found: Sequence[Found]) -> tuple[Path, list[str]]:

@@ -14,7 +14,7 @@ from typing import Any
 from ...data_cards import parse_card, tonic_card_path
 from ...data_cards.schema import Card, Download
 from ...errors import SnntxError
-from ..disk.manifest import write_atomic
+from ..disk.atomic import write_atomic
 from ..readers.formats.tonic import class_names, dataset_class, quiet_and_in_order, subsets
 
 SIZE = 48

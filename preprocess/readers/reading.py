@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import BadFileError, UsageError, nearest
-from ..disk.manifest import digest, digest_file
+from ..disk.digests import digest, digest_file
+from ..disk.files import read_file
 from ..framing.events import Events
 
 if TYPE_CHECKING:
@@ -81,21 +82,6 @@ def checked(events: Events, path: Path | str, *, sort: bool = False) -> Events:
         )
     order = np.argsort(events.t, kind="stable")
     return events.take(order)
-
-
-def read_file(path: Path | str) -> bytes:
-    """Return a file's bytes, or one clear line why it cannot be read.
-
-    Raises:
-        BadFileError: the file is missing, unreadable or empty.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise BadFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not data:
-        raise BadFileError(f"{path}: the file is empty (0 bytes); copy or download it again")
-    return data
 
 
 def read_recordings(

@@ -27,9 +27,9 @@ from PIL import Image, UnidentifiedImageError
 
 from ...data_cards.schema import StaticFiles
 from ...errors import BadFileError, UsageError
+from ..disk.files import read_file
 from ..disk.listing import require_folder
 from ..framing.resize import resize_bilinear
-from ..readers.reading import read_file
 from .files import find_pictures
 from .rgb_hsv import value_of
 

@@ -21,8 +21,9 @@ from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest
 from ..build.plan import settings_of
 from ..cache.format import INDEX, SEALED, STATIC, read_seal
-from ..disk.hdf5 import PART_SUFFIX, read_text
-from ..disk.manifest import KEY_DIGITS
+from ..disk.atomic import PART_SUFFIX
+from ..disk.digests import KEY_DIGITS
+from ..disk.hdf5 import read_text
 from ..framing.options import FrameOptions
 
 _KEY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}")

@@ -18,8 +18,8 @@ import numpy as np
 from ..build.plan import key_of
 from ..cache import format as fmt
 from ..cache.splits import split_statics
+from ..disk.digests import digest
 from ..disk.hdf5 import read_text
-from ..disk.manifest import digest
 
 REBUILD = "remove the cache and build it again"
 _DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError)

@@ -16,7 +16,7 @@ from ...errors import UsageError
 from ..build.builder import UNREADABLE
 from ..build.plan import Request, make_plan
 from ..cache.format import INDEX, Index
-from ..disk.manifest import digest_or_none
+from ..disk.digests import digest_or_none
 from ..framing.options import FrameOptions
 from .stored import differences
 from .verify import Problem

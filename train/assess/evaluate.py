@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ...errors import SnntxError, UsageError
 from ...preprocess.cache.frame_cache import FrameCache
-from ...preprocess.disk.manifest import write_atomic
+from ...preprocess.disk.atomic import write_atomic
 from ..checkpoints.export import read_checkpoint
 from ..checkpoints.state import checkpoint_path
 from ..network.model import TransferModel

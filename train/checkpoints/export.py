@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ... import __version__
 from ...errors import SnntxError, UsageError
-from ...preprocess.disk.manifest import READABLE
+from ...preprocess.disk.atomic import READABLE
 from ...preprocess.framing.options import FrameOptions
 from ..recipe.sources import recipe_from_table
 from .state import Checkpoint, checkpoint_path, load_checkpoint, save_content

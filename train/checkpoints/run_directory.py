@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from ...errors import UsageError
 from ...preprocess.cache.frame_cache import FrameCache
-from ...preprocess.disk.manifest import write_atomic
+from ...preprocess.disk.atomic import write_atomic
 from ..recipe.whole import Recipe
 from ..run.logs import LOG
 from .state import BEST, LAST, Checkpoint, load_checkpoint

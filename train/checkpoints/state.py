@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ...errors import SnntxError, UsageError
 from ...preprocess.cache.frame_cache import FrameCache
-from ...preprocess.disk.manifest import READABLE
+from ...preprocess.disk.atomic import READABLE
 from ...preprocess.framing.options import FrameOptions
 from ..network.model import TransferModel
 from ..recipe.sources import recipe_from_table

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SnntxError, UsageError
-from ...preprocess.disk.manifest import write_atomic
+from ...preprocess.disk.atomic import write_atomic
 from ..recipe.sources import recipe_from_table
 from ..recipe.whole import Recipe
 from .sweep import SweepRun

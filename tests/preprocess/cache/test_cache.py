@@ -29,7 +29,8 @@ from snntx.preprocess.build import pictures, shards
 from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.cache.frame_cache import FrameCache
-from snntx.preprocess.disk import manifest
+from snntx.preprocess.disk import digests
+from snntx.preprocess.disk.memo import DigestMemo
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.readers import reading as readers
@@ -345,7 +346,7 @@ def test_the_second_run_opens_no_raw_file(
     for module, name in (
         (pictures, "read_file"),
         (readers, "read_file"),
-        (manifest, "digest_file"),
+        (digests, "digest_file"),
     ):
         monkeypatch.setattr(module, name, refuse)
     second = make(data, tmp_path / "cache")
@@ -374,14 +375,14 @@ def test_a_damaged_memo_costs_time_only(data: Path, tmp_path: Path, memo: str | 
 def test_a_young_file_is_not_remembered(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
-    memo = manifest.DigestMemo(tmp_path / "memo.json")
-    memo.put(path, manifest.digest(b"one"), path.stat())
+    memo = DigestMemo(tmp_path / "memo.json")
+    memo.put(path, digests.digest(b"one"), path.stat())
     assert memo.get(path) is None
     os.utime(path, (OLD, OLD))
-    memo.put(path, manifest.digest(b"one"), path.stat())
+    memo.put(path, digests.digest(b"one"), path.stat())
     memo.save()
-    again = manifest.DigestMemo(tmp_path / "memo.json")
-    assert again.get(path) == manifest.digest(b"one")
+    again = DigestMemo(tmp_path / "memo.json")
+    assert again.get(path) == digests.digest(b"one")
     os.utime(path, (OLD, OLD + 1))
     assert again.get(path) is None
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snntx.errors import BadFileError, UsageError
+from snntx.preprocess.disk.files import read_file
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.readers.formats.atis import decode, encode
-from snntx.preprocess.readers.reading import checked, decoder, read_events, read_file
+from snntx.preprocess.readers.reading import checked, decoder, read_events
 
 
 def record(x: int, y: int, p: int, t: int) -> bytes:

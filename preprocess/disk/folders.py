@@ -1,27 +1,16 @@
-"""The folder a cache is built in: made, locked, and with room enough."""
+"""Folders that a build works in: made, locked, and synced, with one line for a failing disk."""
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from ...errors import SnntxError, UsageError
-from ..cache import format as fmt
-from ..framing.options import FrameOptions
-from ..raw.recordings import by_file
-from ..readers.reading import record_bytes
-from ..statics.images import plane_type
-from .plan import Plan
-
-EVENT_BYTES = 16
-"""At most this many bytes of frames per event: four float32 corners, before compression."""
 
 
 def make_folder(home: Path) -> None:
@@ -69,26 +58,6 @@ def disk_errors(home: Path) -> Iterator[None]:
             f"{home}: {cause}; free space or mend it and run the same command again: "
             "finished shards are kept"
         ) from error
-
-
-def check_space(home: Path, plan: Plan, options: FrameOptions) -> None:
-    """Refuse to start a build that could fill the disk."""
-    frame_bytes = int(np.prod(options.frame_shape)) * fmt.FRAMES.itemsize
-    height, width = options.frame_shape[2:]
-    record = record_bytes(plan.settings["events"]["format"])
-    needed = sum(
-        min(len(held) * frame_bytes, EVENT_BYTES * path.stat().st_size // record)
-        for path, held in by_file(plan.recordings)
-    )
-    needed += (
-        len(plan.statics) * len(plan.planes) * height * width * plane_type(plan.planes).itemsize
-    )
-    free = shutil.disk_usage(home).free
-    if free < needed:
-        raise SnntxError(
-            f"{home}: {free / 1e6:.0f} MB free, but this cache may need up to "
-            f"{needed / 1e6:.0f} MB; free space or choose another --cache"
-        )
 
 
 def sync_folder(folder: Path) -> None:
