@@ -28,7 +28,8 @@ from snntx.train.network.backends.interface import (
 )
 from snntx.train.network.backends.order import dense, is_channels_last
 from snntx.train.network.neurons import Dynamics, Trace, run_neurons
-from snntx.train.network.surrogates import SURROGATES, Surrogate
+from snntx.train.network.doors import SURROGATES
+from snntx.train.network.surrogates import QGate, Surrogate, create_surrogate
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 DYNAMICS = [Dynamics(*each) for each in itertools.product((True, False), repeat=3)]
@@ -51,7 +52,7 @@ class Case(NamedTuple):
     tau: float = 2.0
     threshold: float = 0.5
     dynamics: Dynamics = Dynamics()
-    surrogate: Surrogate = SURROGATES["qgate"]()
+    surrogate: Surrogate = QGate()
     membrane: bool = True
 
     @property
@@ -206,10 +207,10 @@ def cover() -> list[Case]:
             tau=draw.choice((1.0, 2.0, 4.0)),
             threshold=draw.choice((0.3, 0.5, 1.0)),
             dynamics=dynamics,
-            surrogate=surrogate(alpha=1.5),
+            surrogate=create_surrogate(name, alpha=1.5),
             membrane=draw.random() < 0.7,
         )
-        for dynamics, surrogate in zip(2 * DYNAMICS, 3 * list(SURROGATES.values()), strict=False)
+        for dynamics, name in zip(2 * DYNAMICS, 3 * SURROGATES.shipped(), strict=False)
     ]
 
 
@@ -259,10 +260,10 @@ def test_gradients_come_with_any_strides() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("last", [True, False])
-@pytest.mark.parametrize("name", SURROGATES)
+@pytest.mark.parametrize("name", SURROGATES.shipped())
 @pytest.mark.parametrize("dynamics", DYNAMICS, ids=str)
 def test_every_surrogate_and_reset(dynamics: Dynamics, name: str, last: bool) -> None:
-    check(Case(steps=3, batch=1, dynamics=dynamics, surrogate=SURROGATES[name](), last=last))
+    check(Case(steps=3, batch=1, dynamics=dynamics, surrogate=create_surrogate(name), last=last))
 
 
 @pytest.mark.slow
@@ -283,7 +284,9 @@ def test_every_surrogate_and_reset(dynamics: Dynamics, name: str, last: bool) ->
         tau=st.floats(1, 8, width=32),
         threshold=st.floats(0.125, 2, width=32),
         dynamics=st.sampled_from(DYNAMICS),
-        surrogate=st.sampled_from([SURROGATES[name]() for name in ("qgate", "atan", "sigmoid")]),
+        surrogate=st.sampled_from(
+            [create_surrogate(name) for name in ("qgate", "atan", "sigmoid")]
+        ),
     )
 )
 def test_any_layer(case: Case) -> None:

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from ...errors import SnntxError, UsageError
-from ..network.create import MODELS, TransferModel, create_model
-from ..network.model import ReferenceTable
+from ..network.create import create_model
+from ..network.doors import MODELS
+from ..network.model import ReferenceTable, TransferModel
 from .foreign import load_foreign
 from .reference import load_reference_state
 
@@ -115,7 +116,7 @@ def load_published(path: Path) -> Published:
     state, rest = _parts(path, content)
     arguments = _arguments(rest)
     model = _which(path, state)
-    table = MODELS[model].reference
+    table = MODELS.get(model).reference
     assert table is not None
     found = Published(
         path=path,
@@ -168,7 +169,7 @@ def _which(path: Path, state: Mapping[str, Tensor]) -> str:
     named = {name.rpartition(".")[0] for name in state}
     shares = {
         name: len(named & set(model.reference.modules.values())) / len(model.reference.modules)
-        for name, model in MODELS.items()
+        for name, model in ((name, MODELS.get(name)) for name in MODELS.shipped())
         if model.reference is not None
     }
     best = max(shares, key=lambda name: shares[name])

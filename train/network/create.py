@@ -1,4 +1,4 @@
-"""The transfer models by name; ``create_model`` is the way in."""
+"""Transfer models by name; ``create_model`` is the way in, and ``MODELS`` the door."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ from types import MappingProxyType
 from typing import Any
 
 from ...errors import UsageError, nearest
+from .doors import MODELS
 from .model import ModelOptions, TransferModel, TransferOutput
-from .models.nmnist import TransferNMNIST
-from .models.resnet18 import TransferResNet18
-from .models.scnn import TransferSCNN
-from .models.vgg import TransferVGG
 from .neurons import Neuron
 from .surrogates import create_surrogate
 
 __all__ = ["MODELS", "NEURON_OPTIONS", "TransferModel", "TransferOutput", "create_model"]
-
-MODELS: Mapping[str, type[TransferModel]] = MappingProxyType(
-    {each.name: each for each in (TransferVGG, TransferResNet18, TransferSCNN, TransferNMNIST)}
-)
 
 NEURON_OPTIONS: Mapping[str, Any] = MappingProxyType(
     {
@@ -51,7 +44,7 @@ def create_model(
     """Return a freshly initialised model.
 
     Args:
-        name: one of ``MODELS``.
+        name: of a model that :data:`MODELS` finds; your own as ``package.module:Name``.
         num_classes: classes of its heads.
         steps: time steps of a sequence.
         norm: ``per-step``, ``merged`` or ``none``.
@@ -64,28 +57,27 @@ def create_model(
     Raises:
         UsageError: a name is unknown, or a value cannot be.
     """
-    if name not in MODELS:
-        known = ", ".join(MODELS)
-        raise UsageError(f"unknown model '{name}', known: {known}{nearest(name, MODELS)}")
+    model: type[TransferModel] = MODELS.get(name)
     options = ModelOptions(
+        name=name,
         num_classes=num_classes,
         steps=steps,
-        neuron=_neuron(MODELS[name], neuron),
+        neuron=_neuron(name, model.neuron_defaults, neuron),
         norm=norm,
         width=width,
         size=size,
         backend=backend,
         keep_activations=keep_activations,
     )
-    return MODELS[name](options)
+    return model(options)
 
 
-def _neuron(model: type[TransferModel], options: Mapping[str, Any]) -> Neuron:
+def _neuron(name: str, own: Mapping[str, Any], options: Mapping[str, Any]) -> Neuron:
     for option in options:
         if option not in NEURON_OPTIONS:
             known = ", ".join(NEURON_OPTIONS)
             hint = nearest(option, NEURON_OPTIONS)
-            raise UsageError(f"model {model.name}: unknown option '{option}', known: {known}{hint}")
-    chosen = {**NEURON_OPTIONS, **model.neuron_defaults, **options}
+            raise UsageError(f"model {name}: unknown option '{option}', known: {known}{hint}")
+    chosen = {**NEURON_OPTIONS, **own, **options}
     surrogate = create_surrogate(chosen.pop("surrogate"), alpha=chosen.pop("alpha"))
     return Neuron(**chosen, surrogate=surrogate)

@@ -73,7 +73,7 @@ class SpikingLayer(nn.Module, ABC):
                 f"unknown norm '{norm}', known: {', '.join(NORMS)}{nearest(norm, NORMS)}"
             )
         self.neuron, self.pool = neuron, pool
-        self.backend = check_backend(backend)
+        self.backend = check_backend(backend, neuron.surrogate)
         self.norm = None if norm == "none" else StepNorm(channels, merged=norm == "merged")
         if neuron.kind == "plif":
             self.leak_logit = nn.Parameter(torch.tensor(neuron.leak_logit))

@@ -1,8 +1,7 @@
 """What every transfer model is: one spiking encoder, two heads, T learnable coefficients.
 
 Frames come in as ``(B, T, 2, H, W)``, batch first as the loader makes them; everything that
-goes out is ``(T, B, ...)``. A model adds its encoder and says how the reference
-implementation names its parts.
+goes out is ``(T, B, ...)``. A network is a subclass that adds its encoder.
 """
 
 from __future__ import annotations
@@ -58,6 +57,7 @@ class ModelOptions:
     """What a model is made with.
 
     Attributes:
+        name: by which it was found, for messages and checkpoints.
         num_classes: of both heads.
         steps: time steps of a sequence.
         neuron: the neuron model of every layer.
@@ -69,6 +69,7 @@ class ModelOptions:
             input alone and runs again (activation checkpointing).
     """
 
+    name: str
     num_classes: int
     steps: int
     neuron: Neuron = field(default_factory=Neuron)
@@ -82,18 +83,31 @@ class ModelOptions:
 class TransferModel(nn.Module, ABC):
     """A spiking encoder shared by static images and events, with a head for each.
 
-    ``coefficient`` ``(T,)`` is raw: the loss takes its sigmoid. A model registers its encoder
-    and then its heads, after this constructor.
+    ``coefficient`` ``(T,)`` is raw: the loss takes its sigmoid.
+
+    A subclass has to provide:
+
+    - ``frame_size``, height and width of its frames where nobody asks for others;
+    - a constructor that takes :class:`ModelOptions`, calls this one, registers its layers, made
+      with ``**self.layer_options`` and widths from :meth:`wide`, for frames of ``self.size``,
+      and last its heads by :meth:`make_heads`;
+    - :meth:`encode`, from frames to what the heads get and the domain feature.
+
+    It may set ``least_size``, the shortest side that its layers can take, ``neuron_defaults``,
+    where its neurons differ from ``NEURON_OPTIONS``, and ``reference``, the names in published
+    checkpoints; and override :meth:`head`. What runs through
+    :func:`~snntx.train.network.recompute.run_stage` with ``keep=self.keeps_activations`` costs
+    less memory where that is false. ``@MODELS.register("name")`` gives it a name.
     """
 
-    name: ClassVar[str]
     frame_size: ClassVar[tuple[int, int]]
-    least_size: ClassVar[int]
+    least_size: ClassVar[int] = 1
     neuron_defaults: ClassVar[Mapping[str, Any]] = {}
     reference: ClassVar[ReferenceTable | None] = None
 
     def __init__(self, options: ModelOptions) -> None:
         super().__init__()
+        self.name = options.name
         what = f"model {self.name}"
         _check_count(f"{what}: num_classes", options.num_classes, at_least=2)
         _check_count(f"{what}: steps", options.steps, at_least=1)
@@ -131,8 +145,8 @@ class TransferModel(nn.Module, ABC):
     def encode(self, frames: Tensor, *, features: bool, constant: Tensor | None) -> Encoding:
         """Encode ``(T, B, 2, H, W)``; with ``features``, keep the domain feature as well.
 
-        ``constant`` ``(B,)`` marks samples whose frames are the same at every step, so that
-        the first convolution runs once for them.
+        ``constant`` ``(B,)`` marks samples whose frames are the same at every step; given to
+        the first convolution, it runs once for them.
         """
 
     def forward(

@@ -2,23 +2,22 @@
 
 In: the distance to the threshold ``v = u - θ``, any shape. Out: spikes, 0 or 1, same shape
 and dtype. The inequality is strict: a membrane exactly at the threshold stays silent. A
-surrogate is a frozen value that is called; ``create_surrogate`` finds it by name. ``code`` is
-its number in the fused kernels, which compute the same slopes.
+surrogate is a frozen value that is called; ``create_surrogate`` finds it by name.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
-from ...errors import UsageError, nearest
+from ...errors import UsageError
+from .doors import SURROGATES
 
 
 class _Step(torch.autograd.Function):
@@ -39,18 +38,26 @@ class _Step(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Surrogate(ABC):
-    """A differentiable stand-in for the Heaviside step; ``alpha`` sets its sharpness."""
+    """A differentiable stand-in for the Heaviside step; ``alpha`` sets its sharpness.
+
+    A subclass has to provide :meth:`slope`. ``code`` is its number in the fused kernels, which
+    compute the same slopes; without one, layers are computed by the backend ``torch``.
+    """
 
     alpha: float = 2.0
 
-    name: ClassVar[str]
-    code: ClassVar[int]
+    code: ClassVar[int | None] = None
 
     def __post_init__(self) -> None:
         if not (self.alpha > 0 and math.isfinite(self.alpha)):
             raise UsageError(
                 f"surrogate {self.name}: alpha is {self.alpha}, expected a positive number"
             )
+
+    @property
+    def name(self) -> str:
+        """Return what messages call it."""
+        return type(self).__name__.lower()
 
     def __call__(self, v: Tensor) -> Tensor:
         """Return the spikes ``1[v > 0]``."""
@@ -62,6 +69,7 @@ class Surrogate(ABC):
         """Return what stands for ``ds/dv``, same shape and dtype as ``v``."""
 
 
+@SURROGATES.register("qgate")
 class QGate(Surrogate):
     """The quadratic gate: ``max(0, α - α²|v|)``, a triangle of area 1.
 
@@ -69,7 +77,6 @@ class QGate(Surrogate):
     threshold and quadratically to 1 beyond it (He et al., AAAI 2024, train with α = 2).
     """
 
-    name: ClassVar[str] = "qgate"
     code: ClassVar[int] = 0
 
     def slope(self, v: Tensor) -> Tensor:
@@ -77,10 +84,10 @@ class QGate(Surrogate):
         return (self.alpha - self.alpha * self.alpha * v.abs()).clamp_min(0)
 
 
+@SURROGATES.register("gate")
 class Gate(Surrogate):
     """The gate: 1 within ``1/α`` of the threshold, 0 outside; its height does not depend on α."""
 
-    name: ClassVar[str] = "gate"
     code: ClassVar[int] = 1
 
     def slope(self, v: Tensor) -> Tensor:
@@ -88,10 +95,10 @@ class Gate(Surrogate):
         return (v.abs() < 1 / self.alpha).to(v.dtype)
 
 
+@SURROGATES.register("backeigate")
 class BackEIGate(Surrogate):
     """The gate of the N-Omniglot runs: ``1[|v| < 1/2]`` whatever α is (He et al., AAAI 2024)."""
 
-    name: ClassVar[str] = "backeigate"
     code: ClassVar[int] = 2
 
     def slope(self, v: Tensor) -> Tensor:
@@ -99,10 +106,10 @@ class BackEIGate(Surrogate):
         return (v.abs() < 0.5).to(v.dtype)
 
 
+@SURROGATES.register("atan")
 class ATan(Surrogate):
     """The derivative of a scaled arctangent, area 1 (Fang et al., ICCV 2021)."""
 
-    name: ClassVar[str] = "atan"
     code: ClassVar[int] = 3
 
     def slope(self, v: Tensor) -> Tensor:
@@ -111,10 +118,10 @@ class ATan(Surrogate):
         return (self.alpha / 2) / (1 + scaled * scaled)
 
 
+@SURROGATES.register("sigmoid")
 class Sigmoid(Surrogate):
     """The derivative of a logistic function, area 1 (Neftci et al., 2019)."""
 
-    name: ClassVar[str] = "sigmoid"
     code: ClassVar[int] = 4
 
     def slope(self, v: Tensor) -> Tensor:
@@ -123,10 +130,10 @@ class Sigmoid(Surrogate):
         return self.alpha * half * (1 - half)
 
 
+@SURROGATES.register("rectangular")
 class Rectangular(Surrogate):
     """A rectangle of width α and area 1 (Wu et al., Frontiers in Neuroscience 2018)."""
 
-    name: ClassVar[str] = "rectangular"
     code: ClassVar[int] = 5
 
     def slope(self, v: Tensor) -> Tensor:
@@ -134,14 +141,11 @@ class Rectangular(Surrogate):
         return (v.abs() < self.alpha / 2).to(v.dtype) / self.alpha
 
 
-SURROGATES: Mapping[str, type[Surrogate]] = MappingProxyType(
-    {each.name: each for each in (QGate, Gate, BackEIGate, ATan, Sigmoid, Rectangular)}
-)
-
-
 def create_surrogate(name: str, *, alpha: float = 2.0) -> Surrogate:
-    """Return the surrogate called ``name`` with sharpness ``alpha``."""
-    if name not in SURROGATES:
-        known = ", ".join(SURROGATES)
-        raise UsageError(f"unknown surrogate '{name}', known: {known}{nearest(name, SURROGATES)}")
-    return SURROGATES[name](alpha)
+    """Return the surrogate called ``name`` with sharpness ``alpha``.
+
+    Raises:
+        UsageError: there is none of that name, or its sharpness cannot be.
+    """
+    found: type[Surrogate] = SURROGATES.get(name)
+    return found(alpha)

@@ -16,8 +16,9 @@ from snntx.train.network.backends import numba_fused as numba_backend
 from snntx.train.network.backends.interface import Affine, Arrived, Layer, Normalised, Population
 from snntx.train.network.backends.names import resolve_backend
 from snntx.train.network.backends.operators import norm_neuron
+from snntx.train.network.doors import SURROGATES
 from snntx.train.network.neurons import LIF, Dynamics, run_neurons
-from snntx.train.network.surrogates import SURROGATES, QGate, Surrogate
+from snntx.train.network.surrogates import QGate, Surrogate, create_surrogate
 
 EPSILON = 1e-5
 
@@ -167,7 +168,7 @@ DYNAMICS = [Dynamics(a, b, c) for a in (True, False) for b in (True, False) for 
 
 
 @pytest.mark.parametrize("dynamics", DYNAMICS)
-@pytest.mark.parametrize("surrogate", [each() for each in SURROGATES.values()])
+@pytest.mark.parametrize("surrogate", [create_surrogate(each) for each in SURROGATES.shipped()])
 def test_every_neuron_and_surrogate(dynamics: Dynamics, surrogate: Surrogate) -> None:
     check(Case(dynamics=dynamics, surrogate=surrogate, pool=2, seed=3))
 

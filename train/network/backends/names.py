@@ -13,6 +13,7 @@ from typing import cast
 import torch
 
 from ....errors import UsageError, nearest
+from ..surrogates import Surrogate
 from .interface import FusedBackend
 
 BACKENDS = ("torch", "numba", "triton")
@@ -23,15 +24,23 @@ FUSED_TYPES = {
 }
 
 
-def check_backend(name: str) -> str:
-    """Return ``name`` if it is ``auto`` or one of ``BACKENDS``.
+def check_backend(name: str, surrogate: Surrogate) -> str:
+    """Return the backend to ask for where neurons have this surrogate.
+
+    It is ``name``, or ``torch`` for ``auto`` where the fused kernels do not know the surrogate.
 
     Raises:
-        UsageError: it is not.
+        UsageError: ``name`` is neither ``auto`` nor one of ``BACKENDS``, or cannot compute it.
     """
     if name not in ("auto", *BACKENDS):
         known = ", ".join(("auto", *BACKENDS))
         raise UsageError(f"unknown backend '{name}', known: {known}{nearest(name, BACKENDS)}")
+    if surrogate.code is None and name != "torch":
+        if name in FUSED:
+            raise UsageError(
+                f"backend {name} does not compute the surrogate {surrogate.name}; use backend torch"
+            )
+        return "torch"
     return name
 
 

@@ -59,7 +59,7 @@ def norm_neuron(
         groups: steps that have statistics of their own: T, or 1 for all together.
         epsilon: added to the variance.
         dynamics: how the neurons charge and reset.
-        surrogate: their slope.
+        surrogate: their slope, of a kind that the kernels have a code of.
         pool: side of the windows over which spikes are averaged.
         membrane: return the membranes too.
         backend: ``numba`` or ``triton``.

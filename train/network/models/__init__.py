@@ -1,1 +1,1 @@
-"""One module a network, named as the network is."""
+"""One module a network, which registers its class under the module's name."""

@@ -20,18 +20,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor
-
+from ..doors import MODELS
 from ..layers import SpikingConv2d, SpikingLinear
-from ..model import POLARITIES, Encoding, ModelOptions, TransferModel
-from ..recompute import run_stage
-from ..synapses import Activity
+from ..model import POLARITIES, ModelOptions
+from ._two_convolutions import TwoConvolutions
 
 
-class TransferNMNIST(TransferModel):
+@MODELS.register("nmnist")
+class TransferNMNIST(TwoConvolutions):
     """Frames ``(B, T, 2, 34, 34)``; domain features ``(T, B, 256)``."""
 
-    name: ClassVar[str] = "nmnist"
     frame_size: ClassVar[tuple[int, int]] = (34, 34)
     least_size: ClassVar[int] = 4
 
@@ -43,13 +41,3 @@ class TransferNMNIST(TransferModel):
         height, width = (side // 2 // 2 for side in self.size)
         self.hidden = SpikingLinear(wide * height * width, hidden, **self.layer_options)
         self.make_heads(hidden)
-
-    def encode(self, frames: Tensor, *, features: bool, constant: Tensor | None) -> Encoding:
-        """Encode ``(T, B, 2, 34, 34)`` into the hidden layer's spikes ``(T, B, 256)``."""
-        activity = run_stage(self._convolutions, frames, constant, keep=self.keeps_activations)
-        return Encoding(*self.hidden(activity, membrane=features))
-
-    def _convolutions(self, frames: Tensor, constant: Tensor | None) -> Activity:
-        activity = self.first(frames, constant=constant).activity
-        flat: Activity = self.second(activity).activity.flatten()
-        return flat

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ..doors import MODELS
 from ..layers import SpikingConv2d, SpikingPopulation
 from ..model import POLARITIES, Encoding, ModelOptions, ReferenceTable, TransferModel
 from ..norm import StepNorm
@@ -77,10 +78,10 @@ def _reference() -> ReferenceTable:
     return ReferenceTable(modules, tuple(neurons))
 
 
+@MODELS.register("resnet18")
 class TransferResNet18(TransferModel):
     """Frames ``(B, T, 2, 48, 48)``; domain features ``(T, B, 512)``."""
 
-    name: ClassVar[str] = "resnet18"
     frame_size: ClassVar[tuple[int, int]] = (48, 48)
     least_size: ClassVar[int] = 8
     reference: ClassVar[ReferenceTable | None] = _reference()

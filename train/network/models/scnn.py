@@ -11,20 +11,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
+from ..doors import MODELS
 from ..layers import SpikingConv2d, SpikingLinear
-from ..model import POLARITIES, Encoding, ModelOptions, ReferenceTable, TransferModel
-from ..recompute import run_stage
-from ..synapses import Activity
+from ..model import POLARITIES, ModelOptions, ReferenceTable
+from ._two_convolutions import TwoConvolutions
 
 KERNEL = 5
 
 
-class TransferSCNN(TransferModel):
+@MODELS.register("scnn")
+class TransferSCNN(TwoConvolutions):
     """Frames ``(B, T, 2, 28, 28)``; domain features ``(T, B, 300)``."""
 
-    name: ClassVar[str] = "scnn"
     frame_size: ClassVar[tuple[int, int]] = (28, 28)
     least_size: ClassVar[int] = 16
     neuron_defaults: ClassVar[Mapping[str, Any]] = {"surrogate": "backeigate"}
@@ -56,13 +56,3 @@ class TransferSCNN(TransferModel):
     def head(self, branch: str) -> nn.Linear:
         """Return the head, which both branches share."""
         return self.shared_head
-
-    def encode(self, frames: Tensor, *, features: bool, constant: Tensor | None) -> Encoding:
-        """Encode ``(T, B, 2, 28, 28)`` into the hidden layer's spikes ``(T, B, 300)``."""
-        activity = run_stage(self._convolutions, frames, constant, keep=self.keeps_activations)
-        return Encoding(*self.hidden(activity, membrane=features))
-
-    def _convolutions(self, frames: Tensor, constant: Tensor | None) -> Activity:
-        activity = self.first(frames, constant=constant).activity
-        flat: Activity = self.second(activity).activity.flatten()
-        return flat

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from ..doors import MODELS
 from ..layers import SpikingConv2d
 from ..model import POLARITIES, Encoding, ModelOptions, ReferenceTable, TransferModel
 from ..recompute import run_stage
@@ -21,13 +22,13 @@ LAYERS_PER_STAGE = 2
 REFERENCE_INDICES = (0, 1, 3, 4, 6, 7, 9, 10)
 
 
+@MODELS.register("vgg")
 class TransferVGG(TransferModel):
     """Frames ``(B, T, 2, 48, 48)``; domain features ``(T, B, 18432)``.
 
     Other sizes, of 16 pixels or more, and a multiple of the widths are options.
     """
 
-    name: ClassVar[str] = "vgg"
     frame_size: ClassVar[tuple[int, int]] = (48, 48)
     least_size: ClassVar[int] = 16
     reference: ClassVar[ReferenceTable | None] = ReferenceTable(
