@@ -91,7 +91,7 @@ def main() -> None:
         data = {
             title: TrainingData(
                 cache,
-                Recipe(model="vgg", epochs=options.epochs, draws_per_epoch=600, **settings),
+                Recipe.of(model="vgg", epochs=options.epochs, draws_per_epoch=600, **settings),
             )
             for title, settings in CASES.items()
         }

@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    recipe = Recipe(
+    recipe = Recipe.of(
         model="vgg",
         epochs=1,
         batch_size=BATCH,
@@ -68,7 +68,7 @@ def main() -> None:
     )
     with patch.object(fit, "Updater", Timed), tempfile.TemporaryDirectory() as name:
         cache = build(Path(name), options.recordings)
-        with TrainingDisplay(recipe.epochs, True) as display:
+        with TrainingDisplay(recipe.optim.epochs, True) as display:
             fit.train(
                 load_card("n-caltech101"),
                 cache,

@@ -108,8 +108,7 @@ def read_progress(run: Path, recipe: Recipe) -> Progress:
 def differing(a: Recipe, b: Recipe) -> list[str]:
     """Return the names of the settings in which two recipes differ."""
     ours, theirs = a.settings(), b.settings()
-    names = dict.fromkeys([*ours, *theirs])
-    return [name for name in names if ours.get(name) != theirs.get(name)]
+    return [name for name in ours if name in theirs and ours[name] != theirs[name]]
 
 
 def run_state(run: Path, recipe: Recipe, *, key: str | None = None, test: bool = True) -> str:

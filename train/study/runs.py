@@ -228,7 +228,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     if any(table in tables[:i] for i, table in enumerate(tables)):
         tables = [{**settings, "cache": key} for (settings, key), _ in members]
     names = dict.fromkeys(name for table in tables for name in table)
-    differing = [name for name in names if _differs([table.get(name) for table in tables])]
+    differing = [name for name in names if _differs(name, tables)]
     varying = [{name: table.get(name) for name in differing} for table in tables]
     groups = [each for _, each in members]
     entries = [run.entry for group in groups for run in group.values() if run.entry is not None]
@@ -246,7 +246,9 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     return [Group(*each) for each in zip([x.pop() for x in labels], groups, varying, strict=True)]
 
 
-def _differs(values: Sequence[Any]) -> bool:
+def _differs(name: str, tables: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a setting differs among the groups whose method takes it."""
+    values = [table[name] for table in tables if name in table]
     return any(value != values[0] for value in values)
 
 

@@ -47,13 +47,13 @@ def partners(data: TrainingData, batch: Batch, epoch: int, number: int) -> torch
 def test_two_steps_of_a_paper_recipe(name: str, small_cache: Path, plain: ModuleType) -> None:
     settings = plain.PUBLISHED[name]
     published = load_recipe(load_card(name), "paper")
-    rates = [recipe_rate(published, epoch) for epoch in range(settings.epochs)]
+    rates = [recipe_rate(published.optim, epoch) for epoch in range(settings.epochs)]
     expected = [plain.rate(epoch, settings) for epoch in range(settings.epochs)]
     np.testing.assert_allclose(rates, expected, rtol=1e-12)
 
     # the rules do not depend on width and batch, but the time does
-    width = 1.0 if published.model == "scnn" else 0.25
-    recipe = dataclasses.replace(published, batch_size=SAMPLES, width=width, seed=5)
+    width = 1.0 if published.network.model == "scnn" else 0.25
+    recipe = published.changed(batch_size=SAMPLES, width=width, seed=5)
     cache = frames(small_cache)
     data = TrainingData(cache, recipe)
     torch.manual_seed(5)

@@ -287,7 +287,7 @@ def test_mixed_labels_reach_the_loss(
     forward, seen = Objective.forward, []
 
     def watched(self: Any, *arguments: Any) -> Any:
-        seen.append(arguments[4:6])
+        seen.append((arguments[0].event_mixture, arguments[0].static_mixture))
         return forward(self, *arguments)
 
     monkeypatch.setattr(Objective, "forward", watched)

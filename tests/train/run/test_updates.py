@@ -15,6 +15,7 @@ from torch import Tensor
 
 from snntx.errors import UsageError
 from snntx.train.batches.batch import Batch
+from snntx.train.method.base import Inputs
 from snntx.train.method.choice import make_method
 from snntx.train.recipe.networks import build_model
 from snntx.train.recipe.whole import Recipe
@@ -81,9 +82,10 @@ def test_micro_batches_add_up_where_nothing_is_taken_over_samples(
     data = batch(samples)
     if not transfer:
         data = Batch(data.event, None, data.labels, None)
-    whole, step = updater(recipe())
+    method = "sliding" if transfer else "event-only"
+    whole, step = updater(recipe().changed(method=method))
     values = step(data)
-    cut, cut_step = updater(recipe(accumulate=3))
+    cut, cut_step = updater(recipe(accumulate=3).changed(method=method))
     cut_values = cut_step(data)
     assert_close(gradients(cut), gradients(whole), 1e-5)
     shared = additive(values)
@@ -95,9 +97,9 @@ def test_cka_is_that_of_each_micro_batch() -> None:
     objective, step = updater(recipe(accumulate=2))
     before = copy.deepcopy(objective)
     found = step(data)["cka"]
-    by_part = [before(p.event, p.static, p.labels, p.constant)["cka"] for p in data.split(2)]
+    by_part = [before(Inputs(p.event, p.static, p.labels, p.constant))["cka"] for p in data.split(2)]
     assert found == pytest.approx(float(sum(by_part).detach()) / 2)
-    whole = before(data.event, data.static, data.labels, data.constant)["cka"]
+    whole = before(Inputs(data.event, data.static, data.labels, data.constant))["cka"]
     assert abs(found - float(whole.detach())) > 1e-3
 
 

@@ -51,9 +51,9 @@ def write_run(
     metrics = {
         "card": CARD,
         "cache_key": "k",
-        "protocol": recipe.protocol,
+        "protocol": recipe.data.protocol,
         "part": "test",
-        "seed": recipe.seed,
+        "seed": recipe.run.seed,
         "epoch": 0,
         "top1": top1,
         "top5": 1.0,
@@ -79,7 +79,7 @@ def write_sweep(folder: Path, table: dict[str, Any], values: dict[str, float]) -
     runs = expand(sweep_from_table(table, "s.toml"), load_card(CARD), "s.toml")
     for i, each in enumerate(runs):
         (value,) = (v for name, v in values.items() if each.name.startswith(f"{name}-seed"))
-        noise = 0.001 * (i % 3) + 0.002 * each.recipe.seed
+        noise = 0.001 * (i % 3) + 0.002 * each.recipe.run.seed
         write_run(folder / each.name, value + noise, *each.overrides, base=each.base)
     write_index(runs, folder, CARD, {each.name: "k" for each in runs})
     return folder
@@ -210,8 +210,8 @@ def test_groups_without_names_of_their_own_are_called_by_their_settings(tmp_path
     b = write_run(tmp_path / "y" / "run", 0.6, "flip=true", "augment=nda")
     labels = [row.group.label for row in compare([a, b]).rows]
     assert labels == [
-        "transfer=false, flip=false, augment=none",
-        "transfer=true, flip=true, augment=nda",
+        "method=event-only, flip=false, augment=none",
+        "method=sliding, flip=true, augment=nda",
     ]
 
 
@@ -418,7 +418,7 @@ def test_csv_and_markdown_hold_the_same(sliding: Path, tmp_path: Path, called: A
     assert files[1].read_text() == to_markdown(found)
     rows = list(csv.DictReader(io.StringIO(to_csv(found))))
     assert [row["recordings_per_class"] for row in rows] == ["2", "5", "10"] * 2
-    assert [row["transfer"] for row in rows] == ["true"] * 3 + ["false"] * 3
+    assert [row["method"] for row in rows] == ["sliding"] * 3 + ["event-only"] * 3
     first, last = rows[0], rows[-1]
     values = [float(value) for value in first["values"].split()]
     assert first["seeds"] == "1 2 3"
@@ -441,7 +441,7 @@ def test_csv_and_markdown_hold_the_same(sliding: Path, tmp_path: Path, called: A
 def test_json_holds_every_run(sliding: Path, called: Any) -> None:
     found = json.loads(called(sliding, "--baseline", "baseline", "--json").out)
     group = found["groups"][1]
-    assert group["settings"] == {"transfer": True, "recordings_per_class": 5}
+    assert group["settings"] == {"method": "sliding", "recordings_per_class": 5}
     assert [entry["seed"] for entry in group["runs"]] == [1, 2, 3]
     assert group["runs"][0]["run"] == str(sliding / "default-recordings_per_class=5-seed1")
     assert group["paired"]["pairs"] == 3
@@ -510,13 +510,13 @@ def test_axes_without_a_sweep(tmp_path: Path) -> None:
     found = compare([tmp_path])
     assert axis_of(found) == "width"
     assert sorted(numbered(found, "width")) == [
-        ("transfer=false", [0.5, 1.0, 2.0]),
-        ("transfer=true", [0.5, 1.0, 2.0]),
+        ("method=event-only", [0.5, 1.0, 2.0]),
+        ("method=sliding", [0.5, 1.0, 2.0]),
     ]
     with pytest.raises(UsageError, match=r"--axis widht: .*; did you mean 'width'\?"):
         axis_of(found, "widht")
-    with pytest.raises(UsageError, match=r"--axis transfer: no number that varies"):
-        axis_of(found, "transfer")
+    with pytest.raises(UsageError, match=r"--axis method: no number that varies"):
+        axis_of(found, "method")
 
 
 def test_no_static_images_are_the_first_point_of_their_line(tmp_path: Path) -> None:

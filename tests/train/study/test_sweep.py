@@ -30,7 +30,7 @@ from snntx.train.study.sweep import (
     group_label,
     load_sweep,
     parse_sweep,
-    setting_text,
+    toml_value,
     sweep_from_table,
     sweep_names,
 )
@@ -83,7 +83,7 @@ def test_a_sweep_is_the_product_with_the_first_seed_first() -> None:
     assert last.recipe == load_recipe(
         load_card(CARD), "baseline", ("epochs=3", "channel=blue", "event_fraction=1", "seed=2")
     )
-    assert {run.recipe.epochs for run in runs} == {3}
+    assert {run.recipe.optim.epochs for run in runs} == {3}
 
 
 def test_variants_are_over_the_common_settings() -> None:
@@ -93,14 +93,18 @@ def test_variants_are_over_the_common_settings() -> None:
     }
     a, b = expand(sweep(**table), load_card(CARD), "s.toml")
     assert (a.name, b.name) == ("default-a-seed1", "default-b-seed1")
-    assert (a.recipe.sliding, a.recipe.flip, a.recipe.lr) == (True, False, 0.1)
-    assert (b.recipe.sliding, b.recipe.flip, b.recipe.lr) == (False, True, 0.1)
+    assert (a.recipe.sliding, a.recipe.augment.flip, a.recipe.optim.lr) == (True, False, 0.1)
+    assert (b.recipe.sliding, b.recipe.augment.flip, b.recipe.optim.lr) == (False, True, 0.1)
 
 
 def test_settings_of_the_command_are_over_those_of_the_file() -> None:
     read = sweep(set={"lr": 0.1}, variants=[{"name": "a", "set": {"flip": True}}])
     (made,) = expand(read, load_card(CARD), "s.toml", ("lr=0.2", "epochs=7"))
-    assert (made.recipe.lr, made.recipe.epochs, made.recipe.flip) == (0.2, 7, True)
+    assert (made.recipe.optim.lr, made.recipe.optim.epochs, made.recipe.augment.flip) == (
+        0.2,
+        7,
+        True,
+    )
     assert "lr=0.1" not in made.overrides
     for setting, reason in (("flip=false", "varies flip"), ("seed=3", "--seeds")):
         with pytest.raises(UsageError, match=reason):
@@ -120,7 +124,7 @@ def test_names_of_directories_are_plain(tmp_path: Path) -> None:
     [(True, "true"), (3, "3"), (0.1, "0.1"), ('a"b', '"a\\"b"'), (["x", 1], '["x", 1]')],
 )
 def test_settings_as_toml(value: Any, text: str) -> None:
-    assert setting_text(value) == text
+    assert toml_value(value) == text
 
 
 @pytest.mark.parametrize(
@@ -189,7 +193,7 @@ def test_every_shipped_sweep_is_read_and_named_in_the_help(
 @pytest.mark.parametrize("card", ["n-caltech101", "cep-dvs", "n-omniglot", "simulated-digits"])
 def test_the_ablation_changes_one_thing_at_a_time(card: str) -> None:
     runs = expand(load_sweep("paper-ablation"), load_card(card), "paper-ablation")
-    recipes = {each.variant: each.recipe for each in runs if each.recipe.seed == 42}
+    recipes = {each.variant: each.recipe for each in runs if each.recipe.run.seed == 42}
     assert len(runs) == 3 * len(recipes)
     full = recipes.pop("full")
     assert (full.channel, full.sliding, full.regularization) == ("V", True, True)
@@ -207,8 +211,8 @@ def test_the_ablation_changes_one_thing_at_a_time(card: str) -> None:
 
 def test_static_fractions_go_from_none_to_all() -> None:
     runs = expand(load_sweep("static-fraction"), load_card("n-mnist"), "static-fraction")
-    first = [each.recipe for each in runs if each.recipe.seed == 42]
-    assert [recipe.static_fraction for recipe in first] == [i / 10 for i in range(11)]
+    first = [each.recipe for each in runs if each.recipe.run.seed == 42]
+    assert [recipe.data.static_fraction for recipe in first] == [i / 10 for i in range(11)]
     assert [recipe.transfer for recipe in first] == [False] + [True] * 10
 
 
@@ -216,7 +220,7 @@ def test_event_fractions_of_every_method() -> None:
     runs = expand(load_sweep("event-fraction"), load_card("n-mnist"), "event-fraction")
     kinds = {(r.recipe.transfer, r.recipe.strategy) for r in runs}
     assert kinds == {(False, "sliding"), (True, "sliding"), (True, "time-mixup")}
-    shares = sorted({r.recipe.event_fraction for r in runs})
+    shares = sorted({r.recipe.data.event_fraction for r in runs})
     assert shares == [i / 10 for i in range(1, 11)]
     assert len(runs) == 3 * 3 * 10
 
@@ -225,7 +229,7 @@ def test_event_fractions_of_every_method() -> None:
 
 
 def recipe_of(**settings: Any) -> Recipe:
-    overrides = [f"{k}={setting_text(v)}" for k, v in {**COMMON, **settings}.items()]
+    overrides = [f"{k}={toml_value(v)}" for k, v in {**COMMON, **settings}.items()]
     return load_recipe(load_card(CARD), "default", overrides)
 
 
@@ -247,7 +251,7 @@ def write_run(
             "protocol": "holdout",
             "part": "test",
         }
-        content |= {"top1": 0.5, "seed": recipe.seed, "epoch": best, **metrics}
+        content |= {"top1": 0.5, "seed": recipe.run.seed, "epoch": best, **metrics}
         (path / "metrics.json").write_text(json.dumps(content))
 
 
@@ -393,10 +397,10 @@ class Stage:
     @staticmethod
     def _toml(table: dict[str, Any]) -> str:
         plain = {k: v for k, v in table.items() if k not in ("set", "axes", "variants")}
-        lines = [f"{key} = {setting_text(value)}" for key, value in plain.items()]
+        lines = [f"{key} = {toml_value(value)}" for key, value in plain.items()]
         for name in ("set", "axes"):
             lines += [f"[{name}]"]
-            lines += [f"{k} = {setting_text(v)}" for k, v in table.get(name, {}).items()]
+            lines += [f"{k} = {toml_value(v)}" for k, v in table.get(name, {}).items()]
         for variant in table.get("variants", []):
             lines += ["[[variants]]", f'name = "{variant["name"]}"']
         return "\n".join(lines) + "\n"
@@ -649,7 +653,7 @@ def test_the_runs_are_those_of_train_and_evaluate(
     from snntx.train.checkpoints.state import load_checkpoint
 
     settings = {**COMMON, "epochs": 1, "seed": 2}
-    words = [w for k, v in settings.items() for w in ("--set", f"{k}={setting_text(v)}")]
+    words = [w for k, v in settings.items() for w in ("--set", f"{k}={toml_value(v)}")]
     cache = str(small_cache / "cache")
     train = ["train", CARD, "--recipe", "baseline", "--cache", cache, "--out", str(tmp_path / "r")]
     assert run([*train, *words]) == 0
