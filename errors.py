@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class SnntxError(Exception):
@@ -30,3 +31,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known name closest to ``name``, else ``""``."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+def reason_of(error: BadFileError, path: Path, name: str) -> str:
+    """Return an error's text without the path, which differs from machine to machine."""
+    return str(error).removeprefix(f"{path}: ").replace(str(path), name)

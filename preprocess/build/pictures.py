@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import BadFileError
+from ...errors import BadFileError, reason_of
 from ..cache import format as fmt
 from ..cache.meanings import explain
 from ..disk.digests import digest, digest_or_none
@@ -24,7 +24,7 @@ from ..disk.memo import DigestMemo
 from ..statics.images import StaticImage, decode_picture, plane_type, planes_of, value_planes
 from ..statics.zips import Archives
 from .static_notes import StaticNotes, Written
-from .tasks import Crew, Done, in_order, reason_of
+from .tasks import Crew, Done, in_order
 
 LEAST_CHUNKS = 8
 """Fewer chunks of photographs than this are decoded sooner than a worker starts."""

@@ -17,7 +17,8 @@ from ...errors import UsageError
 from ..cache import format as fmt
 from ..disk.digests import fingerprint
 from ..framing.options import FREQUENCIES, FrameOptions
-from ..raw.recordings import Recording, found_classes, list_recordings
+from ..raw.recording import Recording
+from ..raw.recordings import found_classes, list_recordings
 from ..statics.images import StaticImage, list_statics
 
 

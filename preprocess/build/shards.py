@@ -7,26 +7,22 @@ gives the same bytes in any process.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import BadFileError, SnntxError
+from ...errors import BadFileError, reason_of
 from ..cache import format as fmt
 from ..cache.meanings import explain
 from ..disk.digests import digest_or_none
 from ..disk.hdf5 import creating
 from ..disk.memo import DigestMemo
 from ..framing.events import Events
-from ..framing.frames import frames_from_events, frames_from_records
-from ..framing.frequency import frequency_frames
-from ..framing.options import FREQUENCIES, FrameOptions
+from ..framing.recording import frame_recording
 from ..framing.records import Records
-from ..readers.formats import atis
 from ..readers.reading import checked, read_recordings
-from .tasks import Done, Member, RawFile, ShardTask, reason_of, skipped_name
+from .tasks import Done, Member, RawFile, Shard, skipped_name
 
 
 class _Row(NamedTuple):
@@ -41,65 +37,7 @@ class _Row(NamedTuple):
     digest: str
 
 
-def frame_recording(
-    events: Events | Records, path: Path, options: FrameOptions
-) -> NDArray[np.float32]:
-    """Frame one recording, as columns or as its file's records; errors name the file.
-
-    Raises:
-        BadFileError: an event lies outside the sensor, or times or polarities are wrong.
-    """
-    if options.limit is not None and events.size:
-        rows, columns = events.reach
-        if rows > options.limit[0] or columns > options.limit[1]:
-            raise BadFileError(
-                f"{path}: events span {rows} rows and {columns} columns, but the sensor has "
-                f"{options.limit[0]} rows and {options.limit[1]} columns; the file is damaged"
-            )
-    if options.values in FREQUENCIES:
-        return _frequency_frames(events, path, options)
-    try:
-        if isinstance(events, Records):
-            return frames_from_records(events, options)
-        return frames_from_events(
-            *events,
-            steps=options.steps,
-            size=options.size,
-            sensor=options.sensor,
-            tail=options.tail,
-            zero_origin=options.zero_origin,
-            bins=options.bins,
-            window_ms=options.window_ms,
-            values=options.values,
-            polarity=options.polarity,
-            crop=options.crop,
-        )
-    except SnntxError as error:
-        raise BadFileError(f"{path}: {error}") from error
-
-
-def _frequency_frames(
-    events: Events | Records, path: Path, options: FrameOptions
-) -> NDArray[np.float32]:
-    """Frame one recording by frequencies; errors name the file."""
-    assert options.sensor is not None  # FrameOptions sees to it
-    if isinstance(events, Records):
-        events = atis.decode(events.data.tobytes(), path)
-    try:
-        return frequency_frames(
-            *events,
-            steps=options.steps,
-            sensor=options.sensor,
-            crop=options.crop,
-            size=options.size,
-            round_half=options.values == "frequency-float16",
-            antialias=options.antialias,
-        )
-    except SnntxError as error:
-        raise BadFileError(f"{path}: {error}") from error
-
-
-def build_shard(task: ShardTask, done: Done = lambda n: None) -> fmt.Rows:
+def build_shard(task: Shard, done: Done = lambda n: None) -> fmt.Rows:
     """Write one shard, and beside it the digests of its files; returns its rows.
 
     Args:
@@ -172,7 +110,7 @@ def _frame(
     events: Events | Records | BadFileError,
     raw: RawFile,
     digest: str,
-    task: ShardTask,
+    task: Shard,
 ) -> tuple[_Row, NDArray[np.float32]]:
     """Check and frame one recording."""
     if isinstance(events, BadFileError):

@@ -13,11 +13,21 @@ from ..statics.images import StaticImage
 from .pictures import PictureTask, write_pictures
 from .plan import Plan, Request
 from .static_notes import StaticNotes, Written
-from .tasks import Crew, Member, RawFile, ShardTask, read_shard
+from .tasks import Crew, Done, Member, RawFile, Shard, read_shard
 
 WORTHWHILE_BYTES = 50_000_000
 WORTHWHILE_SHARDS = 8
 """Fewer bytes and shards are framed sooner than workers, of a second each, start."""
+
+
+class ShardTask(Shard):
+    """A shard as a task for any process; the process that hands it out loads no compiler."""
+
+    def run(self, done: Done) -> fmt.Rows:
+        """Build the shard."""
+        from .shards import build_shard
+
+        return build_shard(self, done)
 
 
 class Progress:

@@ -1,4 +1,4 @@
-"""What can be handed to another process, and where a shard's task is described.
+"""What can be handed to another process, and what one shard of a cache holds.
 
 This module imports no compiler: the process that only hands tasks out starts fast.
 """
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol
 
 import h5py
 
-from ...errors import BadFileError
 from ..cache import format as fmt
 from ..disk.memo import DigestMemo
 from ..framing.options import FrameOptions
@@ -78,7 +77,7 @@ class RawFile(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ShardTask:
+class Shard:
     """What one shard holds.
 
     Attributes:
@@ -109,24 +108,13 @@ class ShardTask:
         """Number of recordings."""
         return sum(len(file.members) for file in self.files)
 
-    def run(self, done: Done) -> fmt.Rows:
-        """Build the shard."""
-        from .shards import build_shard
-
-        return build_shard(self, done)
-
-
-def reason_of(error: BadFileError, path: Path, name: str) -> str:
-    """Return an error's text without the path, which differs from machine to machine."""
-    return str(error).removeprefix(f"{path}: ").replace(str(path), name)
-
 
 def skipped_name(file: RawFile, member: Member) -> str:
     """Return what a skipped recording is listed as: its file, and which of many it is."""
     return file.name if len(file.members) == 1 else f"{file.name} ({member.identity})"
 
 
-def read_shard(task: ShardTask) -> fmt.Rows | None:
+def read_shard(task: Shard) -> fmt.Rows | None:
     """Return the rows of a shard left by an interrupted build, or None to build it again.
 
     It is taken only if none of its files, by size and time, has changed since it was built.

@@ -1,4 +1,8 @@
-"""ATIS records that can be framed as they lie in the file.
+"""ATIS records, as columns and as they lie in the file.
+
+A record has five bytes: ``x``, ``y``, then polarity in bit 7 of byte 2 and a 23-bit
+big-endian timestamp in microseconds in the rest. A record with ``y = 240`` is no event: it
+marks a timer overflow and adds 2**13 us to itself and all that follows.
 
 :func:`plain_records` takes a file's bytes and returns :class:`Records` where every record is an
 event and times never go back, which is nearly every file; else None, and the file goes
@@ -10,12 +14,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
+from .events import Events
 from .grid import Span
 from .kernels import RECORD_BYTES, scan_records
 
 OVERFLOW_ROW = 240
+OVERFLOW_US = 1 << 13
 _WORD = np.dtype("<u4")
 
 
@@ -51,6 +58,10 @@ class Records(NamedTuple):
         """``(height, width)`` in pixels of the smallest sensor that could have all events."""
         return self.span.y_high + 1, self.span.x_high + 1
 
+    def events(self) -> Events:
+        """Return the same events as columns."""
+        return unpacked(self.data)
+
 
 def plain_records(data: bytes) -> Records | None:
     """Return the records of a file, or None where its reader has to look at it.
@@ -66,3 +77,34 @@ def plain_records(data: bytes) -> Records | None:
     if not ordered or whole.y_high >= OVERFLOW_ROW:
         return None
     return Records(array, words, whole, int(first), int(last - first))
+
+
+def unpacked(data: NDArray[np.uint8]) -> Events:
+    """Return the events of whole records, ``(5 N,)``, as columns; overflow markers are none."""
+    records = data.size // RECORD_BYTES
+    x = np.empty(records, np.int16)
+    y = np.empty(records, np.int16)
+    t = np.empty(records, np.int64)
+    p = np.empty(records, np.int8)
+    kept = _unpack(data, x, y, t, p)
+    return Events(x[:kept], y[:kept], t[:kept], p[:kept])
+
+
+@njit(cache=True, nogil=True)
+def _unpack(data, x, y, t, p):  # type: ignore[no-untyped-def]
+    kept = 0
+    offset = 0
+    for start in range(0, data.size, RECORD_BYTES):
+        row = data[start + 1]
+        if row == OVERFLOW_ROW:
+            offset += OVERFLOW_US
+            continue
+        high = np.int64(data[start + 2])
+        x[kept] = data[start]
+        y[kept] = row
+        p[kept] = high >> 7
+        t[kept] = (
+            ((high & 127) << 16) | (np.int64(data[start + 3]) << 8) | np.int64(data[start + 4])
+        ) + offset
+        kept += 1
+    return kept

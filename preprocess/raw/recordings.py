@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from ...data_cards.schema import EventFiles, Slices
-from ...errors import BadFileError, UsageError
-from ..build.tasks import reason_of
+from ...errors import BadFileError, UsageError, reason_of
 from ..disk.listing import Found, find_files
 from .labels import classes_from_table
+from .recording import Recording, RecordingSet
 from .slices import read_slices, table_of
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One recording, not yet opened.
-
-    Attributes:
-        identity: such as ``airplanes/image_0001``.
-        class_name: its class.
-        fields: the pattern's fields; splits and twin rules use them.
-        path: the raw file it lies in.
-        part: which part of the file, as its reader understands it; empty for the whole file.
-    """
-
-    identity: str
-    class_name: str
-    fields: Mapping[str, str]
-    path: Path
-    part: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class RecordingSet:
-    """All recordings of a folder, and the files they come from.
-
-    Attributes:
-        recordings: sorted by identity, or by number; those of one file stand together.
-        files: name below the root → path, of every file that was or will be read.
-        reader: what decodes them and its version, where that is no part of this package.
-        skipped: name in the manifest and reason of each file passed over before it was opened.
-        missed: one recording for each of them, of the class that its recordings have.
-    """
-
-    recordings: tuple[Recording, ...]
-    files: Mapping[str, Path]
-    reader: str = ""
-    skipped: tuple[tuple[str, str], ...] = ()
-    missed: tuple[Recording, ...] = ()
 
 
 def list_recordings(spec: EventFiles, folder: Path, *, skip: bool = False) -> RecordingSet:
@@ -67,9 +28,9 @@ def list_recordings(spec: EventFiles, folder: Path, *, skip: bool = False) -> Re
             and it does not skip, or none does.
     """
     if spec.format == "tonic":
-        from ..readers.formats import tonic as tonic_bridge
+        from .tonic_listing import list_tonic_recordings
 
-        return tonic_bridge.list_recordings(spec.roots[0], folder)
+        return list_tonic_recordings(spec.roots[0], folder)
     found = find_files(folder, spec.roots, spec.pattern, "--raw", number=spec.order)
     files = {f.relative: f.path for f in found}
     if spec.slices is not None:

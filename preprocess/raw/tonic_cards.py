@@ -15,7 +15,7 @@ from ...data_cards import parse_card, tonic_card_path
 from ...data_cards.schema import Card, Download
 from ...errors import SnntxError
 from ..disk.atomic import write_atomic
-from ..readers.formats.tonic import class_names, dataset_class, quiet_and_in_order, subsets
+from ..readers.tonic_sets import class_names, dataset_class, quiet_and_in_order, subsets
 
 SIZE = 48
 """Side of the frames, in pixels, of all sensors but one."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ...preprocess.build.shards import frame_recording
+from ...preprocess.framing.recording import frame_recording
 from ...preprocess.readers.reading import read_events
 from ..checkpoints.state import Checkpoint
 

@@ -10,38 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ....errors import BadFileError
 from ...framing.events import Events
 from ...framing.kernels import RECORD_BYTES
-from ...framing.records import OVERFLOW_ROW, plain_records
+from ...framing.records import OVERFLOW_ROW, plain_records, unpacked
 
 __all__ = ["OVERFLOW_ROW", "RECORD_BYTES", "decode", "encode", "plain_records", "require_whole"]
 
-OVERFLOW_US = 1 << 13
 TIMESTAMP_LIMIT_US = 1 << 23
-
-
-@njit(cache=True, nogil=True)
-def _decode(data, x, y, t, p):  # type: ignore[no-untyped-def]
-    kept = 0
-    offset = 0
-    for start in range(0, data.size, RECORD_BYTES):
-        row = data[start + 1]
-        if row == OVERFLOW_ROW:
-            offset += OVERFLOW_US
-            continue
-        high = np.int64(data[start + 2])
-        x[kept] = data[start]
-        y[kept] = row
-        p[kept] = high >> 7
-        t[kept] = (
-            ((high & 127) << 16) | (np.int64(data[start + 3]) << 8) | np.int64(data[start + 4])
-        ) + offset
-        kept += 1
-    return kept
 
 
 def require_whole(size: int, path: Path | str) -> None:
@@ -65,13 +43,7 @@ def decode(data: bytes, path: Path | str) -> Events:
         BadFileError: the length is not a whole number of records.
     """
     require_whole(len(data), path)
-    records = len(data) // RECORD_BYTES
-    x = np.empty(records, np.int16)
-    y = np.empty(records, np.int16)
-    t = np.empty(records, np.int64)
-    p = np.empty(records, np.int8)
-    kept = _decode(np.frombuffer(data, np.uint8), x, y, t, p)
-    return Events(x[:kept], y[:kept], t[:kept], p[:kept])
+    return unpacked(np.frombuffer(data, np.uint8))
 
 
 def encode(events: Events) -> bytes:

@@ -18,7 +18,7 @@ from snntx.errors import BadFileError, SnntxError
 from snntx.preprocess.build import builder as build
 from snntx.preprocess.build import stages
 from snntx.preprocess.build.plan import make_request
-from snntx.preprocess.build.tasks import Member, RawFile, ShardTask
+from snntx.preprocess.build.tasks import Member, RawFile
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
@@ -286,7 +286,7 @@ def test_one_bad_recording_of_a_file(
 
     monkeypatch.setattr(atis, "recordings", recordings, raising=False)
     request = make_request(load_card("n-mnist"), raw=tmp_path, static=None, cache=tmp_path, steps=3)
-    task = ShardTask(
+    task = stages.ShardTask(
         path=tmp_path / "frames.h5",
         memo=tmp_path / "memo.json",
         files=(RawFile(path, "raw/many", tuple(Member(f"r/{i}", i, (i,)) for i in range(3))),),

@@ -32,6 +32,7 @@ from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.disk import digests
 from snntx.preprocess.disk.memo import DigestMemo
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.framing.recording import frame_recording
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.readers import reading as readers
 from snntx.preprocess.readers.formats.atis import encode
@@ -596,13 +597,12 @@ class StopHere(Exception):
 def stop_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[Path]:
     """Make the framing of the ``number``-th recording fail; returns the recordings framed."""
     framed: list[Path] = []
-    frame = shards.frame_recording
 
     def stopping(events: Any, path: Path, options: Any) -> Any:
         if len(framed) == number:
             raise StopHere
         framed.append(path)
-        return frame(events, path, options)
+        return frame_recording(events, path, options)
 
     monkeypatch.setattr(shards, "frame_recording", stopping)
     return framed

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from snntx.data_cards import load_card
 from snntx.errors import BadFileError, SnntxError, UsageError
 from snntx.preprocess.build.plan import interpolation
-from snntx.preprocess.build.shards import frame_recording
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.framing.frequency import frequency_frames
 from snntx.preprocess.framing.options import FrameOptions
+from snntx.preprocess.framing.recording import frame_recording
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.readers.reading import read_recordings
 

@@ -77,6 +77,8 @@ def test_records_equal_columns_bit_for_bit(
     ours = frames_from_records(records, options)
     assert ours.shape == options.frame_shape
     assert ours.tobytes() == expected.tobytes()
+    for column, known in zip(records.events(), events, strict=True):
+        np.testing.assert_array_equal(column, known)
 
 
 @pytest.mark.parametrize(

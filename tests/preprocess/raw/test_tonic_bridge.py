@@ -23,9 +23,11 @@ from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.raw.tonic_cards import card_text, tonic_downloads, write_card
+from snntx.preprocess.raw.tonic_listing import list_tonic_recordings
 from snntx.preprocess.readers.formats.atis import encode
-from snntx.preprocess.readers.formats.tonic import dataset_class, events_of, list_recordings
+from snntx.preprocess.readers.formats.tonic import events_of
 from snntx.preprocess.readers.reading import read_events
+from snntx.preprocess.readers.tonic_sets import dataset_class
 
 pytest.importorskip("tonic")
 
@@ -213,9 +215,7 @@ def test_content_and_tonic_make_the_key(
     put(nmnist / "NMNIST/Train/0/00001.bin", encode(events(99, 34)))
     os.utime(nmnist / "NMNIST/Train/0/00001.bin", (OLD + 60, OLD + 60))
     second = make("NMNIST", nmnist, tmp_path / "cache")
-    monkeypatch.setattr(
-        "snntx.preprocess.readers.formats.tonic.reader_version", lambda: "tonic 99.0"
-    )
+    monkeypatch.setattr("snntx.preprocess.raw.tonic_listing.reader_version", lambda: "tonic 99.0")
     third = make("NMNIST", nmnist, tmp_path / "cache")
     assert len({first.key, second.key, third.key}) == 3
 
@@ -223,7 +223,7 @@ def test_content_and_tonic_make_the_key(
 def test_order_on_disk_changes_nothing(
     cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = list_recordings("CIFAR10DVS", cifar)
+    first = list_tonic_recordings("CIFAR10DVS", cifar)
     walk = os.walk
 
     def backwards(*arguments: Any, **options: Any) -> Any:
@@ -231,7 +231,7 @@ def test_order_on_disk_changes_nothing(
             yield path, folders, sorted(files, reverse=True)
 
     monkeypatch.setattr(os, "walk", backwards)
-    assert list_recordings("CIFAR10DVS", cifar) == first
+    assert list_tonic_recordings("CIFAR10DVS", cifar) == first
 
 
 # odd recordings, as our own readers treat them
@@ -372,7 +372,7 @@ def test_files_unknown(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     np.save(folder / "a.npy", np.zeros((3, 4)))
     with pytest.raises(UsageError, match="does not say which file"):
-        list_recordings("POKERDVS", tmp_path)
+        list_tonic_recordings("POKERDVS", tmp_path)
 
 
 def test_unknown_data_set(snntx: Snntx, tmp_path: Path) -> None:

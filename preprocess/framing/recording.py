@@ -1,0 +1,78 @@
+"""One recording framed as the options say; its file's name stands in every error.
+
+In: :class:`~snntx.preprocess.framing.events.Events` or
+:class:`~snntx.preprocess.framing.records.Records`, and
+:class:`~snntx.preprocess.framing.options.FrameOptions`. Out: the frame tensor ``(T, C, H, W)``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import BadFileError, SnntxError
+from .events import Events
+from .frames import frames_from_events, frames_from_records
+from .frequency import frequency_frames
+from .options import FREQUENCIES, FrameOptions
+from .records import Records
+
+
+def frame_recording(
+    events: Events | Records, path: Path, options: FrameOptions
+) -> NDArray[np.float32]:
+    """Frame one recording, as columns or as its file's records; errors name the file.
+
+    Raises:
+        BadFileError: an event lies outside the sensor, or times or polarities are wrong.
+    """
+    if options.limit is not None and events.size:
+        rows, columns = events.reach
+        if rows > options.limit[0] or columns > options.limit[1]:
+            raise BadFileError(
+                f"{path}: events span {rows} rows and {columns} columns, but the sensor has "
+                f"{options.limit[0]} rows and {options.limit[1]} columns; the file is damaged"
+            )
+    if options.values in FREQUENCIES:
+        return _frequency_frames(events, path, options)
+    try:
+        if isinstance(events, Records):
+            return frames_from_records(events, options)
+        return frames_from_events(
+            *events,
+            steps=options.steps,
+            size=options.size,
+            sensor=options.sensor,
+            tail=options.tail,
+            zero_origin=options.zero_origin,
+            bins=options.bins,
+            window_ms=options.window_ms,
+            values=options.values,
+            polarity=options.polarity,
+            crop=options.crop,
+        )
+    except SnntxError as error:
+        raise BadFileError(f"{path}: {error}") from error
+
+
+def _frequency_frames(
+    events: Events | Records, path: Path, options: FrameOptions
+) -> NDArray[np.float32]:
+    """Frame one recording by frequencies; errors name the file."""
+    assert options.sensor is not None  # FrameOptions sees to it
+    if isinstance(events, Records):
+        events = events.events()
+    try:
+        return frequency_frames(
+            *events,
+            steps=options.steps,
+            sensor=options.sensor,
+            crop=options.crop,
+            size=options.size,
+            round_half=options.values == "frequency-float16",
+            antialias=options.antialias,
+        )
+    except SnntxError as error:
+        raise BadFileError(f"{path}: {error}") from error

@@ -1,0 +1,94 @@
+"""The recordings of a data set that tonic reads: identity, class, and tonic's number of each.
+
+A recording's identity is its path below ``DIR/NAME`` without the suffix, such as
+``Train/5/00001``; its part is ``(subset, index, depth)``, the index in tonic's listing of
+the subset, walked in order of names, and the number of folders from the file up to
+``DIR/NAME``. Data sets which do not say which file a sample comes from are refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import UsageError
+from ..disk.listing import require_folder
+from ..readers.tonic_sets import class_names, dataset_class, opened, reader_version, subsets
+from .recording import Recording, RecordingSet
+
+
+def list_tonic_recordings(name: str, folder: Path) -> RecordingSet:
+    """List the recordings of tonic's data set ``name`` below ``folder``, by identity.
+
+    Raises:
+        UsageError: tonic is missing, has no such data set, or finds none of its files.
+    """
+    dataset = dataset_class(name)
+    require_folder(folder, "--raw")
+    opened.cache_clear()
+    root = Path(os.path.expanduser(folder)) / name
+    found: list[Recording] = []
+    expected = ""
+    for number, subset in enumerate(subsets(dataset)):
+        try:
+            data_set = opened(name, folder, subset)
+        except (Exception, SystemExit) as error:  # whatever tonic says of files that are missing
+            expected = expected or f"; tonic says: {' '.join(str(error).split())}"
+            continue
+        found += _subset_recordings(dataset, data_set, root, number, subset)
+    if not found:
+        raise UsageError(
+            f"--raw {folder}: no recording of tonic's {name} below {root}: unpack there what "
+            f"tonic downloads ({_archives(dataset)}), for instance with: snntx fetch "
+            f"tonic:{name} --to {folder}{expected}"
+        )
+    found.sort(key=lambda recording: recording.identity)
+    for one, other in pairwise(found):
+        if one.identity == other.identity:
+            raise UsageError(f"{one.path} and {other.path} have one identity; remove one of them")
+    files = {
+        f"{r.fields['subset']}/{r.class_name}/{r.path.relative_to(root).as_posix()}": r.path
+        for r in found
+    }
+    return RecordingSet(tuple(found), files, reader_version())
+
+
+def _archives(dataset: Any) -> str:
+    names = [v for k, v in vars(dataset).items() if k.endswith("filename") and isinstance(v, str)]
+    return ", ".join(names) or f"see {dataset.__name__} in tonic's documentation"
+
+
+def _subset_recordings(
+    dataset: Any, data_set: Any, root: Path, number: int, subset: str
+) -> Iterator[Recording]:
+    data, targets = list(getattr(data_set, "data", ())), list(getattr(data_set, "targets", ()))
+    files_known = all(isinstance(each, str | os.PathLike) for each in data)
+    if len(data) != len(targets) or not files_known or (not data and len(data_set)):
+        raise UsageError(
+            f"tonic's {dataset.__name__} does not say which file each of its samples comes from, "
+            "so no cache of it could be named by content; it cannot be framed here"
+        )
+    named = class_names(dataset)
+    for index, (file, target) in enumerate(zip(data, targets, strict=True)):
+        path = Path(file)
+        relative = path.relative_to(root)
+        stem = relative.with_suffix("").as_posix()
+        label = _class_of(target, named, path)
+        fields = {"subset": subset, "class": label, "stem": stem}
+        yield Recording(stem, label, fields, path, (number, index, len(relative.parts) - 1))
+
+
+def _class_of(target: Any, named: Mapping[Any, str], path: Path) -> str:
+    if isinstance(target, str):
+        return target
+    if not isinstance(target, int | np.integer):
+        raise UsageError(
+            f"{path}: tonic gives a {type(target).__name__} as its target, expected a class; "
+            "this data set cannot be framed here"
+        )
+    return named.get(int(target), str(target))

@@ -1,0 +1,141 @@
+"""The data sets that the installed tonic reads: its classes, opened as their files lie on disk.
+
+tonic is imported inside the functions here and nowhere else, since it brings torch with it.
+Nothing is ever downloaded, unpacked or written below ``--raw``: of a tonic class a subclass is
+opened that takes the files as they are, and files that are not there are an error. Data sets
+whose samples are no events of a camera with a class are refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.metadata
+import inspect
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from ...errors import UsageError, nearest
+
+ALL = "all"
+"""The one subset of a data set that has none."""
+_SPLIT_NAMES = ("train", "valid", "val", "test")
+
+
+def reader_version() -> str:
+    """Return what decodes the recordings, for the cache's key."""
+    return f"tonic {importlib.metadata.version('tonic')}"
+
+
+def dataset_class(name: str) -> Any:
+    """Return the class of ``tonic.datasets`` called ``name``.
+
+    Raises:
+        UsageError: tonic is not installed, or has no such data set of an event camera.
+    """
+    try:
+        import tonic
+    except ImportError as error:
+        raise UsageError(
+            f"tonic:{name} needs the package tonic, which cannot be imported ({error}); install "
+            "it with: pip install 'snntx[tonic]'"
+        ) from error
+    known = sorted(tonic.datasets.__all__)
+    if name not in known:
+        raise UsageError(
+            f"tonic {tonic.__version__ if hasattr(tonic, '__version__') else ''} has no data set "
+            f"'{name}'{nearest(name, known)} (known: {', '.join(known)})"
+        )
+    found = getattr(tonic.datasets, name)
+    missing = {"x", "y", "t", "p"} - set(_columns(found))
+    if missing:
+        raise UsageError(
+            f"tonic's {name} is no data set of an event camera: its samples have the columns "
+            f"{', '.join(_columns(found))}, without {', '.join(sorted(missing))}"
+        )
+    if "save_to" not in inspect.signature(found).parameters or _required(found):
+        raise UsageError(
+            f"tonic's {name} has no recordings of one class each, or is opened in a way of its "
+            f"own ({', '.join(inspect.signature(found).parameters)}); it cannot be framed here"
+        )
+    return found
+
+
+def _columns(dataset: Any) -> tuple[str, ...]:
+    names = getattr(getattr(dataset, "dtype", None), "names", None)
+    return tuple(names or getattr(dataset, "ordering", None) or ("x", "y", "t", "p"))
+
+
+def _required(dataset: Any) -> list[str]:
+    parameters = inspect.signature(dataset).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.name != "save_to"]
+
+
+def subsets(dataset: Any) -> tuple[str, ...]:
+    """Return the names of the subsets that a tonic class offers."""
+    parameters = inspect.signature(dataset).parameters
+    if "train" in parameters:
+        return ("train", "test")
+    return _SPLIT_NAMES if "split" in parameters else (ALL,)
+
+
+def _arguments(dataset: Any, subset: str) -> dict[str, Any]:
+    if "train" in inspect.signature(dataset).parameters:
+        return {"train": subset == "train"}
+    return {} if subset == ALL else {"split": subset}
+
+
+@contextlib.contextmanager
+def quiet_and_in_order() -> Iterator[None]:
+    """Have folders listed in order of names, and tonic's prints go to standard error.
+
+    tonic numbers its samples as the filesystem lists them, which differs between machines.
+    """
+    walk, listdir = os.walk, os.listdir
+
+    def ordered(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for path, folders, files in walk(*arguments, **options):
+            folders.sort()
+            yield path, folders, sorted(files)
+
+    with (
+        mock.patch.object(os, "walk", ordered),
+        mock.patch.object(os, "listdir", lambda *a: sorted(listdir(*a))),
+        contextlib.redirect_stdout(sys.stderr),
+    ):
+        yield
+
+
+def _open(dataset: Any, folder: Path, subset: str) -> Any:
+    """Open one subset of a tonic data set as it lies on disk."""
+
+    def refuse(self: Any) -> None:
+        raise FileNotFoundError("tonic wants to download or unpack")
+
+    as_it_is = {"_check_exists": lambda self: True, "download": refuse}
+    offline = type(dataset.__name__, (dataset,), as_it_is)
+    with quiet_and_in_order():
+        return offline(save_to=str(folder), **_arguments(dataset, subset))
+
+
+def class_names(dataset: Any) -> Mapping[Any, str]:
+    """Return a tonic class's targets with their class names, empty where it names none."""
+    named = getattr(dataset, "classes", None)
+    if isinstance(named, Mapping):
+        return {int(target): str(name) for name, target in named.items()}
+    return dict(enumerate(map(str, named))) if isinstance(named, list | tuple) else {}
+
+
+@functools.lru_cache(maxsize=4)
+def opened(name: str, folder: Path, subset: str) -> Any:
+    """Return one subset of tonic's data set ``name`` as it lies below ``folder``.
+
+    Raises:
+        UsageError: tonic is missing, or has no such data set.
+        Exception: whatever tonic says of files that are missing or damaged.
+    """
+    return _open(dataset_class(name), folder, subset)
