@@ -56,8 +56,8 @@ def train(
     """
     from ..data_cards import load_card
     from ..declared.tables import toml_value
-    from ..train.batches.caches import open_cache
-    from ..train.checkpoints.state import LAST
+    from ..preprocess.cache.opening import open_cache
+    from ..train.checkpoints.names import LAST
     from ..train.recipe.sources import load_recipe
     from ..train.run.distributed import is_first, joined, pick_device
     from ..train.run.fit import train as fit

@@ -1,8 +1,4 @@
-"""Accuracy and loss of the event branch on one part of a cache.
-
-Logits are averaged over the time steps (He et al., AAAI 2024); the static branch is not
-run.
-"""
+"""A run's best checkpoint, or one checkpoint, on the test part of the cache it was trained on."""
 
 from __future__ import annotations
 
@@ -11,84 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from ...errors import SnntxError, UsageError
 from ...preprocess.cache.frame_cache import FrameCache
 from ...preprocess.disk.atomic import write_atomic
 from ..checkpoints.export import read_checkpoint
+from ..checkpoints.names import METRICS
 from ..checkpoints.state import checkpoint_path
-from ..network.model import TransferModel
-
-BATCH = 64
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Result on one part.
-
-    Attributes:
-        recordings: how many were classified.
-        top1: share whose class had the highest mean logit.
-        top5: share whose class was among the five highest (of all, with fewer classes).
-        loss: mean cross-entropy of the mean logits.
-        per_class: recordings and share right of each class.
-        confusion: ``(C, C)`` counts, true class by row, predicted by column.
-    """
-
-    recordings: int
-    top1: float
-    top5: float
-    loss: float
-    per_class: dict[str, tuple[int, float]]
-    confusion: list[list[int]]
-
-
-def event_logits(
-    model: TransferModel, cache: FrameCache, indices: NDArray[np.int64], device: torch.device
-) -> Tensor:
-    """Return the mean logits over time of some recordings, ``(n, C)`` on the CPU."""
-    model.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, indices.size, BATCH):
-            frames = torch.from_numpy(cache.frames(indices[start : start + BATCH]))
-            parts.append(model.forward_event(frames.to(device)).mean(0).float().cpu())
-    return torch.cat(parts)
-
-
-def measure(logits: Tensor, labels: NDArray[np.int64], classes: list[str]) -> Metrics:
-    """Return the metrics of ``logits (n, C)`` against class indices ``(n,)``."""
-    target = torch.from_numpy(labels)
-    ranked = logits.topk(min(5, logits.shape[1])).indices
-    right = ranked == target[:, None]
-    first = right[:, 0]
-    confusion = torch.zeros(len(classes), len(classes), dtype=torch.long)
-    confusion.index_put_((target, ranked[:, 0]), torch.ones_like(target), accumulate=True)
-    per_class = {}
-    for label in np.unique(labels).tolist():
-        members = target == label
-        per_class[classes[label]] = (int(members.sum()), float(first[members].double().mean()))
-    return Metrics(
-        recordings=len(labels),
-        top1=float(first.double().mean()),
-        top5=float(right.any(1).double().mean()),
-        loss=float(F.cross_entropy(logits, target)),
-        per_class=per_class,
-        confusion=confusion.tolist(),
-    )
-
-
-def evaluate_part(
-    model: TransferModel, cache: FrameCache, indices: NDArray[np.int64], device: torch.device
-) -> Metrics:
-    """Classify some recordings of a cache and measure the result."""
-    logits = event_logits(model, cache, indices, device)
-    return measure(logits, cache.labels[indices], cache.classes)
+from ..measure.metrics import Metrics, evaluate_part
 
 
 @dataclass(frozen=True)
@@ -160,5 +87,5 @@ def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:
         metrics=metrics,
     )
     if run.is_dir():
-        write_atomic(run / "metrics.json", json.dumps(result.to_json(), indent=1) + "\n")
+        write_atomic(run / METRICS, json.dumps(result.to_json(), indent=1) + "\n")
     return result

@@ -10,9 +10,9 @@ import torch
 
 from ...data_cards.schema import Card
 from ...errors import UsageError
-from ..batches.caches import open_cache
+from ...preprocess.cache.opening import open_cache
 from ..checkpoints.published import Published, load_published
-from .evaluate import Metrics, evaluate_part
+from ..measure.metrics import Metrics, evaluate_part
 
 ORDER = (
     "classes are numbered as in the cache ({names}); the published training numbered them as "

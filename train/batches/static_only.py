@@ -1,12 +1,6 @@
-"""Batches of static images alone, and what the epoch of such a run is chosen by.
-
-The epoch is chosen on the static images of the selection part, which are the twins of its
-recordings; where there is none, on the recordings themselves, through the static head.
-"""
+"""Batches of static images alone: what pretraining of the static branch is shown."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,9 +8,7 @@ from numpy.typing import NDArray
 
 from ...errors import SnntxError
 from ...preprocess.cache.frame_cache import FrameCache
-from ..assess.evaluate import BATCH, Metrics, measure
 from ..augment.draws import Purpose
-from ..network.create import TransferModel
 from ..recipe.whole import Recipe
 from .batch import Batch
 from .drawing import Drawn
@@ -60,53 +52,3 @@ class StaticOnlyData(Drawn):
             labels=torch.from_numpy(self.labels[positions]),
             constant=torch.ones(len(positions), dtype=torch.bool),
         )
-
-
-@dataclass(frozen=True)
-class StaticSelection:
-    """What the epoch of a static-only run is chosen by.
-
-    Attributes:
-        part: of the protocol.
-        kind: ``static`` images, or ``event`` recordings where the part has no image.
-        indices: of either, in the cache.
-    """
-
-    part: str
-    kind: str
-    indices: NDArray[np.int64]
-
-
-def static_selection(cache: FrameCache, recipe: Recipe) -> StaticSelection:
-    """Return the static images of the recipe's selection part, or else its recordings."""
-    part = recipe.selection
-    statics = cache.static_split(recipe.data.protocol, part)
-    if statics.size:
-        return StaticSelection(part, "static", statics)
-    return StaticSelection(part, "event", cache.split(recipe.data.protocol, part))
-
-
-def evaluate_static(
-    model: TransferModel,
-    cache: FrameCache,
-    selection: StaticSelection,
-    recipe: Recipe,
-    device: torch.device,
-) -> Metrics:
-    """Classify what a selection holds by the static head and measure the result."""
-    model.eval()
-    images, steps = None, cache.frame_shape[0]
-    labels = cache.labels[selection.indices]
-    if selection.kind == "static":
-        images = shown_images(cache, recipe, selection.indices)
-        labels = cache.index.static_label[selection.indices]
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, selection.indices.size, BATCH):
-            place = slice(start, start + BATCH)
-            if images is not None:
-                frames = shown(images[place], steps)
-            else:
-                frames = torch.from_numpy(cache.frames(selection.indices[place]))
-            parts.append(model.forward_static(frames.to(device)).mean(0).float().cpu())
-    return measure(torch.cat(parts), labels, cache.classes)

@@ -12,14 +12,11 @@ from ...errors import UsageError
 from ...preprocess.cache.frame_cache import FrameCache
 from ...preprocess.disk.atomic import write_atomic
 from ..recipe.whole import Recipe
-from ..run.logs import LOG
-from .state import BEST, LAST, Checkpoint, load_checkpoint
+from .names import BEST, DIVERGED, EVENTS, LAST, LOCK, LOG, RECIPE
+from .state import Checkpoint, load_checkpoint
 
-RECIPE, DIVERGED, LOCK = "recipe.toml", "diverged.pt", ".lock"
 OWN = (RECIPE, LOG, DIVERGED, LOCK)
 """What a training may leave before its first epoch is finished, beside TensorBoard's files."""
-EVENTS = "events.out.tfevents."
-"""As TensorBoard names its files."""
 
 
 def previous_checkpoint(

@@ -7,7 +7,6 @@ ever executed.
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import tempfile
@@ -25,15 +24,12 @@ from ...preprocess.cache.frame_cache import FrameCache
 from ...preprocess.disk.atomic import READABLE
 from ...preprocess.framing.options import FrameOptions
 from ..network.model import TransferModel
+from ..recipe.networks import build_model
 from ..recipe.sources import recipe_from_table
 from ..recipe.whole import Recipe
-from ..run.objective import build_model
-from .reference import load_reference_state
-
-__all__ = ["Checkpoint", "load_checkpoint", "load_reference_state", "save_checkpoint"]
+from .names import BEST
 
 FORMAT = 2
-LAST, BEST = "last.pt", "best.pt"
 
 DAMAGE = (
     zipfile.BadZipFile,
@@ -115,14 +111,7 @@ def frame_options(cache: FrameCache) -> FrameOptions:
     Raises:
         SnntxError: made by another release.
     """
-    try:
-        table = json.loads(str(cache.index.attributes["settings"]))["options"]
-    except (KeyError, ValueError) as error:
-        raise SnntxError(
-            f"{cache.directory}: does not hold its framing options; it was made by an earlier "
-            "release: run snntx preprocess again"
-        ) from error
-    return FrameOptions.from_table(table)
+    return cache.options
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -20,22 +20,25 @@ from torch import Tensor
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError
 from ...preprocess.cache.frame_cache import FrameCache
-from ..assess.evaluate import Metrics, evaluate_part
 from ..batches.batch import Batch
 from ..batches.drawing import Drawn
 from ..batches.loader import epoch_batches
-from ..batches.static_only import StaticOnlyData, evaluate_static, static_selection
+from ..batches.static_only import StaticOnlyData
 from ..batches.training import TrainingData
 from ..checkpoints.initialise import initial_weights
-from ..checkpoints.run_directory import DIVERGED, claim_directory, previous_checkpoint
-from ..checkpoints.state import BEST, LAST, Checkpoint, frame_options, save_checkpoint, save_content
+from ..checkpoints.names import BEST, DIVERGED, LAST
+from ..checkpoints.run_directory import claim_directory, previous_checkpoint
+from ..checkpoints.state import Checkpoint, frame_options, save_checkpoint, save_content
+from ..measure.firing import FiringRates
+from ..measure.metrics import Metrics, evaluate_part
+from ..measure.static_part import evaluate_static, static_selection
 from ..method.base import Method, Place
 from ..method.choice import make_method
 from ..network.create import TransferModel
 from ..recipe.networks import build_model
 from ..recipe.whole import Recipe
 from .distributed import Group
-from .logs import FiringRates, RunLog, peak_memory_mib, wants_tensorboard
+from .logs import RunLog, peak_memory_mib, wants_tensorboard
 from .objective import Objective
 from .schedule import recipe_rate
 from .stopping import StoppedError, listening

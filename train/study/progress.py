@@ -16,11 +16,11 @@ from typing import Any
 
 from ...errors import SnntxError, UsageError
 from ...preprocess.disk.atomic import write_atomic
+from ..checkpoints.names import LAST, LOG, METRICS, RECIPE
 from ..recipe.sources import recipe_from_table
 from ..recipe.whole import Recipe
 from .sweep import SweepRun
 
-RECIPE, LOG, LAST, METRICS = "recipe.toml", "log.jsonl", "last.pt", "metrics.json"
 INDEX = "sweep.json"
 """What the runs of a sweep's folder stand for; for :mod:`snntx.train.study.runs`."""
 FORMAT = 1

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SnntxError, UsageError
+from ..checkpoints.names import METRICS, RECIPE
 from ..recipe.whole import Recipe
-from .progress import METRICS, RECIPE, read_index, read_metrics, read_progress, read_recipe
+from .progress import read_index, read_metrics, read_progress, read_recipe
 from .sweep import group_label, setting_words
 
 METRIC_NAMES = {"top1": "top-1", "top5": "top-5", "loss": "loss"}

@@ -30,9 +30,9 @@ from snntx.train.study.sweep import (
     group_label,
     load_sweep,
     parse_sweep,
-    toml_value,
     sweep_from_table,
     sweep_names,
+    toml_value,
 )
 
 Output = namedtuple("Output", "code out err")
@@ -330,14 +330,6 @@ def test_the_index_of_a_folder_grows(tmp_path: Path) -> None:
         with pytest.raises(SnntxError, match=r"sweep\.json: not what snntx sweep writes"):
             read_index(tmp_path)
     assert read_index(tmp_path / "none") == {}
-
-
-def test_files_are_called_as_their_writers_call_them() -> None:
-    from snntx.train.checkpoints.run_directory import RECIPE
-    from snntx.train.checkpoints.state import LAST
-    from snntx.train.run.logs import LOG
-
-    assert (sweep_state.LAST, sweep_state.LOG, sweep_state.RECIPE) == (LAST, LOG, RECIPE)
 
 
 # the command, with a program in snntx's place that ends as a run's name says
