@@ -1,4 +1,4 @@
-"""The kernels against the neurons' definition: run by ``test_triton_backend.py``.
+"""The kernels against the neurons' definition: run by ``test_triton_fused.py``.
 
 On the CPU these need ``TRITON_INTERPRET=1`` before Triton is imported, so they run in a process
 of their own; without it they compute on CUDA. Sizes are no multiples of a tile.
@@ -27,8 +27,8 @@ from snntx.train.network.backends.interface import (
     Population,
 )
 from snntx.train.network.backends.order import dense, is_channels_last
-from snntx.train.network.neurons import Dynamics, Trace, run_neurons
 from snntx.train.network.doors import SURROGATES
+from snntx.train.network.neurons import Dynamics, Trace, run_neurons
 from snntx.train.network.surrogates import QGate, Surrogate, create_surrogate
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"

@@ -1,4 +1,4 @@
-"""Statistics and edges of the CUDA backend: run by ``test_triton_backend.py`` as well."""
+"""Statistics and edges of the CUDA backend: run by ``test_triton_fused.py`` as well."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Spiking layers: normalisation, running statistics, pooling, membranes; both CPU backends.
+"""Spiking layers: normalisation, pooling, membranes, what they learn; both CPU backends.
 
 What a layer computes is compared with plain PyTorch and the neurons of ``test_neurons``.
 """
@@ -21,8 +21,6 @@ from snntx.train.network.layers import (
     average_pool,
 )
 from snntx.train.network.neurons import Neuron, Trace, run_neurons
-from snntx.train.network.norm import StepNorm
-from snntx.train.network.recompute import run_stage
 
 STEPS, BATCH, CHANNELS = 4, 5, 3
 NORMS = ("per-step", "merged", "none")
@@ -103,33 +101,6 @@ def test_without_a_norm_the_currents_drive_the_neurons(backend: str) -> None:
     assert [name for name, _ in layer.named_parameters()] == ["conv.weight"]
 
 
-# Two steps of two samples: 1, 3 (mean 2, variance 2), then 2, 8 (mean 5, variance 18);
-# together mean 7/2, variance 29/3. Every variance is unbiased.
-@both_backends
-@pytest.mark.parametrize(
-    ("norm", "mean", "variance", "batches"),
-    [
-        ("per-step", 0.9 * 0.2 + 0.5, 0.9 * (0.9 + 0.2) + 1.8, 2),
-        ("merged", 0.35, 0.9 + 0.1 * 29 / 3, 1),
-    ],
-)
-def test_running_statistics_by_hand(
-    backend: str, norm: str, mean: float, variance: float, batches: int
-) -> None:
-    layer = SpikingPopulation(1, neuron=Neuron(), norm=norm, backend=backend)
-    assert layer.norm is not None
-    currents = torch.tensor([1.0, 3.0, 2.0, 8.0]).view(2, 2, 1, 1, 1)
-    layer(currents)
-    assert layer.norm.running_mean.tolist() == pytest.approx([mean], rel=1e-6)
-    assert layer.norm.running_var.tolist() == pytest.approx([variance], rel=1e-6)
-    assert layer.norm.num_batches_tracked == batches
-
-    layer(currents)  # the second time from where the first left them
-    again = 0.9**batches * mean + mean
-    assert layer.norm.running_mean.tolist() == pytest.approx([again], rel=1e-6)
-    assert layer.norm.num_batches_tracked == 2 * batches
-
-
 @both_backends
 @pytest.mark.parametrize("norm", ["per-step", "merged"])
 def test_evaluation_uses_running_statistics_for_every_step(backend: str, norm: str) -> None:
@@ -192,17 +163,6 @@ def test_average_pool_drops_the_odd_border() -> None:
 
 
 @both_backends
-def test_codes_are_the_same_numbers_in_a_byte(backend: str) -> None:
-    activity = convolution(backend, pool=2)(images()).activity
-    if backend == "torch":
-        assert activity.codes is None
-    else:
-        assert activity.codes is not None
-        assert activity.codes.dtype == torch.uint8
-        assert torch.equal(activity.codes * activity.unit, activity.values)
-
-
-@both_backends
 def test_linear_layer_keeps_no_membrane_unless_asked(backend: str) -> None:
     layer = SpikingLinear(6, 3, neuron=Neuron(), backend=backend).eval()
     sequence = draw(4, 1, 6)
@@ -227,62 +187,6 @@ def test_linear_layer_has_a_bias_where_nothing_normalises(backend: str, norm: st
     expected = published(currents)
     assert expected.spikes.any()
     assert_trace(layer(sequence, membrane=True), expected)
-
-
-class Chain(nn.Module):
-    """Two convolutions, the second fed by pooled spikes, and a linear layer with a bias."""
-
-    def __init__(self, backend: str) -> None:
-        super().__init__()
-        torch.manual_seed(2)
-        options: dict[str, Any] = {"neuron": Neuron(), "backend": backend}
-        self.first = SpikingConv2d(2, 4, pool=2, **options)
-        self.second = SpikingConv2d(4, 6, stride=2, kernel=3, padding=1, norm="none", **options)
-        self.third = SpikingLinear(6 * 2 * 2, 5, norm="none", **options)
-
-    def forward(self, sequence: Tensor) -> LayerOutput:
-        activity = self.second(self.first(sequence).activity).activity.flatten()
-        output: LayerOutput = self.third(activity, membrane=True)
-        return output
-
-
-def test_layers_fed_by_codes_have_the_gradients_of_layers_fed_by_values() -> None:
-    found: list[dict[str, Tensor]] = []
-    for backend in ("torch", "numba"):
-        chain = Chain(backend)
-        with torch.no_grad():
-            for layer in (chain.second.conv, chain.third.linear):
-                layer.weight.mul_(8)  # or the last layer stays silent
-        output = chain(images())
-        assert output.membrane is not None
-        (output.spikes.mean() + output.membrane.square().sum()).backward()
-        grads = {n: p.grad for n, p in chain.named_parameters() if p.grad is not None}
-        found.append({"spikes": output.spikes, "membrane": output.membrane, **grads})
-    assert found[0].keys() == found[1].keys()
-    assert len(found[0]) == 2 + 6
-    for name, value in found[0].items():
-        assert value.any(), name
-        torch.testing.assert_close(found[1][name], value, rtol=1e-5, atol=1e-5, msg=name)
-
-
-@both_backends
-@pytest.mark.parametrize("still", [[], [0, 3], [0, 1, 2, 3, 4]], ids=["none", "some", "all"])
-def test_frames_that_never_change_are_convolved_once(backend: str, still: list[int]) -> None:
-    sequence = images()
-    sequence[:, still] = sequence[:1, still]
-    constant = torch.zeros(BATCH, dtype=torch.bool)
-    constant[still] = True
-    found = []
-    for mask in (None, constant):
-        layer = convolution(backend, pool=2)
-        rows: list[int] = []
-        layer.conv.register_forward_hook(lambda _, x, __, rows=rows: rows.append(len(x[0])))
-        output = layer(sequence, constant=mask, membrane=True)
-        output.spikes.square().sum().backward()
-        found.append([output.spikes, output.membrane, layer.conv.weight.grad, *layer.buffers()])
-    assert sum(rows) == len(still) + STEPS * (BATCH - len(still))
-    for plain, once in zip(*found, strict=True):
-        torch.testing.assert_close(once, plain, rtol=1e-5, atol=1e-5)
 
 
 @both_backends
@@ -323,27 +227,6 @@ def test_neurons_that_learn_nothing_are_in_no_state() -> None:
 
 
 @both_backends
-@pytest.mark.parametrize(("norm", "batches"), [("per-step", STEPS), ("merged", 1)])
-def test_running_a_stage_again_leaves_the_statistics_alone(
-    backend: str, norm: str, batches: int
-) -> None:
-    found: list[list[Tensor]] = []
-    for keep in (True, False):
-        layer = convolution(backend, norm=norm)
-        calls: list[int] = []
-        layer.conv.register_forward_hook(lambda *_, calls=calls: calls.append(1))
-        sequence = images().requires_grad_()
-        spikes = run_stage(lambda x, layer=layer: layer(x).spikes, sequence, keep=keep)
-        spikes.square().sum().backward()
-        assert len(calls) == (1 if keep else 2)
-        assert layer.norm is not None
-        assert layer.norm.num_batches_tracked == batches
-        grads = [x.grad for x in (sequence, *layer.parameters()) if x.grad is not None]
-        found.append([spikes, *grads, *layer.buffers()])
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
-
-
-@both_backends
 @every_norm
 def test_autocast_sends_half_precision_spikes_and_keeps_whole_membranes(
     backend: str, norm: str
@@ -366,19 +249,6 @@ def test_double_precision_is_the_readable_path() -> None:
     assert torch.equal(auto.membrane, plain.membrane)
     with pytest.raises(UsageError, match="numba computes float32, bfloat16, not float64"):
         convolution("numba").double()(sequence)
-
-
-def test_step_norm_alone_equals_batch_norm_step_by_step() -> None:
-    currents = images().double()
-    for merged in (False, True):
-        norm, reference = StepNorm(2, merged=merged).double(), nn.BatchNorm2d(2).double()
-        found = norm(currents)
-        if merged:
-            expected = reference(currents.flatten(0, 1)).view_as(currents)
-        else:
-            expected = torch.stack([reference(current) for current in currents])
-        torch.testing.assert_close(found, expected)
-        torch.testing.assert_close(norm.state_dict(), dict(reference.state_dict()))
 
 
 @pytest.mark.parametrize(

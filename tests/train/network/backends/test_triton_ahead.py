@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "benchmarks" / "triton_code.py"
+SCRIPT = Path(__file__).parents[4] / "benchmarks" / "triton_code.py"
 
 pytestmark = [
     pytest.mark.slow,

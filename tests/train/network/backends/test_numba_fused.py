@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from snntx.errors import UsageError
 from snntx.train.network.backends import numba_fused as numba_backend
 from snntx.train.network.backends.interface import Affine, Arrived, Layer, Normalised, Population
-from snntx.train.network.backends.names import resolve_backend
 from snntx.train.network.backends.operators import norm_neuron
 from snntx.train.network.doors import SURROGATES
 from snntx.train.network.neurons import LIF, Dynamics, run_neurons
@@ -295,16 +293,3 @@ def test_the_operator_is_registered_whole(norm: str) -> None:
             "numba",
         ),
     )
-
-
-def test_auto_chooses_by_device_and_type() -> None:
-    assert resolve_backend("auto", "cpu", torch.float32) == "numba"
-    assert resolve_backend("auto", "cpu", torch.bfloat16) == "numba"
-    assert resolve_backend("auto", "cpu", torch.float64) == "torch"
-    assert resolve_backend("auto", "cuda", torch.float16) == "triton"
-    assert resolve_backend("auto", "mps", torch.float32) == "torch"
-    assert resolve_backend("torch", "cuda", torch.float32) == "torch"
-    with pytest.raises(UsageError, match="backend numba computes float32, bfloat16, not float64"):
-        resolve_backend("numba", "cpu", torch.float64)
-    with pytest.raises(UsageError, match="computes on the CPU, not on cuda"):
-        resolve_backend("numba", "cuda", torch.float32)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="Triton is not installed"
 )
 
-FILES = [Path(__file__).parents[2] / f"triton_{name}.py" for name in ("equality", "statistics")]
+FILES = [Path(__file__).parents[3] / f"triton_{name}.py" for name in ("equality", "statistics")]
 UNINTERPRETED = """
 import torch
 from snntx.errors import UsageError
