@@ -82,8 +82,8 @@ def _draw(cache: Path, picture: Path) -> None:
     import numpy as np
 
     from ..data_cards import load_card
+    from ..preprocess.cache.opening import open_cache
     from ..preprocess.upkeep.contact_sheet import SheetRow, contact_sheet
-    from ..train.batches.caches import open_cache
 
     frames = open_cache(cache, load_card(CARD), steps=None, size=None, key=None)
     statics = frames.static_images()

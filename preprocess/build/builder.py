@@ -20,6 +20,7 @@ import numpy as np
 
 from ...errors import BadFileError, SnntxError
 from ..cache import format as fmt
+from ..cache.settings import attributes
 from ..cache.splits import split_recordings, split_statics
 from ..disk.atomic import PART_SUFFIX
 from ..disk.digests import digest_or_none
@@ -27,7 +28,7 @@ from ..disk.folders import disk_errors, locked, make_folder, sync_folder
 from ..disk.memo import DigestMemo
 from ..statics.images import StaticImage
 from .pairing import Pairs, pair
-from .plan import Plan, Request, attributes, make_plan
+from .plan import Plan, Request, make_plan
 from .space import check_space
 from .stages import Progress, build_shards, write_statics
 from .tasks import Crew
@@ -229,7 +230,7 @@ def _index(
     statics = {n: split_statics(len(plan.statics), pairs.twin, p) for n, p in splits.items()}
     sizes = [len(part.identity) for part in shards]
     return fmt.Index(
-        attributes=attributes(request, plan.settings),
+        attributes=attributes(request.card, request.options, plan.settings),
         classes=plan.classes,
         rows=rows,
         shard=np.repeat(np.arange(len(sizes)), sizes).astype(np.int32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SnntxError, UsageError, nearest
+from ..framing.options import FrameOptions
 from .format import INDEX, STATIC, Index, checksum, read_seal, shard_name
 from .splits import PARTS
 
@@ -121,6 +123,22 @@ class FrameCache:
         if self._held is None and len(self) * int(np.prod(self.frame_shape)) * 4 <= budget_bytes:
             self._held = self.frames(np.arange(len(self)))
         return self._held is not None
+
+    @property
+    def options(self) -> FrameOptions:
+        """The framing options it was made with.
+
+        Raises:
+            SnntxError: made by another release.
+        """
+        try:
+            table = json.loads(str(self.index.attributes["settings"]))["options"]
+        except (KeyError, ValueError) as error:
+            raise SnntxError(
+                f"{self.directory}: does not hold its framing options; it was made by an earlier "
+                "release: run snntx preprocess again"
+            ) from error
+        return FrameOptions.from_table(table)
 
     @property
     def protocols(self) -> list[str]:

@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 from ...data_cards import TONIC, card_names, load_card
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest
-from ..build.plan import settings_of
 from ..cache.format import INDEX, SEALED, STATIC, read_seal
+from ..cache.settings import settings_of
 from ..disk.atomic import PART_SUFFIX
 from ..disk.digests import KEY_DIGITS
 from ..disk.hdf5 import read_text

@@ -15,8 +15,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..build.plan import key_of
 from ..cache import format as fmt
+from ..cache.settings import key_of
 from ..cache.splits import split_statics
 from ..disk.digests import digest
 from ..disk.hdf5 import read_text

@@ -11,10 +11,10 @@ from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.errors import UsageError
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.cache.opening import open_cache
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.framing.options import FrameOptions
 from snntx.preprocess.readers.formats.atis import decode
-from snntx.train.batches.caches import open_cache
 from snntx.train.checkpoints.state import frame_options
 
 

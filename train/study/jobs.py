@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from ...data_cards.schema import Card
 from ...errors import SnntxError
-from ..batches.caches import open_cache
+from ...preprocess.cache.opening import open_cache
 from .child import Child, Job, Outcome
 from .sweep import SweepRun
 

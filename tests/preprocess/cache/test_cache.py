@@ -32,8 +32,8 @@ from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.disk import digests
 from snntx.preprocess.disk.memo import DigestMemo
 from snntx.preprocess.framing.events import Events
-from snntx.preprocess.framing.recording import frame_recording
 from snntx.preprocess.framing.frames import frames_from_events
+from snntx.preprocess.framing.recording import frame_recording
 from snntx.preprocess.readers import reading as readers
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.readers.reading import read_events

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from snntx.data_cards import load_card
 from snntx.errors import BadFileError, SnntxError, UsageError
-from snntx.preprocess.build.plan import interpolation
+from snntx.preprocess.cache.settings import interpolation
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.framing.frequency import frequency_frames

@@ -13,9 +13,9 @@ import torch
 from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.cache.opening import open_cache
 from snntx.train.assess import evaluate
 from snntx.train.assess.evaluate import event_logits, measure
-from snntx.train.batches.caches import open_cache
 from snntx.train.checkpoints.state import load_checkpoint
 
 Output = namedtuple("Output", "code out err")

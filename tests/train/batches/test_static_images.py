@@ -10,7 +10,7 @@ import torch
 
 from snntx.data_cards import load_card
 from snntx.errors import UsageError
-from snntx.train.batches.caches import open_cache
+from snntx.preprocess.cache.opening import open_cache
 from snntx.train.batches.images import edges, shown_images, static_channel
 from snntx.train.batches.static_only import StaticOnlyData
 from snntx.train.batches.training import TrainingData

@@ -15,8 +15,8 @@ from torch import nn
 
 from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
+from snntx.preprocess.cache.opening import open_cache
 from snntx.preprocess.framing.options import FrameOptions
-from snntx.train.batches.caches import open_cache
 from snntx.train.checkpoints.state import (
     FORMAT,
     Checkpoint,

@@ -18,9 +18,9 @@ from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.cache.opening import open_cache
 from snntx.train.assess.evaluate import event_logits
 from snntx.train.assess.predict import predict
-from snntx.train.batches.caches import open_cache
 from snntx.train.checkpoints.export import export, read_checkpoint
 from snntx.train.checkpoints.state import load_checkpoint
 

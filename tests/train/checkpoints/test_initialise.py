@@ -15,9 +15,9 @@ from torch import Tensor
 from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.cache.opening import open_cache
 from snntx.preprocess.framing.options import FrameOptions
 from snntx.train.assess.evaluate import measure
-from snntx.train.batches.caches import open_cache
 from snntx.train.batches.images import static_channel
 from snntx.train.batches.loader import epoch_batches
 from snntx.train.batches.static_only import (

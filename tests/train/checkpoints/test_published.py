@@ -20,8 +20,8 @@ from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.cache.opening import open_cache
 from snntx.train.assess.evaluate import event_logits, measure
-from snntx.train.batches.caches import open_cache
 from snntx.train.checkpoints.foreign import load_foreign
 from snntx.train.checkpoints.published import Published, load_published
 from snntx.train.checkpoints.reference import reference_view

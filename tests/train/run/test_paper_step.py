@@ -12,9 +12,9 @@ import torch
 
 from snntx.data_cards import load_card
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.cache.opening import open_cache
 from snntx.train.augment.draws import Purpose, generator
 from snntx.train.batches.batch import Batch
-from snntx.train.batches.caches import open_cache
 from snntx.train.batches.training import TrainingData
 from snntx.train.method.choice import make_method
 from snntx.train.recipe.networks import build_model

@@ -21,8 +21,8 @@ from snntx.commands.terminal import text as terminal
 from snntx.data_cards import load_card, parse_card
 from snntx.preprocess.build.builder import preprocess
 from snntx.preprocess.build.plan import make_request
+from snntx.preprocess.cache.opening import open_cache, sealed_caches
 from snntx.train.assess.evaluate import Metrics
-from snntx.train.batches.caches import open_cache, sealed_caches
 from snntx.train.checkpoints.state import load_checkpoint
 from snntx.train.network.create import create_model
 from snntx.train.recipe.sources import load_recipe

@@ -18,8 +18,8 @@ import torch
 from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.cache.opening import open_cache
 from snntx.train.assess.evaluate import evaluate_run
-from snntx.train.batches.caches import open_cache
 from snntx.train.checkpoints.run_directory import claim_directory
 from snntx.train.checkpoints.state import Checkpoint, load_checkpoint
 from snntx.train.recipe.sources import load_recipe

@@ -8,9 +8,9 @@ import h5py
 
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest
-from ...preprocess.cache.format import INDEX, SEALED
-from ...preprocess.cache.frame_cache import FrameCache
-from ...preprocess.framing.options import FrameOptions
+from ..framing.options import FrameOptions
+from .format import INDEX, SEALED
+from .frame_cache import FrameCache
 
 
 def sealed_caches(root: Path, card: str) -> list[Path]:

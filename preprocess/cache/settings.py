@@ -1,0 +1,84 @@
+"""Everything that decides a cache's content but the raw files: its settings, key and attributes.
+
+In: a card, the framing options and the classes. Out: a JSON-like table that the key is made of,
+and the same in words for those who look into ``index.h5``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...data_cards.schema import Card
+from ..disk.digests import fingerprint
+from ..framing.options import FREQUENCIES, FrameOptions
+from .format import VERSION
+
+
+def settings_of(
+    card: Card, options: FrameOptions, classes: list[str], *, statics: bool
+) -> dict[str, Any]:
+    """Return everything that decides a cache's content but the raw files, as the key takes it."""
+    static_rules = dataclasses.asdict(card.static) if card.static and statics else None
+    if static_rules:
+        del static_rules["twin_evidence"]  # prose: a better wording is no other cache
+    return {
+        "version": VERSION,
+        "card": card.name,
+        "events": dataclasses.asdict(card.events),
+        "static": static_rules,
+        "splits": {name: dataclasses.asdict(rule) for name, rule in card.splits.items()},
+        "classes": classes,
+        "options": dataclasses.asdict(options),
+    }
+
+
+def key_of(settings: Mapping[str, Any], manifest: Mapping[str, tuple[int, str]]) -> str:
+    """Return the key of a cache with these settings (:func:`settings_of`) and raw files."""
+    return fingerprint({"settings": settings, "manifest": manifest})
+
+
+def attributes(card: Card, options: FrameOptions, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return card, version and every option as attributes that ``h5dump -A`` can show.
+
+    ``settings`` are there as JSON but for the classes, which have a dataset of their own.
+    """
+    return {
+        "format_version": VERSION,
+        "card": card.name,
+        "event_format": card.events.format,
+        "sort": card.events.sort,
+        "frame_shape": np.array(options.frame_shape, np.int64),
+        "frame_axes": "time step, both polarities, row, column"
+        if options.polarity == "merged"
+        else "time step, polarity (off, on), row, column",
+        "steps": options.steps,
+        "size": "native" if options.size is None else f"{options.size[0]} x {options.size[1]}",
+        "sensor": "per recording"
+        if options.sensor is None
+        else f"{options.sensor[0]} x {options.sensor[1]}",
+        "tail": options.tail,
+        "zero_origin": options.zero_origin,
+        "bins": options.bins,
+        "window_ms": options.window_ms or "duration / steps",
+        "values": options.values,
+        "polarity": options.polarity,
+        "crop": "none"
+        if options.crop is None
+        else "rows {}:{}, columns {}:{}".format(*options.crop),
+        "interpolation": interpolation(options),
+        "static_fit": card.static.fit if card.static else "none",
+        "static_order": card.static.order if card.static else "none",
+        "twin_rule": card.static.twin if card.static else "none",
+        "settings": json.dumps({k: v for k, v in settings.items() if k != "classes"}),
+    }
+
+
+def interpolation(options: FrameOptions) -> str:
+    """Return in words how frames are resized."""
+    corners = "corners not aligned" if options.values in FREQUENCIES else "aligned corners"
+    return f"bilinear, {corners}, {'antialias' if options.antialias else 'no antialias'}"
