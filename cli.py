@@ -24,6 +24,7 @@ from .commands.fetch import fetch as _fetch
 from .commands.options import Commands as _Commands
 from .commands.options import say as _say
 from .commands.preprocess import preprocess as _preprocess
+from .commands.settings import settings as _settings
 from .commands.study import compare as _compare
 from .commands.study import sweep as _sweep
 from .commands.train import train as _train
@@ -49,6 +50,7 @@ for _command in (
     _cache,
     _show,
     _cards,
+    _settings,
 ):
     cli.add_command(_command)
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from ..recipe.whole import MethodSettings
+from ..recipe.groups import MethodSettings
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from ...declared.fields import Setting
 from ...errors import UsageError
-from ..recipe.whole import MethodSettings
+from ..recipe.groups import MethodSettings
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...declared.doors import Door
-
-if TYPE_CHECKING:
-    from ..augment.base import Augmentation
-    from ..method.base import Method
 
 
 def _no_method(part: Any) -> str | None:
@@ -21,12 +17,12 @@ def _no_augmentation(part: Any) -> str | None:
     return None if callable(part) else "is neither a function nor a class of an augmentation"
 
 
-METHODS: Door[type[Method[Any]]] = Door(
+METHODS: Door[Any] = Door(
     "method", "snntx.methods", shipped="snntx.train.method.shipped", fits=_no_method
 )
-"""Ways to transfer, each a class of one module."""
+"""Ways to train: subclasses of :class:`snntx.train.method.base.Method`."""
 
-AUGMENTATIONS: Door[Augmentation] = Door(
+AUGMENTATIONS: Door[Any] = Door(
     "augment",
     "snntx.augmentations",
     shipped={
@@ -40,4 +36,4 @@ AUGMENTATIONS: Door[Augmentation] = Door(
     fits=_no_augmentation,
     also=("none",),
 )
-"""What is done to training frames beside the geometry that has settings of its own."""
+"""What is done to training frames (:data:`snntx.train.augment.base.Augmentation`)."""

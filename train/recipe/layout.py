@@ -27,7 +27,7 @@ from typing import Any
 from ...declared.fields import declared_fields, fitted
 from ...errors import UsageError, nearest
 from .doors import METHODS
-from .whole import GROUPS, MethodSettings, method_fields
+from .groups import GROUPS, MethodSettings, method_fields
 
 DEFAULT_METHOD = "sliding"
 OLD = {
@@ -190,10 +190,11 @@ class Layers:
         """Return a layer's settings by group, and those of release 0.1."""
         given: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
         old: dict[str, Any] = {}
+        chosen = self._chosen(layer)
         for key, value in layer.items():
             if key in GROUPS and isinstance(value, Mapping):
                 for name, inner in value.items():
-                    self._take(given, key, name, inner, where)
+                    self._take(given, key, name, inner, chosen, where)
             elif key in SHORT:
                 group, name = SHORT[key]
                 given[group][name] = value
@@ -202,10 +203,17 @@ class Layers:
             else:
                 group, dot, name = key.partition(".")
                 if dot and group in GROUPS:
-                    self._take(given, group, name, value, where)
+                    self._take(given, group, name, value, chosen, where)
                 else:
-                    given[self._group_of(key, where)][key] = value
+                    given[self._group_of(key, chosen, where)][key] = value
         return given, old
+
+    def _chosen(self, layer: Mapping[str, Any]) -> str:
+        """Return the method that a layer names, or the one before where it names none."""
+        table = layer.get("method", {})
+        name = table.get("name") if isinstance(table, Mapping) else table
+        name = layer.get("method.name", name)
+        return name if isinstance(name, str) and METHODS.knows(name) else self.method
 
     def _take(
         self,
@@ -213,6 +221,7 @@ class Layers:
         group: str,
         name: str,
         value: Any,
+        chosen: str,
         where: str,
     ) -> None:
         if group != "method" and places().get(name) != group:
@@ -221,17 +230,17 @@ class Layers:
                 f"{where}: unknown key '{group}.{name}'{nearest(name, known)} (known: "
                 f"{', '.join(known)})"
             )
-        if group == "method" and name != "name" and not _methods_with(name):
-            own = method_fields(self.method)
+        if group == "method" and name != "name" and not _methods_with(name, chosen):
+            own = method_fields(chosen)
             raise UsageError(f"{where}: unknown key 'method.{name}'{nearest(name, own)}")
         given[group][name] = value
 
-    def _group_of(self, name: str, where: str) -> str:
+    def _group_of(self, name: str, chosen: str, where: str) -> str:
         if name in places():
             return places()[name]
-        if _methods_with(name, self.method):
+        if _methods_with(name, chosen):
             return "method"
-        known = [*known_settings(self.method), *OLD]
+        known = [*known_settings(chosen), *OLD]
         raise UsageError(
             f"{where}: unknown key '{name}'{nearest(name, known)} (snntx settings lists them all)"
         )

@@ -13,8 +13,9 @@ from typing import Any
 
 from ...data_cards.schema import Card
 from ...errors import UsageError, nearest
+from .groups import GROUPS
 from .layout import Layers
-from .whole import GROUPS, Recipe, recipe_of
+from .whole import Recipe, recipe_of
 
 
 def load_recipe(card: Card, name: str = "default", settings: Sequence[str] = ()) -> Recipe:

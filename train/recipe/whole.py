@@ -10,26 +10,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from ...declared.fields import Declared, Setting, check_parts, declared_fields, leaves
+from ...declared.fields import Declared, check_parts, leaves
 from ...declared.tables import from_table, to_table, toml_value
 from ...errors import UsageError
 from .architecture import Network
 from .doors import METHODS
+from .groups import GROUPS, MethodSettings
 from .inputs import Augment, Data
+from .layout import Layers
 from .learning import Optim, Run
-
-
-@dataclass(frozen=True)
-class MethodSettings(Declared):
-    """Settings of a method; each method derives its own from this."""
-
-    what = "recipe"
-
-    name: Annotated[
-        str, Setting("of the method, or your own as package.module:Name", door=METHODS)
-    ] = ""
 
 
 @dataclass(frozen=True)
@@ -77,16 +68,12 @@ class Recipe:
             UsageError: an unknown setting or value, or one of the two that are required is
                 missing: ``model`` and ``epochs``.
         """
-        from .layout import Layers
-
         layers = Layers()
         layers.add(settings, "recipe")
         return recipe_of(layers.tables, "recipe")
 
     def changed(self, **settings: Any) -> Recipe:
         """Return the recipe with some settings changed, by their own names."""
-        from .layout import Layers
-
         layers = Layers()
         layers.add(self.to_table(), "recipe")
         layers.add(settings, "recipe")
@@ -137,17 +124,6 @@ class Recipe:
             check_parts(table)
 
 
-GROUPS: dict[str, type[Declared]] = {
-    "network": Network,
-    "optim": Optim,
-    "method": MethodSettings,
-    "data": Data,
-    "augment": Augment,
-    "run": Run,
-}
-"""Groups of a recipe by name; the method's own settings stand in the place of the fourth."""
-
-
 def recipe_of(tables: Mapping[str, Mapping[str, Any]], where: str) -> Recipe:
     """Return a recipe from one table of settings for each group.
 
@@ -163,9 +139,3 @@ def recipe_of(tables: Mapping[str, Mapping[str, Any]], where: str) -> Recipe:
     return Recipe(
         **{name: from_table(schema, tables[name], where) for name, schema in schemas.items()}  # type: ignore[arg-type]
     )
-
-
-def method_fields(name: str) -> dict[str, Any]:
-    """Return name and default of each setting that a method takes, but for its name."""
-    fields = declared_fields(METHODS.get(name).Settings)
-    return {field.key: field.default for field in fields if field.key != "name"}

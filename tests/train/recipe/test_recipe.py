@@ -13,9 +13,10 @@ from snntx.data_cards.schema import Card
 from snntx.declared.fields import declared_fields, problem_of
 from snntx.errors import UsageError
 from snntx.train.recipe.doors import METHODS
+from snntx.train.recipe.groups import GROUPS
 from snntx.train.recipe.layout import known_settings, own_names
 from snntx.train.recipe.sources import load_recipe, recipe_from_table
-from snntx.train.recipe.whole import GROUPS, Recipe
+from snntx.train.recipe.whole import Recipe
 from snntx.train.run.schedule import scaled_lr
 
 
