@@ -8,41 +8,28 @@ the selection part's top-1 accuracy rises (on a tie, when its loss falls).
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from ...data_cards.schema import Card
-from ...errors import SnntxError, UsageError
+from ...errors import UsageError
 from ...preprocess.cache.frame_cache import FrameCache
-from ..batches.batch import Batch
 from ..batches.drawing import Drawn
 from ..batches.loader import epoch_batches
 from ..batches.static_only import StaticOnlyData
 from ..batches.training import TrainingData
-from ..checkpoints.initialise import initial_weights
-from ..checkpoints.names import BEST, DIVERGED, LAST
 from ..checkpoints.run_directory import claim_directory, previous_checkpoint
-from ..checkpoints.state import Checkpoint, frame_options, save_checkpoint, save_content
-from ..measure.firing import FiringRates
-from ..measure.metrics import Metrics, evaluate_part
-from ..measure.static_part import evaluate_static, static_selection
-from ..method.base import Method, Place
 from ..method.choice import make_method
-from ..network.create import TransferModel
-from ..recipe.networks import build_model
 from ..recipe.whole import Recipe
 from .distributed import Group
-from .logs import RunLog, peak_memory_mib, wants_tensorboard
-from .objective import Objective
+from .logs import RunLog, wants_tensorboard
+from .running import Running
 from .schedule import recipe_rate
 from .stopping import StoppedError, listening
-from .updates import Updater
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -105,7 +92,7 @@ def train(
             f"a batch of {data.batch_size} cannot be shared by {group.size} processes; set "
             "batch_size to a multiple"
         )
-    run = _Run(card, cache, recipe, out, data, method, group, fresh=previous is None)
+    run = Running(card, cache, recipe, out, data, method, group, fresh=previous is None)
     for note in run.notes:
         on_note(f"initial weights: {note}")
     if previous is not None:
@@ -141,177 +128,3 @@ def train(
         if lock is not None:
             lock.release()
     return run.best
-
-
-class _Run:
-    """A run between two steps: weights, optimizer, position, best epoch so far."""
-
-    def __init__(
-        self,
-        card: Card,
-        cache: FrameCache,
-        recipe: Recipe,
-        out: Path,
-        data: Drawn,
-        method: Method[Any],
-        group: Group,
-        *,
-        fresh: bool,
-    ) -> None:
-        self._card, self._cache, self._recipe, self._out = card, cache, recipe, out
-        self._data, self._method, self._group = data, method, group
-        torch.manual_seed(recipe.run.seed)
-        *_, height, width = cache.frame_shape
-        self.model = build_model(
-            recipe,
-            num_classes=len(cache.classes),
-            steps=cache.frame_shape[0],
-            size=(height, width),
-        )
-        self.notes: list[str] = []
-        initial = recipe.run.initial
-        if initial and fresh:
-            self.notes = initial_weights(self.model, Path(initial), classes=cache.classes)
-        self.objective = Objective(self.model, method).to(group.device)
-        self.updater = Updater(self.objective, recipe, group.device, group)
-        self.epoch, self.batch = 0, 0
-        self.sums: dict[str, float] = {}
-        self.best: dict[str, Any] = {"epoch": -1, "top1": -1.0, "loss": float("inf")}
-        self.validation: dict[str, Any] = {}
-        self.log: RunLog | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether patience has run out."""
-        waited = self.epoch - 1 - int(self.best["epoch"])
-        patience = self._recipe.run.patience
-        return bool(patience) and self.batch == 0 and waited >= patience
-
-    def take_up(self, checkpoint: Checkpoint) -> None:
-        """Go on where a checkpoint was written."""
-        self.model.load_state_dict(checkpoint.model)
-        self.objective.load_auxiliary(checkpoint.auxiliary)
-        self.updater.load_state(checkpoint.optimizer, checkpoint.scaler, checkpoint.average)
-        self.epoch, self.best = checkpoint.epoch, checkpoint.best
-        self.batch, self.sums = checkpoint.batch, dict(checkpoint.sums)
-        self.validation = checkpoint.validation
-        torch.set_rng_state(checkpoint.rng)
-
-    def step(self, batch: Batch) -> dict[str, Any]:
-        """Take one step and return what to show of it."""
-        number = self.batch
-        values = self._updated(batch)
-        if not math.isfinite(values["loss"]):
-            raise self._diverged(f"the loss is {values['loss']}", number, batch)
-        values["replaced"] = batch.replaced / len(batch.labels)
-        epochs = self._recipe.optim.epochs
-        place = Place(self.epoch, number, epochs, self._data.batches)
-        values |= {"P": 0.0, **self._method.log(place)}
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.batch += 1
-        return {"epoch": self.epoch, "step": number, "steps": self._data.batches, **values}
-
-    def _updated(self, batch: Batch) -> dict[str, float]:
-        """Let the updater take a step; memory that ran out is a user's error, with a way out."""
-        try:
-            return self.updater(batch)
-        except RuntimeError as error:
-            cuda = isinstance(error, torch.OutOfMemoryError)
-            if not cuda and "can't allocate memory" not in str(error):
-                raise
-            raise SnntxError(
-                f"{self._out}: a batch of {len(batch.labels)} does not fit into the memory of the "
-                f"{self._group.device.type.upper()}; lower batch_size, or set checkpointing, "
-                "accumulate or precision"
-            ) from error
-
-    def finish_epoch(self, selection: Any, rate: float, began: float, first: int) -> dict[str, Any]:
-        """Validate, log and save; returns the epoch's record."""
-        batches = self.batch
-        model = self.updater.judged
-        if not all(bool(torch.isfinite(v).all()) for v in self.model.state_dict().values()):
-            raise self._diverged("a weight is not finite", batches - 1, None)
-        seconds = time.perf_counter() - began
-        metrics, rates = None, {}
-        if self._group.first:
-            with FiringRates(model) as firing:
-                metrics = self._validate(model, selection)
-            rates = firing.rates()
-        metrics = cast(Metrics, self._group.same(metrics))
-        self.validation = validation = {
-            "part": self._recipe.selection,
-            "top1": metrics.top1,
-            "top5": metrics.top5,
-            "loss": metrics.loss,
-        }
-        better = (metrics.top1, -metrics.loss) > (self.best["top1"], -self.best["loss"])
-        if better:
-            self.best = {"epoch": self.epoch, **validation}
-        means = {name: value / batches for name, value in self.sums.items()}
-        record = {
-            "epoch": self.epoch,
-            "lr": rate,
-            "P": means.pop("P"),
-            "cka": [means.pop(name) for name in list(means) if name.startswith("cka.")],
-            "train": means,
-            "coefficient": torch.sigmoid(self.model.coefficient.detach()).tolist(),
-            "selection": validation,
-            "best_epoch": self.best["epoch"],
-            "rates": rates,
-            "recordings_per_second": (batches - first) * self._data.batch_size / seconds,
-            "peak_memory_mib": peak_memory_mib(self._group.device),
-            "seconds": time.perf_counter() - began,
-        }
-        self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
-        if self.log is not None:
-            self.log.epoch(record)
-            if better:
-                save_checkpoint(self._out / BEST, self.checkpoint(best=True))
-        self.save()
-        return record
-
-    def _validate(self, model: TransferModel, selection: Any) -> Metrics:
-        device = self._group.device
-        if self._method.judged == "event":
-            return evaluate_part(model, self._cache, selection, device)
-        statics = static_selection(self._cache, self._recipe)
-        return evaluate_static(model, self._cache, statics, self._recipe, device)
-
-    def save(self) -> None:
-        """Write ``last.pt``, unless another process does."""
-        if self._group.first:
-            save_checkpoint(self._out / LAST, self.checkpoint())
-
-    def checkpoint(self, *, best: bool = False) -> Checkpoint:
-        """Return all that going on needs; as the best, the model that was judged."""
-        model = self.updater.judged if best else self.model
-        return Checkpoint(
-            recipe=self._recipe,
-            card=self._card.name,
-            cache_key=self._cache.key,
-            classes=self._cache.classes,
-            event_format=self._card.events.format,
-            sort=self._card.events.sort,
-            frames=frame_options(self._cache),
-            epoch=self.epoch,
-            validation=self.validation,
-            best=self.best,
-            model=model.state_dict(),
-            auxiliary=self.objective.auxiliary_state(),
-            batch=self.batch,
-            sums=self.sums,
-            rng=torch.get_rng_state(),
-            **self.updater.state(),
-        )
-
-    def _diverged(self, what: str, step: int, batch: Batch | None) -> SnntxError:
-        kept = "the last whole epoch is kept in last.pt" if self.epoch else "no epoch was finished"
-        saved = ""
-        if batch is not None and self._group.first:
-            content = {**vars(batch.mapped(Tensor.cpu)), "epoch": self.epoch, "step": step}
-            save_content(self._out / DIVERGED, content)
-            saved = f"; the step's inputs are in {DIVERGED}"
-        return SnntxError(
-            f"{self._out}: {what} in epoch {self.epoch}, step {step}; lower lr; {kept}{saved}"
-        )

@@ -7,8 +7,9 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .compare import Comparison, Paired, Row
+from .compare import Comparison, Row
 from .runs import METRIC_NAMES
+from .statistics import Paired
 from .sweep import setting_words
 
 CSV_FIELDS: tuple[tuple[str, Callable[[Row], Any]], ...] = (

@@ -21,8 +21,9 @@ from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
 from snntx.train.recipe.sources import load_recipe
 from snntx.train.study.axis import axis_of, series_of
-from snntx.train.study.compare import Comparison, compare, holm, paired_test, sample_of, sign_flip
+from snntx.train.study.compare import Comparison, compare
 from snntx.train.study.progress import write_index
+from snntx.train.study.statistics import holm, paired_test, sample_of, sign_flip
 from snntx.train.study.sweep import expand, sweep_from_table
 from snntx.train.study.tables import to_csv, to_markdown
 
