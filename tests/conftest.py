@@ -46,6 +46,12 @@ def plain() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def golden_recipe() -> ModuleType:
+    """Module that rebuilds the weights and inputs of the golden numbers."""
+    return _beside("golden_recipe")
+
+
+@pytest.fixture(scope="session")
 def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of 80 simulated digits in ``data`` and their sealed frames of 3 steps in ``cache``.
 

@@ -160,6 +160,7 @@ def fused(case: Case, inputs: Inputs, run: Run) -> tuple[Fired, Gradients]:
     leak = torch.tensor(1 / case.tau, device=DEVICE, requires_grad=True)
     threshold = torch.tensor(case.threshold, device=DEVICE, requires_grad=True)
     alpha, code = case.surrogate.alpha, case.surrogate.code
+    assert code is not None
     population = Population(leak, threshold, case.dynamics, code, alpha)
     affine = None if case.norm == "none" else run.affine
     normalised = None if case.norm == "none" else run.normalised

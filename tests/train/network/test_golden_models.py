@@ -7,10 +7,8 @@ the rest of the batch has no influence; the slow stage compares all of it.
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -44,19 +42,6 @@ TOP = {
 large = pytest.mark.parametrize("golden", ["resnet18", "vgg"], indirect=True)
 
 
-def load_recipe() -> ModuleType:
-    path = Path(__file__).parents[2] / "golden_recipe.py"
-    spec = importlib.util.spec_from_file_location("golden_recipe", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-recipe = load_recipe()
-
-
 @dataclass(frozen=True)
 class Golden:
     """The stored numbers, and the inputs and weights that they were computed from."""
@@ -64,7 +49,7 @@ class Golden:
     name: str
     arrays: dict[str, NDArray[Any]]
     meta: dict[str, Any]
-    state: dict[str, NDArray[Any]]
+    state: dict[str, Tensor]
     static: Tensor
     event: Tensor
     labels: Tensor
@@ -76,7 +61,7 @@ class Golden:
             steps=self.meta["T"],
             backend=backend,
         )
-        load_reference_state(model.double(), recipe.tensors(self.state))
+        load_reference_state(model.double(), self.state)
         return model
 
 
@@ -115,14 +100,14 @@ def run(golden: Golden, mode: str, batch: slice = slice(None), backend: str = "t
 
 
 @pytest.fixture(scope="module", params=["scnn", "resnet18", "vgg"])
-def golden(request: pytest.FixtureRequest) -> Golden:
-    arrays, meta = recipe.read(request.param)
-    batch = recipe.batch(meta)
+def golden(request: pytest.FixtureRequest, golden_recipe: ModuleType) -> Golden:
+    arrays, meta = golden_recipe.read(request.param)
+    batch = golden_recipe.batch(meta)
     return Golden(
         request.param,
         arrays,
         meta,
-        recipe.state(arrays, meta),
+        golden_recipe.tensors(golden_recipe.state(arrays, meta)),
         torch.from_numpy(batch.static).double(),
         torch.from_numpy(batch.event).double(),
         torch.from_numpy(batch.labels),
@@ -145,7 +130,7 @@ def assert_norm(found: NDArray[Any], stored: NDArray[Any], *, axis: int) -> None
 
 def test_recipe_rebuilds_weights_and_inputs(golden: Golden) -> None:
     names = [str(name) for name in golden.arrays["state_names"]]
-    values = [golden.state[name].astype(np.float64) for name in names]
+    values = [golden.state[name].numpy().astype(np.float64) for name in names]
     sums = [value.sum() for value in values]
     norms = [np.linalg.norm(value) for value in values]
     np.testing.assert_allclose(sums, golden.arrays["state_check_sum"], rtol=1e-9, atol=1e-9)
