@@ -10,7 +10,7 @@ from ...errors import UsageError, nearest
 from .doors import MODELS
 from .model import ModelOptions, TransferModel, TransferOutput
 from .neurons import Neuron
-from .surrogates import create_surrogate
+from .surrogates import Surrogate, create_surrogate
 
 __all__ = ["MODELS", "NEURON_OPTIONS", "TransferModel", "TransferOutput", "create_model"]
 
@@ -70,6 +70,12 @@ def create_model(
         keep_activations=keep_activations,
     )
     return model(options)
+
+
+def surrogate_of(model: str, name: str | None = None) -> Surrogate:
+    """Return the surrogate of a model's neurons: the one named, or else the model's own."""
+    own = MODELS.get(model).neuron_defaults
+    return create_surrogate(name or {**NEURON_OPTIONS, **own}["surrogate"])
 
 
 def _neuron(name: str, own: Mapping[str, Any], options: Mapping[str, Any]) -> Neuron:

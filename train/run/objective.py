@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..method.base import Inputs, Method
-from ..network.backends.names import resolve_backend
+from ..network.backends.names import check_backend, resolve_backend
+from ..network.create import surrogate_of
 from ..network.model import TransferModel
 from ..recipe.whole import Recipe
 
@@ -24,7 +25,8 @@ def chosen_backend(recipe: Recipe, device: torch.device) -> str:
         UsageError: the backend that it names cannot compute there.
     """
     precision: torch.dtype = getattr(torch, recipe.optim.precision)
-    return resolve_backend(recipe.network.backend, device, precision)
+    surrogate = surrogate_of(recipe.network.model, recipe.network.surrogate)
+    return resolve_backend(check_backend(recipe.network.backend, surrogate), device, precision)
 
 
 class Objective(nn.Module):
