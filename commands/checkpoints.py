@@ -38,8 +38,8 @@ def evaluate(
     """Measure a run, or one checkpoint, on the protocol's test split (event branch only).
 
     RUN is a run directory (its best.pt is used), a checkpoint file or a safetensors export, all
-    of which know their data and protocol; or a .pth.tar that the authors of the method
-    published, with --card.
+    of which know their data and protocol; or a checkpoint that the authors of the method
+    published (.pth.tar), with --card.
     """
     from ..train.run.distributed import pick_device
 
@@ -63,8 +63,6 @@ def evaluate(
         else:
             print_published(published)
         return
-    if run.name.endswith(".pth.tar"):
-        raise UsageError(f"{run}: a published checkpoint does not name its data; add --card CARD")
     if key is not None or protocol is not None:
         raise UsageError(f"{run}: a run knows its data and protocol; --key, --protocol need --card")
     from ..train.assess.evaluate import evaluate_run
@@ -89,11 +87,11 @@ def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: boo
     export.
     """
     from ..train.assess.predict import predict as classify
-    from ..train.checkpoints.export import read_checkpoint
+    from ..train.checkpoints.weights import open_weights
     from ..train.run.distributed import pick_device
     from .terminal.text import print_predictions
 
-    results = classify(read_checkpoint(checkpoint), list(files), pick_device(device))
+    results = classify(open_weights(checkpoint).trained(), list(files), pick_device(device))
     if as_json:
         print_json([vars(result) for result in results])
     else:
@@ -113,8 +111,13 @@ def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: boo
 def export(run: Path, kind: str, out: Path | None) -> None:
     """Write a run's weights for other programs.
 
-    RUN is a run directory (its best.pt is used) or a checkpoint file.
+    RUN is a run directory (its best.pt is used), a checkpoint file or a safetensors export.
     """
+    from ..train.checkpoints.export import default_out
     from ..train.checkpoints.export import export as write
+    from ..train.checkpoints.weights import open_weights
 
-    click.echo(f"wrote {write(run, kind, out)}")
+    weights = open_weights(run)
+    out = out or default_out(weights.path, kind)
+    write(weights.trained(), kind, out)
+    click.echo(f"wrote {out}")

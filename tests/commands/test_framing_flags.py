@@ -15,7 +15,6 @@ from snntx.preprocess.cache.opening import open_cache
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.framing.options import FrameOptions
 from snntx.preprocess.readers.formats.atis import decode
-from snntx.train.checkpoints.state import frame_options
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ def test_flags_reach_the_cache_and_a_checkpoint(small_cache: Path, tmp_path: Pat
         values="log",
         crop=(2, 30, 4, 34),
     )
-    assert frame_options(cache) == expected
+    assert cache.options == expected
     attributes = cache.index.attributes
     named = {name: attributes[name] for name in ("bins", "window_ms", "values", "crop")}
     assert named == {

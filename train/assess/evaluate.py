@@ -12,15 +12,29 @@ import torch
 from ...errors import SnntxError, UsageError
 from ...preprocess.cache.frame_cache import FrameCache
 from ...preprocess.disk.atomic import write_atomic
-from ..checkpoints.export import read_checkpoint
 from ..checkpoints.names import METRICS
-from ..checkpoints.state import checkpoint_path
+from ..checkpoints.state import Checkpoint
+from ..checkpoints.weights import open_weights
 from ..measure.metrics import Metrics, evaluate_part
+from ..method.choice import make_method
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A checkpoint's result on its protocol's test part, with what it takes to read it."""
+    """A checkpoint's result on its protocol's test part, with what it takes to read it.
+
+    Attributes:
+        checkpoint: the file that was measured.
+        card: the dataset.
+        cache_key: key of the frame cache.
+        protocol: whose part was measured.
+        part: always ``test``.
+        selected_on: part by which the epoch was chosen.
+        seed: of the run.
+        transfer: whether static images were shown in training.
+        epoch: of the checkpoint, 0-based.
+        metrics: the result.
+    """
 
     checkpoint: str
     card: str
@@ -41,7 +55,7 @@ class Evaluation:
 
 
 def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:
-    """Measure a run's best checkpoint, or one checkpoint, on the test part.
+    """Measure a run's best checkpoint, or one checkpoint, on the test part of its cache.
 
     For a run directory the result is written to its ``metrics.json`` too.
 
@@ -51,41 +65,54 @@ def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:
         device: where to compute.
 
     Raises:
-        SnntxError: the checkpoint is damaged, or its cache is not there.
-        UsageError: no such run, or the protocol has no test recordings here.
+        SnntxError: the checkpoint is damaged, its cache is not there, or the disk fails.
+        UsageError: no such run, weights that do not name their data, a run on static images
+            alone, or a protocol without test recordings here.
     """
-    path = checkpoint_path(run)
-    checkpoint = read_checkpoint(path)
+    weights = open_weights(run)
+    checkpoint = weights.trained()
+    cache = _cache_of(checkpoint, weights.path, root)
+    recipe = checkpoint.recipe
+    if make_method(recipe).judged == "static":
+        raise UsageError(
+            f"{weights.path}: was trained on static images alone, so its event head is untrained; "
+            f"fine-tune it with snntx train {checkpoint.card} --set initial={run}"
+        )
+    indices = cache.split(recipe.data.protocol, "test")
+    if indices.size == 0:
+        raise UsageError(
+            f"{cache.directory}: protocol {recipe.data.protocol} has no test recordings in this "
+            "cache"
+        )
+    result = Evaluation(
+        checkpoint=str(weights.path),
+        card=checkpoint.card,
+        cache_key=checkpoint.cache_key,
+        protocol=recipe.data.protocol,
+        part="test",
+        selected_on=recipe.selection,
+        seed=recipe.run.seed,
+        transfer=recipe.transfer,
+        epoch=checkpoint.epoch - 1,
+        metrics=evaluate_part(checkpoint.build_model(device), cache, indices, device),
+    )
+    if weights.kind == "run":
+        _write(run / METRICS, result)
+    return result
+
+
+def _cache_of(checkpoint: Checkpoint, path: Path, root: Path) -> FrameCache:
     directory = root / checkpoint.card / checkpoint.cache_key
     if not directory.is_dir():
         raise SnntxError(
             f"{directory}: the cache that {path} was trained on is not there; give its root with "
             f"--cache, or make it again with snntx preprocess {checkpoint.card}"
         )
-    cache, recipe = FrameCache(directory), checkpoint.recipe
-    if recipe.branch == "static":
-        raise UsageError(
-            f"{path}: was trained on static images alone, so its event head is untrained; "
-            f"fine-tune it with snntx train {checkpoint.card} --set initial={run}"
-        )
-    indices = cache.split(recipe.protocol, "test")
-    if indices.size == 0:
-        raise UsageError(
-            f"{directory}: protocol {recipe.protocol} has no test recordings in this cache"
-        )
-    metrics = evaluate_part(checkpoint.build_model(device), cache, indices, device)
-    result = Evaluation(
-        checkpoint=str(path),
-        card=checkpoint.card,
-        cache_key=checkpoint.cache_key,
-        protocol=recipe.protocol,
-        part="test",
-        selected_on=recipe.selection,
-        seed=recipe.seed,
-        transfer=recipe.transfer,
-        epoch=checkpoint.epoch - 1,
-        metrics=metrics,
-    )
-    if run.is_dir():
-        write_atomic(run / METRICS, json.dumps(result.to_json(), indent=1) + "\n")
-    return result
+    return FrameCache(directory)
+
+
+def _write(path: Path, result: Evaluation) -> None:
+    try:
+        write_atomic(path, json.dumps(result.to_json(), indent=1) + "\n")
+    except OSError as error:
+        raise SnntxError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -11,7 +11,8 @@ import torch
 from ...data_cards.schema import Card
 from ...errors import UsageError
 from ...preprocess.cache.opening import open_cache
-from ..checkpoints.published import Published, load_published
+from ..checkpoints.published import Published
+from ..checkpoints.weights import open_weights
 from ..measure.metrics import Metrics, evaluate_part
 
 ORDER = (
@@ -74,7 +75,7 @@ def evaluate_published(
     """Measure a published checkpoint on the test part of a sealed cache.
 
     Args:
-        path: the checkpoint.
+        path: the checkpoint, or a bare state by the reference's names.
         card: the dataset; its classes are taken in the order of the cache.
         root: root of all caches.
         device: where to compute.
@@ -86,7 +87,7 @@ def evaluate_published(
         SnntxError: the checkpoint cannot be used, or there is no such cache.
         UsageError: the cache does not fit the checkpoint, or has no test recordings.
     """
-    published = load_published(path)
+    published = open_weights(path).published()
     steps = None if key else published.steps
     size = None if key else published.size
     cache = open_cache(root, card, steps=steps, size=size, key=key, given=given)

@@ -3,15 +3,13 @@
 A safetensors file holds the network's tensors by their names here and, as metadata, JSON
 texts: model, steps, classes, framing options, recipe, card, cache key, and a checksum of all
 of it, which the format itself lacks. That is enough to classify new recordings, so
-:func:`read_checkpoint` reads it like a checkpoint; it cannot be trained on. ``torch`` writes
-the tensors alone, for ``torch.load(path, weights_only=True)``.
+:func:`read_export` returns a checkpoint; it cannot be trained on. ``torch`` writes the tensors
+alone, for ``torch.load(path, weights_only=True)``.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,36 +21,39 @@ from torch import Tensor
 
 from ... import __version__
 from ...errors import SnntxError, UsageError
-from ...preprocess.disk.atomic import READABLE
+from ...preprocess.disk.atomic import write_whole
 from ...preprocess.framing.options import FrameOptions
 from ..recipe.sources import recipe_from_table
-from .state import Checkpoint, checkpoint_path, load_checkpoint, save_content
+from .state import Checkpoint, save_content
 
 FORMAT = 1
-SUFFIX = ".safetensors"
-ENDINGS = {"safetensors": SUFFIX, "torch": ".weights.pt"}
+ENDINGS = {"safetensors": ".safetensors", "torch": ".weights.pt"}
 
 
-def export(run: Path, kind: str, out: Path | None = None) -> Path:
-    """Write a checkpoint's weights for other programs, whole or not at all.
-
-    Args:
-        run: run directory (its best checkpoint) or checkpoint file.
-        kind: ``safetensors`` or ``torch``.
-        out: the file; None puts it beside the checkpoint.
-
-    Returns:
-        The file.
+def default_out(source: Path, kind: str) -> Path:
+    """Return where an export goes unless it is told: beside the checkpoint, by its name.
 
     Raises:
-        UsageError: no such run, an unknown kind, or the file exists already.
-        SnntxError: the checkpoint is damaged, or the disk fails.
+        UsageError: an unknown kind.
     """
     if kind not in ENDINGS:
         raise UsageError(f"cannot export to '{kind}', known: {', '.join(ENDINGS)}")
-    source = checkpoint_path(run)
-    checkpoint = read_checkpoint(source)
-    out = out or source.with_name(source.stem + ENDINGS[kind])
+    return source.with_name(source.stem + ENDINGS[kind])
+
+
+def export(checkpoint: Checkpoint, kind: str, out: Path) -> None:
+    """Write a checkpoint's weights for other programs, whole or not at all.
+
+    Args:
+        checkpoint: whose weights.
+        kind: ``safetensors`` or ``torch``.
+        out: the file; its folder is made.
+
+    Raises:
+        UsageError: an unknown kind, or the file exists already.
+        SnntxError: the disk fails.
+    """
+    default_out(out, kind)
     if out.exists():
         raise UsageError(f"{out}: exists already; remove it, or choose another --out")
     tensors = {name: value.contiguous() for name, value in checkpoint.model.items()}
@@ -61,29 +62,54 @@ def export(run: Path, kind: str, out: Path | None = None) -> Path:
         if kind == "torch":
             save_content(out, tensors)
         else:
-            _write_safetensors(out, tensors, _metadata(checkpoint, tensors))
+            from safetensors.torch import save
+
+            write_whole(out, save(tensors, metadata=_metadata(checkpoint, tensors)))
     except OSError as error:
         raise SnntxError(f"{out}: cannot be written: {error.strerror or error}") from error
-    return out
 
 
-def read_checkpoint(run: Path) -> Checkpoint:
-    """Return a run's best checkpoint, one checkpoint, or a safetensors export, which has no more
-    than classifying takes: training's own states are empty.
+def is_export(path: Path) -> bool:
+    """Whether a file begins as safetensors do, whatever its name: a length, then JSON."""
+    with path.open("rb") as file:
+        length, brace = file.read(8), file.read(1)
+    return brace == b"{" and b"\0" in length  # no header fills eight bytes, and no text has these
+
+
+def read_export(path: Path) -> Checkpoint:
+    """Return a safetensors export, which has no more than classifying takes: training's own
+    states are empty.
 
     Raises:
-        UsageError: no such run or file.
-        SnntxError: damaged, or of another format.
+        SnntxError: damaged, or of another program or format.
     """
-    path = checkpoint_path(run)
-    return _read_safetensors(path) if path.suffix == SUFFIX else load_checkpoint(path)
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            texts: dict[str, str] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise SnntxError(f"{path}: not a readable safetensors file: {error}") from error
+    if texts.get("snntx_export") != str(FORMAT):
+        raise SnntxError(
+            f"{path}: export format {texts.get('snntx_export')}, this release reads {FORMAT}; "
+            "is it an export of snntx?"
+        )
+    try:
+        content = {name: json.loads(text) for name, text in texts.items() if name != "format"}
+        if content["checksum"] != _checksum(tensors, texts):
+            raise SnntxError(f"{path}: does not match its checksum; export it again")
+        return _checkpoint(path, content, tensors)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SnntxError(f"{path}: its metadata cannot be read: {error}") from error
 
 
 def _metadata(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str, str]:
     content = {
         "snntx_export": FORMAT,
         "snntx_version": __version__,
-        "model": checkpoint.recipe.model,
+        "model": checkpoint.recipe.network.model,
         "steps": checkpoint.frames.steps,
         "classes": checkpoint.classes,
         "frames": asdict(checkpoint.frames),
@@ -110,45 +136,6 @@ def _checksum(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> str:
         state.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         state.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return state.hexdigest()
-
-
-def _write_safetensors(out: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write beside the final name, sync, and put in place."""
-    from safetensors.torch import save
-
-    handle, temporary = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(save(tensors, metadata=metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, READABLE)
-        os.replace(temporary, out)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _read_safetensors(path: Path) -> Checkpoint:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            texts: dict[str, str] = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise SnntxError(f"{path}: not a readable safetensors file: {error}") from error
-    if texts.get("snntx_export") != str(FORMAT):
-        raise SnntxError(
-            f"{path}: export format {texts.get('snntx_export')}, this release reads {FORMAT}; "
-            "is it an export of snntx?"
-        )
-    try:
-        content = {name: json.loads(text) for name, text in texts.items() if name != "format"}
-        if content["checksum"] != _checksum(tensors, texts):
-            raise SnntxError(f"{path}: does not match its checksum; export it again")
-        return _checkpoint(path, content, tensors)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SnntxError(f"{path}: its metadata cannot be read: {error}") from error
 
 
 def _checkpoint(path: Path, content: Mapping[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:

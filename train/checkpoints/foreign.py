@@ -1,10 +1,11 @@
-"""Files of ``torch.save`` from strangers, read so that nothing in them is executed.
+"""Files of ``torch.save``, whoever wrote them, read so that nothing in them is executed.
 
-Such a file is a pickle, a program whose instructions may call any function by name. Before it
-is loaded its instructions are listed, not run, and every name has to be one of the few that
-tensors, numbers, text and ``argparse.Namespace`` need. It is then loaded by torch's reader for
-weights, which refuses other names too. ``argparse.Namespace`` is harmless there: it is made
-empty, without its constructor, and its attributes are put into its dictionary.
+In: a file. Out: the tensors, numbers and text that it holds, on the CPU. Such a file is a pickle,
+a program whose instructions may call any function by name. Before it is loaded its instructions
+are listed, not run, and every name has to be one of the few that tensors, numbers, text and
+``argparse.Namespace`` need. It is then loaded by torch's reader for weights, which refuses other
+names too. ``argparse.Namespace`` is harmless there: it is made empty, without its constructor,
+and its attributes are put into its dictionary.
 
 Both layouts are read: the zip of torch 1.6 and later, and the row of pickles before it.
 """
@@ -13,18 +14,37 @@ from __future__ import annotations
 
 import argparse
 import io
+import pickle
 import pickletools
 import tarfile
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import torch
+from torch import Tensor
 
 from ...errors import SnntxError, UsageError
-from .state import DAMAGE
 
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    pickle.UnpicklingError,
+    RuntimeError,
+    NotImplementedError,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+"""As zipfile and torch report a file that is damaged or is something else."""
+PARALLEL = "module."
+"""Prefix of every name where the model was wrapped for several devices."""
 ZIP = b"PK\x03\x04"
 LEGACY_PICKLES = 5
 """Magic number, protocol, machine, content and keys of the storages, in this order."""
@@ -69,15 +89,53 @@ def load_foreign(path: Path) -> Any:
     try:
         for program in _programs(path):
             _check_names(path, program)
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        # an open file, since torch reads what is called .safetensors by its name
+        with torch.serialization.safe_globals([argparse.Namespace]), path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
     except DAMAGE as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SnntxError(f"{path}: not a readable checkpoint: {cause}") from error
 
 
+def weights_of(path: Path, content: Any) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
+    """Return the weights in what a file holds, and what stands beside them.
+
+    Args:
+        path: the file, for errors.
+        content: tensors by name, or a dictionary that has them as ``state_dict``.
+
+    Returns:
+        The weights, without the prefix of parallel models; and the whole dictionary around
+        them, empty where they stand alone.
+
+    Raises:
+        SnntxError: holds something else, or a value that is not finite.
+    """
+    if not isinstance(content, dict):
+        raise SnntxError(f"{path}: holds a {type(content).__name__}, expected a checkpoint")
+    around: Mapping[str, Any] = content if "state_dict" in content else {}
+    state = around.get("state_dict", content)
+    if not isinstance(state, dict) or not state:
+        raise SnntxError(f"{path}: holds no weights: expected tensors by name, or a state_dict")
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise SnntxError(
+                f"{path}: holds no weights: {name!r} is a {type(tensor).__name__}, expected "
+                "tensors by name"
+            )
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise SnntxError(f"{path}: {name} claims more values than the file holds")
+        if not bool(torch.isfinite(tensor).all()):
+            raise SnntxError(f"{path}: {name} holds a value that is not finite")
+    if all(name.startswith(PARALLEL) for name in state):
+        state = {name.removeprefix(PARALLEL): tensor for name, tensor in state.items()}
+    return dict(state), around
+
+
 def _programs(path: Path) -> Iterator[IO[bytes]]:
     """Yield each pickle of a file, at its start."""
+    if not path.stat().st_size:
+        raise ValueError("the file is empty")
     with path.open("rb") as file:
         zipped = file.read(len(ZIP)) == ZIP  # as torch decides
     if zipped:

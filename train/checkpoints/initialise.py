@@ -1,8 +1,8 @@
 """Weights of an earlier run in a fresh network: the start of fine-tuning.
 
-The source is one of our checkpoints, a published one, or a safetensors export. Every tensor
-has to fit, running statistics included; a head that tells other classes apart stays fresh. A
-run of ``branch = "static"`` trained one head alone, so both heads start from it.
+The source is whatever :mod:`snntx.train.checkpoints.weights` opens. Every tensor has to fit,
+running statistics included; a head that tells other classes apart stays fresh. A run on static
+images alone trained one head, so both heads start from it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 from torch import Tensor
 
 from ...errors import UsageError
-from ..network.create import TransferModel
-from .export import read_checkpoint
-from .published import Published, load_published
+from ..method.choice import make_method
+from ..network.model import TransferModel
+from .published import Published
 from .reference import load_reference_state, reference_names
 from .state import Checkpoint
+from .weights import open_weights
 
-PUBLISHED_SUFFIXES = (".tar", ".pth")
 HEADS = ("static_head", "event_head", "shared_head")
 LISTED = 6
 
@@ -31,21 +31,39 @@ def initial_weights(
 
     Args:
         model: the network.
-        source: run directory (its best checkpoint), checkpoint, safetensors export, or a
-            published ``.pth.tar`` (``.tar`` and ``.pth`` are read as published).
+        source: run directory (its best checkpoint), checkpoint, safetensors export, published
+            checkpoint, or a plain state by our names or the reference's.
         classes: names of the network's classes; a head whose source has the same number of
             others stays fresh too. A published checkpoint does not name its classes.
 
     Returns:
-        A line for every head that is not a copy of its own, beginning with its name.
+        A line for every head that is not a copy of its own, or that was copied from a plain
+        state, which cannot say what its classes are; each begins with the head's name.
 
     Raises:
         UsageError: no such source, or it is of another network.
         SnntxError: the source cannot be read.
     """
-    if source.suffix in PUBLISHED_SUFFIXES:
-        return _from_published(model, load_published(source))
-    return _from_checkpoint(model, read_checkpoint(source), source, classes)
+    content = open_weights(source).content
+    if isinstance(content, Published):
+        return _from_published(model, content)
+    if isinstance(content, Checkpoint):
+        return _from_checkpoint(model, content, source, classes)
+    return _from_state(model, content, source)
+
+
+def _from_state(model: TransferModel, state: dict[str, Tensor], source: Path) -> list[str]:
+    own, notes = model.state_dict(), []
+    for name in _heads(model):
+        weight = state.get(f"{name}.weight")
+        if weight is not None and weight.dim() == 2 and len(weight) != model.num_classes:
+            notes.append(_fresh(name, len(weight), model.num_classes))
+            state = {**state, **_head(own, name, name)}
+        else:
+            notes.append(f"{name}: copied class by class as numbered, the source names none")
+    _check_fit(str(source), own, state)
+    model.load_state_dict(state)
+    return notes
 
 
 def _from_published(model: TransferModel, published: Published) -> list[str]:
@@ -76,24 +94,23 @@ def _from_checkpoint(
     model: TransferModel, checkpoint: Checkpoint, source: Path, classes: Sequence[str] | None
 ) -> list[str]:
     where = str(source)
-    _same_model(where, checkpoint.recipe.model, model)
-    state, notes = dict(checkpoint.model), []
+    _same_model(where, checkpoint.recipe.network.model, model)
+    own, state, notes = model.state_dict(), dict(checkpoint.model), []
     reason: tuple[int | str, int | str] | None = None
     if len(checkpoint.classes) != model.num_classes:
         reason = (len(checkpoint.classes), model.num_classes)
     elif classes is not None and list(classes) != checkpoint.classes:
         pairs = zip(checkpoint.classes, classes, strict=True)
         reason = next(pair for pair in pairs if pair[0] != pair[1])
-    static_alone = checkpoint.recipe.branch == "static"
+    static_alone = make_method(checkpoint.recipe).judged == "static"
     for name in _heads(model):
         if reason is not None:
             notes.append(_fresh(name, *reason))
-            own = model.state_dict()
-            state |= {f"{name}.{leaf}": own[f"{name}.{leaf}"] for leaf in ("weight", "bias")}
+            state |= _head(own, name, name)
         elif static_alone and name == "event_head" and "static_head.weight" in state:
             notes.append(f"{name}: from the source's static_head, the only one that it trained")
-            state |= {f"{name}.{leaf}": state[f"static_head.{leaf}"] for leaf in ("weight", "bias")}
-    _check_fit(where, model.state_dict(), state)
+            state |= _head(state, "static_head", name)
+    _check_fit(where, own, state)
     model.load_state_dict(state)
     return notes
 
@@ -101,6 +118,11 @@ def _from_checkpoint(
 def _heads(model: TransferModel) -> list[str]:
     modules = dict(model.named_children())
     return [name for name in HEADS if name in modules]
+
+
+def _head(state: Mapping[str, Tensor], name: str, as_name: str) -> dict[str, Tensor]:
+    """Return a head's tensors of a state, under the name of a head."""
+    return {f"{as_name}.{leaf}": state[f"{name}.{leaf}"] for leaf in ("weight", "bias")}
 
 
 def _fresh(name: str, theirs: int | str, ours: int | str) -> str:

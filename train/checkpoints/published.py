@@ -23,11 +23,7 @@ from ...errors import SnntxError, UsageError
 from ..network.create import create_model
 from ..network.doors import MODELS
 from ..network.model import ReferenceTable, TransferModel
-from .foreign import load_foreign
 from .reference import load_reference_state
-
-PARALLEL = "module."
-"""Prefix of every name where the model was wrapped for several devices."""
 
 CLASS_NAMES = {"vgg": "Transfer_VGG_SNN", "resnet18": "Transfer_ResNet18", "scnn": "Transfer_SCNN"}
 SURROGATES = {"QGateGrad": "qgate", "BackEIGateGrad": "backeigate", "GateGrad": "gate"}
@@ -101,21 +97,34 @@ class Published:
         return model.to(device).eval()
 
 
-def load_published(path: Path) -> Published:
-    """Read a published checkpoint.
+def reference_model(state: Mapping[str, Tensor]) -> str | None:
+    """Return the network most of whose modules some weights name as the reference does, or None."""
+    named = {name.rpartition(".")[0] for name in state}
+    shares = {
+        name: len(named & set(model.reference.modules.values())) / len(model.reference.modules)
+        for name, model in ((name, MODELS.get(name)) for name in MODELS.shipped())
+        if model.reference is not None
+    }
+    best = max(shares, key=lambda name: shares[name])
+    return best if shares[best] >= 0.5 else None
+
+
+def read_published(
+    path: Path, model: str, state: dict[str, Tensor], around: Mapping[str, Any]
+) -> Published:
+    """Return what weights by the reference's names say of themselves.
+
+    Args:
+        path: the file, for errors.
+        model: which network they are, as :func:`reference_model` found it.
+        state: the weights, as :func:`snntx.train.checkpoints.foreign.weights_of` returned them.
+        around: what stands beside them, likewise; empty for a bare state.
 
     Raises:
-        UsageError: no such file, or one of our own checkpoints.
-        SnntxError: damaged, in need of code, or not of a network that is known here.
+        SnntxError: steps, classes or constants cannot be read off them, or are at odds with the
+            command line.
     """
-    content = load_foreign(path)
-    if isinstance(content, dict) and "snntx_checkpoint" in content:
-        raise UsageError(
-            f"{path}: a checkpoint of snntx train, not a published one; leave out --card"
-        )
-    state, rest = _parts(path, content)
-    arguments = _arguments(rest)
-    model = _which(path, state)
+    arguments = _arguments(around)
     table = MODELS.get(model).reference
     assert table is not None
     found = Published(
@@ -130,56 +139,18 @@ def load_published(path: Path) -> Published:
         tau=_number(arguments.get("tau")) or 2.0,
         surrogate=SURROGATES.get(str(arguments.get("act_fun"))),
         seed=_whole(arguments.get("seed")),
-        epoch=_whole(rest.get("epoch")),
-        metric=_number(rest.get("metric")),
+        epoch=_whole(around.get("epoch")),
+        metric=_number(around.get("metric")),
     )
     _check_arguments(found, arguments)
     return found
 
 
-def _parts(path: Path, content: Any) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
-    """Return the weights, whole and by plain names, and what else the file holds."""
-    if not isinstance(content, dict):
-        raise SnntxError(f"{path}: holds a {type(content).__name__}, expected a checkpoint")
-    rest: Mapping[str, Any] = content if "state_dict" in content else {}
-    state = rest.get("state_dict", content)
-    if not isinstance(state, dict) or not state:
-        raise SnntxError(f"{path}: not a published checkpoint: it has no state_dict")
-    for name, tensor in state.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise SnntxError(f"{path}: not a published checkpoint: state {name!r} is no tensor")
-        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise SnntxError(f"{path}: {name} claims more values than the file holds")
-        if not bool(torch.isfinite(tensor).all()):
-            raise SnntxError(f"{path}: {name} holds a value that is not finite")
-    if all(name.startswith(PARALLEL) for name in state):
-        state = {name.removeprefix(PARALLEL): tensor for name, tensor in state.items()}
-    return dict(state), rest
-
-
-def _arguments(rest: Mapping[str, Any]) -> Mapping[str, Any]:
-    arguments = rest.get("args")
+def _arguments(around: Mapping[str, Any]) -> Mapping[str, Any]:
+    arguments = around.get("args")
     if isinstance(arguments, argparse.Namespace):
         return vars(arguments)
     return arguments if isinstance(arguments, dict) else {}
-
-
-def _which(path: Path, state: Mapping[str, Tensor]) -> str:
-    """Return the network most of whose modules the state names."""
-    named = {name.rpartition(".")[0] for name in state}
-    shares = {
-        name: len(named & set(model.reference.modules.values())) / len(model.reference.modules)
-        for name, model in ((name, MODELS.get(name)) for name in MODELS.shipped())
-        if model.reference is not None
-    }
-    best = max(shares, key=lambda name: shares[name])
-    if shares[best] < 0.5:
-        first = ", ".join(sorted(state)[:3])
-        raise SnntxError(
-            f"{path}: not the weights of {', '.join(CLASS_NAMES.values())}; its names begin with "
-            f"{first}"
-        )
-    return best
 
 
 def _steps(path: Path, state: Mapping[str, Tensor]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -38,10 +37,11 @@ def previous_checkpoint(
             raise UsageError(f"{out}: nothing to resume (no {LAST}); leave out --resume")
         previous = load_checkpoint(last)
         if previous.recipe != recipe:
+            asked = recipe.settings()
             changed = [
-                field.name
-                for field in fields(Recipe)
-                if getattr(previous.recipe, field.name) != getattr(recipe, field.name)
+                name
+                for name, value in previous.recipe.settings().items()
+                if name in asked and asked[name] != value
             ]
             raise UsageError(
                 f"{out}: was trained with other settings ({', '.join(changed)}); resume with the "

@@ -2,16 +2,12 @@
 
 A checkpoint carries what training needs to go on and what ``predict`` needs to frame a new
 recording exactly as the cache was. It loads with ``weights_only=True``; nothing in it is
-ever executed.
+ever executed. Files of every other kind: :mod:`snntx.train.checkpoints.weights`.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import tempfile
-import zipfile
-import zlib
+import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,32 +16,18 @@ import torch
 from torch import Tensor
 
 from ...errors import SnntxError, UsageError
-from ...preprocess.cache.frame_cache import FrameCache
-from ...preprocess.disk.atomic import READABLE
+from ...preprocess.disk.atomic import placing
 from ...preprocess.framing.options import FrameOptions
 from ..network.model import TransferModel
 from ..recipe.networks import build_model
 from ..recipe.sources import recipe_from_table
 from ..recipe.whole import Recipe
+from .foreign import load_foreign
 from .names import BEST
 
 FORMAT = 2
-
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    pickle.UnpicklingError,
-    RuntimeError,
-    NotImplementedError,
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-)
-"""As zipfile and torch report a file that is damaged or is something else."""
+MARK = "snntx_checkpoint"
+"""Entry of every checkpoint that names its format."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +75,11 @@ class Checkpoint:
     rng: Tensor
 
     def build_model(self, device: torch.device) -> TransferModel:
-        """Return the network with this checkpoint's weights, in evaluation mode."""
+        """Return the network with this checkpoint's weights, in evaluation mode.
+
+        Raises:
+            SnntxError: the weights are of another network than the recipe's.
+        """
         *_, height, width = self.frames.frame_shape
         model = build_model(
             self.recipe,
@@ -101,17 +87,15 @@ class Checkpoint:
             steps=self.frames.steps,
             size=(height, width),
         )
-        model.load_state_dict(self.model)
+        try:
+            model.load_state_dict(self.model)
+        except RuntimeError as error:
+            problems = "; ".join(line.strip() for line in str(error).splitlines()[1:3])
+            raise SnntxError(
+                f"a checkpoint of card {self.card}: its weights are not of the network that its "
+                f"recipe names: {problems}"
+            ) from error
         return model.to(device).eval()
-
-
-def frame_options(cache: FrameCache) -> FrameOptions:
-    """Return the framing options a cache was made with.
-
-    Raises:
-        SnntxError: made by another release.
-    """
-    return cache.options
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -121,7 +105,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         SnntxError: the disk is full or fails; an older file of that name is left as it was.
     """
     content = {
-        "snntx_checkpoint": FORMAT,
+        MARK: FORMAT,
         **{name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__},
         "recipe": checkpoint.recipe.to_table(),
         "frames": asdict(checkpoint.frames),
@@ -135,36 +119,38 @@ def save_content(path: Path, content: dict[str, Any]) -> None:
     Raises:
         SnntxError: the disk is full or fails; an older file of that name is left as it was.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, READABLE)
-        os.replace(temporary, path)
+        with placing(path) as raw:
+            file = io.BufferedWriter(raw)
+            try:
+                torch.save(content, file)
+            finally:
+                file.detach()  # flushed
     except (OSError, RuntimeError) as error:
         raise SnntxError(f"{path}: cannot be written: {error}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint; tensors are on the CPU.
+    """Read a checkpoint of ``snntx train``; tensors are on the CPU.
 
     Raises:
         UsageError: no such file.
         SnntxError: damaged, not a checkpoint, or of another format version.
     """
-    if not path.is_file():
-        raise UsageError(f"{path}: no such checkpoint")
-    try:
-        _check_bytes(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except DAMAGE as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SnntxError(f"{path}: not a readable checkpoint: {cause}") from error
-    version = content.get("snntx_checkpoint") if isinstance(content, dict) else None
+    return checkpoint_from(path, load_foreign(path))
+
+
+def checkpoint_from(path: Path, content: Any) -> Checkpoint:
+    """Return the checkpoint that a file's content is.
+
+    Args:
+        path: the file, for errors.
+        content: as :func:`snntx.train.checkpoints.foreign.load_foreign` returned it.
+
+    Raises:
+        SnntxError: not a checkpoint, not a whole one, or of another format version.
+    """
+    version = content.get(MARK) if isinstance(content, dict) else None
     if version != FORMAT:
         raise SnntxError(
             f"{path}: checkpoint format {version}, this release reads {FORMAT}; "
@@ -174,17 +160,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if missing:
         raise SnntxError(f"{path}: not a whole checkpoint: it has no {', '.join(missing)}")
     fields = {name: content[name] for name in Checkpoint.__dataclass_fields__}
-    fields["recipe"] = recipe_from_table(content["recipe"], str(path))
-    fields["frames"] = FrameOptions(**content["frames"])
+    try:
+        fields["recipe"] = recipe_from_table(content["recipe"], str(path))
+        fields["frames"] = FrameOptions(**content["frames"])
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        raise SnntxError(
+            f"{path}: not a whole checkpoint: its recipe or framing options cannot be read: {error}"
+        ) from error
     return Checkpoint(**fields)
-
-
-def _check_bytes(path: Path) -> None:
-    """Compare every stored tensor with its checksum, which ``torch.load`` does not do."""
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
 
 
 def checkpoint_path(run: Path) -> Path:

@@ -17,7 +17,7 @@ from ..batches.batch import Batch
 from ..batches.drawing import Drawn
 from ..checkpoints.initialise import initial_weights
 from ..checkpoints.names import BEST, DIVERGED, LAST
-from ..checkpoints.state import Checkpoint, frame_options, save_checkpoint, save_content
+from ..checkpoints.state import Checkpoint, save_checkpoint, save_content
 from ..measure.firing import FiringRates
 from ..measure.metrics import Metrics, evaluate_part
 from ..measure.static_part import evaluate_static, static_selection
@@ -181,7 +181,7 @@ class Running:
             classes=self._cache.classes,
             event_format=self._card.events.format,
             sort=self._card.events.sort,
-            frames=frame_options(self._cache),
+            frames=self._cache.options,
             epoch=self.epoch,
             validation=self.validation,
             best=self.best,

@@ -1,4 +1,4 @@
-"""Accuracy by hand, and ``snntx evaluate`` and ``snntx predict`` from outside."""
+"""``snntx evaluate`` and ``snntx predict`` from outside."""
 
 import json
 import shutil
@@ -14,58 +14,14 @@ from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache
-from snntx.train.assess import evaluate
-from snntx.train.assess.evaluate import event_logits, measure
 from snntx.train.checkpoints.state import load_checkpoint
+from snntx.train.measure import metrics
+from snntx.train.measure.metrics import event_logits, measure
 
 Output = namedtuple("Output", "code out err")
 
 CARD = "simulated-digits"
 CPU = torch.device("cpu")
-
-
-# by hand
-
-
-def test_measure_by_hand() -> None:
-    logits = torch.tensor(
-        [
-            [9.0, 8, 7, 6, 5, 4, 3],  # class 0: right
-            [9.0, 8, 7, 6, 5, 4, 3],  # class 4: fifth
-            [9.0, 8, 7, 6, 5, 4, 3],  # class 5: sixth
-            [0.0, 0, 0, 0, 1, 0, 2],  # class 6: right
-            [0.0, 3, 0, 0, 0, 0, 2],  # class 6: second
-        ]
-    )
-    classes = list("abcdefg")
-    found = measure(logits, np.array([0, 4, 5, 6, 6]), classes)
-    assert found.recordings == 5
-    assert found.top1 == 2 / 5
-    assert found.top5 == 4 / 5
-    assert found.per_class == {"a": (1, 1.0), "e": (1, 0.0), "f": (1, 0.0), "g": (2, 0.5)}
-    expected = [[0] * 7 for _ in classes]
-    expected[0][0] = expected[4][0] = expected[5][0] = expected[6][6] = expected[6][1] = 1
-    assert found.confusion == expected
-
-
-def test_loss_by_hand() -> None:
-    logits = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
-    found = measure(logits, np.array([0, 0, 1]), ["a", "b"])
-    terms = [np.log(1 + np.exp(-1)), np.log(1 + np.exp(2)), np.log(2)]
-    assert found.loss == pytest.approx(np.mean(terms), rel=1e-6)
-
-
-def test_top5_of_fewer_than_five_classes_is_always_right() -> None:
-    logits = torch.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
-    found = measure(logits, np.array([0, 0]), ["a", "b", "c"])
-    assert (found.top1, found.top5) == (0.5, 1.0)
-
-
-def test_confusion_counts_and_rows_are_the_true_class() -> None:
-    logits = torch.eye(3)[[1, 1, 0, 2]]
-    found = measure(logits, np.array([0, 0, 0, 2]), ["a", "b", "c"])
-    assert found.confusion == [[1, 2, 0], [0, 0, 0], [0, 0, 1]]
-    assert found.per_class == {"a": (3, 1 / 3), "c": (1, 1.0)}
 
 
 def test_logits_are_averaged_over_time_and_do_not_depend_on_the_batch(
@@ -78,7 +34,7 @@ def test_logits_are_averaged_over_time_and_do_not_depend_on_the_batch(
     model.train()  # is put into evaluation mode
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for size in (64, 7, 3, 1):
-        monkeypatch.setattr(evaluate, "BATCH", size)
+        monkeypatch.setattr(metrics, "BATCH", size)
         found = event_logits(model, cache, indices, CPU)
         assert found.shape == (7, 10)
         torch.testing.assert_close(found, expected)
@@ -142,7 +98,7 @@ def test_evaluate_json(snntx: Snntx, trained: Path, cache: FrameCache) -> None:
     assert result == json.loads((trained / "metrics.json").read_text())
     best = load_checkpoint(trained / "best.pt")
     test = cache.split("holdout", "test")
-    metrics = measure(
+    expected = measure(
         event_logits(best.build_model(CPU), cache, test, CPU), cache.labels[test], cache.classes
     )
     assert result == {
@@ -156,11 +112,11 @@ def test_evaluate_json(snntx: Snntx, trained: Path, cache: FrameCache) -> None:
         "transfer": True,
         "epoch": best.best["epoch"],
         "recordings": 21,
-        "top1": metrics.top1,
-        "top5": metrics.top5,
-        "loss": pytest.approx(metrics.loss),
-        "per_class": {name: list(pair) for name, pair in metrics.per_class.items()},
-        "confusion": metrics.confusion,
+        "top1": expected.top1,
+        "top5": expected.top5,
+        "loss": pytest.approx(expected.loss),
+        "per_class": {name: list(pair) for name, pair in expected.per_class.items()},
+        "confusion": expected.confusion,
     }
     assert sum(map(sum, result["confusion"])) == 21
     assert sum(n for n, _ in result["per_class"].values()) == 21

@@ -19,10 +19,11 @@ from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache
-from snntx.train.assess.evaluate import event_logits
 from snntx.train.assess.predict import predict
-from snntx.train.checkpoints.export import export, read_checkpoint
+from snntx.train.checkpoints.export import default_out, export, is_export, read_export
 from snntx.train.checkpoints.state import load_checkpoint
+from snntx.train.checkpoints.weights import open_weights
+from snntx.train.measure.metrics import event_logits
 
 CARD = "simulated-digits"
 CPU = torch.device("cpu")
@@ -49,11 +50,18 @@ def cache(small_cache: Path) -> FrameCache:
     return open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
 
 
+def written(run: Path, kind: str) -> Path:
+    """The export of a run's best checkpoint, where it goes unless told."""
+    path = default_out(run / "best.pt", kind)
+    export(load_checkpoint(run / "best.pt"), kind, path)
+    return path
+
+
 def test_round_trip(runs: Path) -> None:
     best = load_checkpoint(runs / "best.pt")
-    path = export(runs, "safetensors")
+    path = written(runs, "safetensors")
     assert path == runs / "best.safetensors"
-    found = read_checkpoint(path)
+    found = read_export(path)
     for field in dataclasses.fields(best):
         if field.name == "model":
             assert found.model.keys() == best.model.keys()
@@ -69,7 +77,7 @@ def test_round_trip(runs: Path) -> None:
 def test_it_classifies_as_the_checkpoint_does(
     runs: Path, cache: FrameCache, small_cache: Path
 ) -> None:
-    best, found = load_checkpoint(runs / "best.pt"), read_checkpoint(export(runs, "safetensors"))
+    best, found = load_checkpoint(runs / "best.pt"), read_export(written(runs, "safetensors"))
     indices = np.arange(5)
     expected = event_logits(best.build_model(CPU), cache, indices, CPU)
     assert torch.equal(event_logits(found.build_model(CPU), cache, indices, CPU), expected)
@@ -80,7 +88,7 @@ def test_it_classifies_as_the_checkpoint_does(
 def test_the_command_line_takes_an_export_like_a_checkpoint(
     runs: Path, small_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = export(runs, "safetensors")
+    found = written(runs, "safetensors")
     cache = ["--cache", str(small_cache / "cache")]
     raw = str(sorted((small_cache / "data/raw").glob("*/*/*.bin"))[0])
     for words in (["evaluate", "{}", *cache], ["predict", "{}", raw]):
@@ -95,7 +103,7 @@ def test_the_command_line_takes_an_export_like_a_checkpoint(
 
 def test_the_metadata_is_json_that_others_can_read(runs: Path, cache: FrameCache) -> None:
     best = load_checkpoint(runs / "best.pt")
-    with safe_open(export(runs, "safetensors"), framework="numpy") as file:
+    with safe_open(written(runs, "safetensors"), framework="numpy") as file:
         texts = file.metadata()
         shape = file.get_tensor("event_head.weight").shape
     assert shape == (10, 256)
@@ -120,7 +128,7 @@ def test_the_metadata_is_json_that_others_can_read(runs: Path, cache: FrameCache
 
 
 def test_torch_holds_tensors_alone(runs: Path) -> None:
-    path = export(runs, "torch")
+    path = written(runs, "torch")
     assert path == runs / "best.weights.pt"
     content = torch.load(path, weights_only=True)
     model = load_checkpoint(runs / "best.pt").build_model(CPU)
@@ -148,18 +156,36 @@ def test_from_the_command_line(
 def test_the_checkpoint_itself_is_not_overwritten(runs: Path) -> None:
     before = (runs / "best.pt").read_bytes()
     with pytest.raises(UsageError, match="exists already"):
-        export(runs, "torch", runs / "best.pt")
+        export(load_checkpoint(runs / "best.pt"), "torch", runs / "best.pt")
     assert (runs / "best.pt").read_bytes() == before
 
 
-def test_nothing_to_export(tmp_path: Path, runs: Path) -> None:
-    with pytest.raises(UsageError, match="no such run directory or checkpoint"):
-        export(tmp_path / "none", "torch")
+def test_nothing_to_export(tmp_path: Path, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="cannot export to 'onnx', known: safetensors, torch"):
-        export(runs, "onnx")
+        export(load_checkpoint(runs / "best.pt"), "onnx", tmp_path / "a.onnx")
     (tmp_path / "best.pt").write_text("text")
-    with pytest.raises(SnntxError, match="not a readable checkpoint"):
-        export(tmp_path / "best.pt", "torch")
+    for name, code, message in (
+        ("none", 2, "none: no such run directory or checkpoint"),
+        ("best.pt", 1, "best.pt: not a readable checkpoint"),
+    ):
+        assert run(["export", str(tmp_path / name), "--to", "torch"]) == code
+        printed = capsys.readouterr()
+        assert message in printed.err
+        assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert os.listdir(tmp_path / "run") == os.listdir(runs)
+    assert sorted(os.listdir(tmp_path)) == ["best.pt", "run"]
+
+
+def test_an_export_is_exported(runs: Path, tmp_path: Path) -> None:
+    """All that an export holds goes through it unchanged."""
+    first, again = written(runs, "safetensors"), tmp_path / "again"
+    export(open_weights(first).trained(), "safetensors", again)
+    assert is_export(again)
+    found = []
+    for path in (first, again):
+        with safe_open(path, framework="pt") as file:
+            found.append(file.metadata())
+    assert found[0] == found[1]  # the checksum of the tensors among it
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "torch"])
@@ -173,13 +199,13 @@ def test_nothing_half_written(
     names = sorted(os.listdir(runs))
     monkeypatch.setattr(os, call, fail)
     with pytest.raises(SnntxError, match=r"cannot be written: .*No space left on device"):
-        export(runs, kind)
+        written(runs, kind)
     assert sorted(os.listdir(runs)) == names
 
 
 def test_every_flipped_byte_is_noticed(runs: Path) -> None:
     """The format has no checksum of its own: a changed weight would go unnoticed."""
-    path = export(runs, "safetensors")
+    path = written(runs, "safetensors")
     content = path.read_bytes()
     header = 8 + int.from_bytes(content[:8], "little")
     padding = len(content[8:header]) - len(content[8:header].rstrip())
@@ -195,16 +221,16 @@ def test_every_flipped_byte_is_noticed(runs: Path) -> None:
         changed[place] ^= 0x01
         path.write_bytes(changed)
         with pytest.raises(SnntxError) as caught:
-            read_checkpoint(path)
+            read_export(path)
         assert str(caught.value).startswith(f"{path}: ")
         assert "\n" not in str(caught.value)
     path.write_bytes(content[:-1])
     with pytest.raises(SnntxError, match="not a readable safetensors file"):
-        read_checkpoint(path)
+        read_export(path)
 
 
 def test_a_tensor_under_another_name_is_noticed(runs: Path) -> None:
-    path = export(runs, "safetensors")
+    path = written(runs, "safetensors")
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     tensors = safetensors.torch.load_file(path)
@@ -214,7 +240,7 @@ def test_a_tensor_under_another_name_is_noticed(runs: Path) -> None:
     )
     safetensors.torch.save_file(tensors, path, metadata)
     with pytest.raises(SnntxError, match="does not match its checksum"):
-        read_checkpoint(path)
+        read_export(path)
 
 
 @pytest.mark.parametrize(
@@ -232,5 +258,5 @@ def test_safetensors_of_others(
     path = tmp_path / "a.safetensors"
     safetensors.torch.save_file({"a": torch.ones(2)}, path, metadata)
     with pytest.raises(SnntxError) as caught:
-        read_checkpoint(path)
+        read_export(path)
     assert str(caught.value).startswith(f"{path}: {message}")

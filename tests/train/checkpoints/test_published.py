@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import pickle
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -21,14 +22,16 @@ from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache
-from snntx.train.assess.evaluate import event_logits, measure
 from snntx.train.checkpoints.foreign import load_foreign
-from snntx.train.checkpoints.published import Published, load_published
+from snntx.train.checkpoints.published import Published
 from snntx.train.checkpoints.reference import reference_view
+from snntx.train.checkpoints.weights import open_weights
+from snntx.train.measure.metrics import event_logits, measure
 from snntx.train.network.create import TransferModel, create_model
 
 CARD = "simulated-digits"
 CPU = torch.device("cpu")
+KEPT = Path(__file__).parents[2] / "fixtures" / "release-0.1"
 
 
 def _files() -> ModuleType:
@@ -55,6 +58,10 @@ def write_small(path: Path, state: dict[str, Tensor] | None = None, **more: Any)
     state = files.state_of(small()) if state is None else state
     written: Path = files.write(path, state, files.arguments("scnn", steps=3, classes=10), **more)
     return written
+
+
+def load_published(path: Path) -> Published:
+    return open_weights(path).published()
 
 
 def refuse(path: Path, *parts: str) -> str:
@@ -208,9 +215,9 @@ def test_another_network(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ([1, 2], "holds a list, expected a checkpoint"),
-        ({}, "it has no state_dict"),
-        ({"state_dict": 3}, "it has no state_dict"),
-        ({"state_dict": {"a": 3}}, "state 'a' is no tensor"),
+        ({}, "holds no weights: expected tensors by name"),
+        ({"state_dict": 3}, "holds no weights: expected tensors by name"),
+        ({"state_dict": {"a": 3}}, "holds no weights: 'a' is a int, expected tensors by name"),
     ],
 )
 def test_something_else(content: Any, message: str, tmp_path: Path) -> None:
@@ -219,7 +226,7 @@ def test_something_else(content: Any, message: str, tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such checkpoint"):
+    with pytest.raises(UsageError, match="no such run directory or checkpoint"):
         load_published(tmp_path / "none.pth.tar")
 
 
@@ -488,9 +495,9 @@ def test_a_published_checkpoint_needs_a_card(
 def test_a_checkpoint_of_ours_needs_none(
     small_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torch.save({"snntx_checkpoint": 2}, tmp_path / "best.pt")
+    path = Path(shutil.copy(KEPT / "runs" / "stopped" / "best.pt", tmp_path / "a.pth.tar"))
     words = ["--card", CARD, "--cache", small_cache / "cache"]
-    error(evaluate(capsys, tmp_path / "best.pt", *words), 2, "leave out --card")
+    error(evaluate(capsys, path, *words), 2, "leave out --card")
 
 
 def test_what_is_read_is_plain(tmp_path: Path) -> None:
