@@ -11,6 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .vocabulary import (
+    Bins,
+    Extent,
+    Fit,
+    Polarity,
+    Rule,
+    StaticLayout,
+    StaticOrder,
+    Tail,
+    Values,
+)
+
 
 @dataclass(frozen=True)
 class About:
@@ -82,7 +94,7 @@ class EventFiles:
     """Raw recordings on disk.
 
     Attributes:
-        format: a name in ``snntx.preprocess.readers.reading.FORMATS``.
+        format: name of a reader: a shipped or installed one, or ``package.module:Name``.
         pattern: path pattern below the root.
         roots: folders below ``--raw`` to look in; the first that holds a match is the root.
         sensor: ``[height, width]``; absent where the extent differs per recording.
@@ -136,13 +148,13 @@ class StaticFiles:
         twin_evidence: how the twin rule is known.
     """
 
-    layout: str
+    layout: StaticLayout
     twin: str
     pattern: str = ""
     suffixes: tuple[str, ...] = ()
     roots: tuple[str, ...] = (".",)
-    fit: str = "stretch"
-    order: str = "resize-then-channel"
+    fit: Fit = "stretch"
+    order: StaticOrder = "resize-then-channel"
     antialias: bool = False
     class_name: str = field(default="", metadata={"key": "class"})
     identity: str = ""
@@ -172,13 +184,13 @@ class Framing:
 
     steps: int
     size: int | None = None
-    tail: str = "drop"
+    tail: Tail = "drop"
     zero_origin: bool = False
-    extent: str = "sensor"
-    bins: str = "time"
+    extent: Extent = "sensor"
+    bins: Bins = "time"
     window_ms: float | None = None
-    values: str = "counts"
-    polarity: str = "split"
+    values: Values = "counts"
+    polarity: Polarity = "split"
     crop: tuple[int, int, int, int] | None = None
     antialias: bool = False
 
@@ -203,7 +215,7 @@ class SplitRule:
         test_values: more such values for test recordings.
     """
 
-    rule: str
+    rule: Rule
     validation: float = 0.0
     test: float = 0.0
     train: float = 0.0

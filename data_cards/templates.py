@@ -11,6 +11,11 @@ from .schema import EventFiles, StaticFiles
 FIELD = re.compile(r"{([A-Za-z_]\w*)}", re.ASCII)
 
 
+def pattern_fields(pattern: str) -> list[str]:
+    """Return the names of a pattern's fields, in order."""
+    return FIELD.findall(pattern)
+
+
 def check_template(template: str, fields: Sequence[str], where: str) -> None:
     """Refuse a template with a loose brace, without a field, or with an unknown one.
 
@@ -41,8 +46,6 @@ def template_fields(events: EventFiles, fields: list[str], where: str) -> list[s
     slices = events.slices
     if slices is not None:
         place = f"{where}: [events.slices]"
-        if events.format != "aedat4":
-            raise UsageError(f"{place} needs format = 'aedat4', found '{events.format}'")
         if events.labels is not None or events.order:
             raise UsageError(f"{place} goes with neither labels nor order; leave them out")
         if not re.fullmatch(r"[A-Za-z_]\w*", slices.field, re.ASCII) or slices.field in fields:

@@ -22,55 +22,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import UsageError
 from .framing.events import Events
+from .saccades import Float64Array, SaccadePath
 
-Float64Array = NDArray[np.float64]
 TIME_LIMIT_US = 1 << 23
 MIN_THRESHOLD = 0.01  # what mismatch leaves a pixel at least, in log units
-
-
-@dataclass(frozen=True)
-class SaccadePath:
-    """Three straight motions of equal duration around an isosceles triangle.
-
-    Corners ``(x, y)``: ``(0, 0)``, ``(base_px / 2, height_px)``, ``(base_px, 0)``, y downwards.
-
-    Attributes:
-        base_px: length of the third motion, right to left.
-        height_px: how far the first motion goes down and the second back up.
-        saccade_us: duration of each motion.
-    """
-
-    base_px: float = 6.0
-    height_px: float = 6.0
-    saccade_us: int = 100_000
-
-    @property
-    def duration_us(self) -> int:
-        """Duration of all three motions."""
-        return 3 * self.saccade_us
-
-    def at(self, times_us: ArrayLike) -> tuple[Float64Array, Float64Array]:
-        """Displacement ``(x_px, y_px)``, each ``(K,)``, at ``times_us (K,)``.
-
-        Between two corners the motion has minimum jerk (Flash and Hogan, 1985): the share
-        of the way gone at ``u`` in [0, 1] of its duration is ``10 u^3 - 15 u^4 + 6 u^5``.
-        """
-        corners_x = np.array([0.0, self.base_px / 2, self.base_px, 0.0])
-        corners_y = np.array([0.0, self.height_px, 0.0, 0.0])
-        phase = np.asarray(times_us, np.float64) / self.saccade_us
-        leg = np.clip(phase.astype(np.intp), 0, 2)
-        u = np.clip(phase - leg, 0.0, 1.0)
-        share = u * u * u * (10.0 - 15.0 * u + 6.0 * u * u)
-        x_px = corners_x[leg] + np.diff(corners_x)[leg] * share
-        return x_px, corners_y[leg] + np.diff(corners_y)[leg] * share
 
 
 @dataclass(frozen=True)
@@ -101,7 +64,7 @@ class SensorOptions:
     noise_on: float = 1.0
     black_level: float = 0.1
     step_us: int = 2_000
-    path: SaccadePath = SaccadePath()
+    path: SaccadePath = field(default_factory=SaccadePath)
 
     def __post_init__(self) -> None:
         positive = ("height", "width", "threshold_on", "threshold_off", "black_level", "step_us")

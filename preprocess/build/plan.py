@@ -16,6 +16,7 @@ from ..disk.digests import fingerprint
 from ..framing.options import FrameOptions
 from ..raw.recording import Recording
 from ..raw.recordings import found_classes, list_recordings
+from ..readers.base import READERS, version_of
 from ..statics.images import StaticImage, list_statics
 
 
@@ -138,8 +139,9 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
         files |= {n: p for n, p in listed.files.items() if card.static.layout != "images"}
         planes = listed.planes
     settings = settings_of(card, request.options, classes, statics=bool(statics))
-    if found.reader:  # another release may decode the same files otherwise
-        settings["reader"] = found.reader
+    reader = found.reader or version_of(card.events.format)
+    if reader:  # another release may decode the same files otherwise
+        settings["reader"] = reader
     return Plan(
         recordings,
         event_files,
@@ -207,7 +209,17 @@ def make_request(
             of a square or ``native``.
 
     Raises:
-        UsageError: a framing option has no meaning.
+        UsageError: a framing option has no meaning, or nothing reads the card's format.
     """
+    _check_format(card)
     options = FrameOptions.from_card(card, **framing)
     return Request(card=card, raw=raw, static=static, cache=cache, options=options)
+
+
+def _check_format(card: Card) -> None:
+    """Refuse a card whose raw files no reader reads, or not by the parts it asks for."""
+    place, format = f"card {card.name}: [events", card.events.format
+    if not READERS.knows(format):
+        raise READERS.unknown(format, f"{place}] ")
+    if card.events.slices is not None and not READERS.get(format).slices:
+        raise UsageError(f"{place}.slices] needs format = 'aedat4', found '{format}'")

@@ -11,7 +11,7 @@ from ...errors import SnntxError
 from ..cache import format as fmt
 from ..framing.options import FrameOptions
 from ..raw.recordings import by_file
-from ..readers.reading import record_bytes
+from ..readers.base import READERS
 from ..statics.images import plane_type
 from .plan import Plan
 
@@ -23,7 +23,7 @@ def check_space(home: Path, plan: Plan, options: FrameOptions) -> None:
     """Refuse to start a build that could fill the disk."""
     frame_bytes = int(np.prod(options.frame_shape)) * fmt.FRAMES.itemsize
     height, width = options.frame_shape[2:]
-    record = record_bytes(plan.settings["events"]["format"])
+    record = READERS.get(plan.settings["events"]["format"]).record_bytes
     needed = sum(
         min(len(held) * frame_bytes, EVENT_BYTES * path.stat().st_size // record)
         for path, held in by_file(plan.recordings)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..cache import format as fmt
 from ..disk.memo import DigestMemo
 from ..raw.recordings import in_shards
+from ..readers.base import place_of
 from ..statics.images import StaticImage
 from .pictures import PictureTask, write_pictures
 from .plan import Plan, Request
@@ -115,6 +116,7 @@ def build_shards(
     skip: bool,
 ) -> tuple[list[fmt.Rows], int]:
     """Make or resume every shard; returns their rows and how many were there already."""
+    format = place_of(request.card.events.format)
     label = {name: i for i, name in enumerate(plan.classes)}
     name_of = {path: f"raw/{name}" for name, path in plan.event_files.items()}
     shards: list[fmt.Rows | None] = []
@@ -131,7 +133,7 @@ def build_shards(
                 )
                 for path, held in files
             ),
-            format=request.card.events.format,
+            format=format,
             sort=request.card.events.sort,
             options=request.options,
             skip=skip,

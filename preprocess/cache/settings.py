@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...data_cards.schema import Card
+from ...data_cards.vocabulary import FREQUENCIES
 from ..disk.digests import fingerprint
-from ..framing.options import FREQUENCIES, FrameOptions
+from ..framing.options import FrameOptions
 from .format import VERSION
 
 

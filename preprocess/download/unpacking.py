@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from ...data_cards.vocabulary import is_archive
 from ...errors import BadFileError, SnntxError
 
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_RATIO = 100
 """An archive may grow to this many times its size: event files shrink three- to tenfold."""
 MIN_LIMIT = 64 << 20
@@ -63,11 +63,6 @@ class _Budget:
     members: int = MAX_MEMBERS
 
 
-def is_archive(name: str) -> bool:
-    """Whether a file name is that of an archive this module unpacks."""
-    return name.lower().endswith(SUFFIXES)
-
-
 def unpack(archive: Path, folder: Path, *, limit_bytes: int | None = None) -> list[str]:
     """Unpack an archive into ``folder``, and the archives inside it beside their content.
 
@@ -75,7 +70,7 @@ def unpack(archive: Path, folder: Path, *, limit_bytes: int | None = None) -> li
     only renames were missing, finishes.
 
     Args:
-        archive: a file whose name ends as one of :data:`SUFFIXES`.
+        archive: a file that ``is_archive`` of :mod:`snntx.data_cards.vocabulary` takes.
         folder: where its top-level entries go.
         limit_bytes: most bytes it may hold; absent, :data:`MAX_RATIO` times its size.
 

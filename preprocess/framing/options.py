@@ -8,19 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...data_cards.vocabulary import ALL_VALUES, BINS, FREQUENCIES, POLARITIES, TAILS, VALUES
 from ...errors import SnntxError, UsageError, nearest
 
 if TYPE_CHECKING:
     from ...data_cards.schema import Card
 
-TAILS = ("drop", "keep")
-EXTENTS = ("sensor", "recording")
-BINS = ("time", "count")
-VALUES = ("counts", "binary", "log", "max")
-FREQUENCIES = ("frequency", "frequency-float16")
-"""Values of :mod:`snntx.preprocess.framing.frequency`, which frames events in its own way."""
-ALL_VALUES = (*VALUES, *FREQUENCIES)
-POLARITIES = ("split", "merged")
 MAX_FRAME_BYTES = 1 << 30
 """Largest frame tensor of one recording; it is held in memory and is one HDF5 chunk."""
 MAX_DURATION_US = 1 << 60
@@ -128,16 +121,25 @@ class FrameOptions:
         ``bins`` without ``window_ms`` leaves the card's window out.
 
         Raises:
-            UsageError: an option has no meaning.
+            UsageError: an option has no meaning, of the card (names it) or as given.
         """
+        try:
+            own = cls._of_card(card)
+        except UsageError as error:
+            raise UsageError(f"card {card.name}: [framing] {error}") from error
+        changes = {name: value for name, value in given.items() if value is not None}
+        return cls._of_card(card, **changes) if changes else own
+
+    @classmethod
+    def _of_card(cls, card: Card, **given: Any) -> FrameOptions:
         chosen = dataclasses.asdict(card.framing)
         sensor, limit = card.events.sensor, card.events.limit
         if chosen.pop("extent") == "recording":
             sensor, limit = None, sensor or limit
             chosen["zero_origin"] = True
-        if given.get("bins") is not None:
+        if "bins" in given:
             chosen["window_ms"] = None
-        chosen |= {name: value for name, value in given.items() if value is not None}
+        chosen |= given
         if isinstance(chosen["size"], int):
             chosen["size"] = (chosen["size"], chosen["size"])
         elif chosen["size"] == "native":

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...data_cards.vocabulary import FREQUENCIES
 from ...errors import BadFileError, SnntxError
 from .events import Events
 from .frames import frames_from_events, frames_from_records
 from .frequency import frequency_frames
-from .options import FREQUENCIES, FrameOptions
+from .options import FrameOptions
 from .records import Records
 
 

@@ -76,12 +76,12 @@ def card_text(name: str) -> str:
     lines += [
         "",
         "[recipes.default]",
-        f"model = {_text(model)}",
-        "epochs = 100",
-        "transfer = false",
+        f"network.model = {_text(model)}",
+        "optim.epochs = 100",
+        'method.name = "event-only"',
     ]
     if "[splits.paper]" in lines:
-        lines += ["", "[recipes.paper]", 'protocol = "paper"']
+        lines += ["", "[recipes.paper]", 'data.protocol = "paper"']
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Raw event files in, columns of events out: a file of ``formats`` for each raw format."""
+"""Raw event files in, columns of events out: a reader of ``formats`` for each raw format."""
 
 from __future__ import annotations
 

@@ -1,61 +1,21 @@
-"""Raw event files by format name; a new format is one module here and one line in ``FORMATS``.
-
-A reader module offers ``RECORD_BYTES``, the fewest bytes of an event, and either
-``decode(data, path) -> Events`` for files of one recording (with
-``plain_records(data) -> Records | None`` where they can be framed undecoded), or, for files
-of many, ``recordings(path, parts) -> Iterator[Events]`` that streams the wanted parts in order
-(with ``read(path) -> Events`` where a whole file makes sense). They give columns in file order,
-or raise a :class:`~snntx.errors.BadFileError` that names the file, the place and what was
-expected; ``recordings`` may yield it instead, where the parts that follow are still good.
-"""
+"""Raw event files by the name of their format: one recording, or the parts of a file of many."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import BadFileError, UsageError, nearest
+from ...errors import BadFileError
 from ..disk.digests import digest, digest_file
 from ..disk.files import read_file
 from ..framing.events import Events
+from .base import reader_of
 
 if TYPE_CHECKING:
     from ..framing.records import Records
-
-FOLDER = f"{__package__}.formats"
-FORMATS = {"aedat4": "aedat4", "atis": "atis", "mat": "mat", "tonic": "tonic"}
-"""Format name → module of this package."""
-
-
-def decoder(format: str) -> Callable[[bytes, Path | str], Events]:
-    """Return the ``decode`` function of a format.
-
-    Raises:
-        UsageError: the format is unknown, or its files are not read one by one.
-    """
-    if format not in FORMATS:
-        raise UsageError(
-            f"unknown event format '{format}'{nearest(format, FORMATS)} "
-            f"(known: {', '.join(sorted(FORMATS))})"
-        )
-    module = importlib.import_module(f"{FOLDER}.{FORMATS[format]}")
-    if not hasattr(module, "decode"):
-        raise UsageError(
-            f"format '{format}' is read as a whole data set by preprocess; a single file of it "
-            "cannot be read on its own"
-        )
-    decode: Callable[[bytes, Path | str], Events] = module.decode
-    return decode
-
-
-def record_bytes(format: str) -> int:
-    """Return the fewest bytes that an event takes in a raw file of a format."""
-    module = importlib.import_module(f"{FOLDER}.{FORMATS[format]}")
-    return int(module.RECORD_BYTES)
 
 
 def checked(events: Events, path: Path | str, *, sort: bool = False) -> Events:
@@ -96,12 +56,12 @@ def read_recordings(
     Raises:
         BadFileError: the file is unreadable or damaged.
     """
-    module = importlib.import_module(f"{FOLDER}.{FORMATS[format]}")
-    if hasattr(module, "recordings"):
-        return digest_file(path), module.recordings(path, parts)
+    reader = reader_of(format)
+    if reader.holds_many:
+        return digest_file(path), reader.recordings(path, parts)
     data = read_file(path)
-    records = module.plain_records(data) if hasattr(module, "plain_records") else None
-    return digest(data), [module.decode(data, path) if records is None else records]
+    records = reader.plain_records(data)
+    return digest(data), [reader.decode(data, path) if records is None else records]
 
 
 def read_events(path: Path | str, format: str, *, sort: bool = False) -> Events:
@@ -109,16 +69,12 @@ def read_events(path: Path | str, format: str, *, sort: bool = False) -> Events:
 
     Args:
         path: the raw file.
-        format: a name in :data:`FORMATS`.
+        format: a name that :data:`~snntx.preprocess.readers.base.READERS` knows, such as
+            ``atis``, or ``package.module:Name``.
         sort: sort events by time where the file's times go back, instead of an error.
 
     Raises:
-        UsageError: the format is unknown.
+        UsageError: the format is unknown, or its files are not read one by one.
         BadFileError: the file is unreadable, damaged, empty, or its times go back.
     """
-    if format in FORMATS:
-        module = importlib.import_module(f"{FOLDER}.{FORMATS[format]}")
-        if hasattr(module, "read"):
-            return checked(module.read(Path(path)), path, sort=sort)
-    decode = decoder(format)
-    return checked(decode(read_file(path), path), path, sort=sort)
+    return checked(reader_of(format).read(Path(path)), path, sort=sort)

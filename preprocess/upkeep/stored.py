@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 from filelock import FileLock, Timeout
 
-from ...data_cards import TONIC, card_names, load_card
+from ...data_cards import card_names, load_card
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest
 from ..cache.format import INDEX, SEALED, STATIC, read_seal
@@ -73,14 +73,14 @@ def card_in(root: Path, name: str) -> tuple[str, Card | None]:
 
     Args:
         root: root of all caches.
-        name: a shipped card, ``tonic:NAME``, the path of a ``.toml`` file, or a folder below
-            ``root``.
+        name: a known card, ``tonic:NAME``, ``package.module:NAME``, the path of a ``.toml``
+            file, or a folder below ``root``.
 
     Raises:
         UsageError: no such card, and no such folder.
     """
     kept = root / name / "card.toml"  # as the cards of tonic's data sets are
-    if name in card_names() or name.startswith(TONIC) or name.endswith(".toml") or "/" in name:
+    if name in card_names() or name.endswith(".toml") or ":" in name or "/" in name:
         card = load_card(name, root)
         return card.name, card
     folders = folders_in(root)

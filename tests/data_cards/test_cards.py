@@ -88,7 +88,7 @@ def test_n_mnist() -> None:
 
 
 def test_unknown_card_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"'n-caltech10'; did you mean 'n-caltech101'\? \(shipped"):
+    with pytest.raises(UsageError, match=r"'n-caltech10'; did you mean 'n-caltech101'\? \(known"):
         load_card("n-caltech10")
 
 
@@ -119,8 +119,6 @@ def test_no_such_card_file(name: str) -> None:
         ("steps = 4", "", r"\[framing\]: the key 'steps' is missing"),
         ('rule = "hash"', "", r"\[splits.holdout\]: the key 'rule' is missing"),
         ('twin = "{class}/{stem}"', "", r"\[static\]: the key 'twin' is missing"),
-        ('"atis"', '"atsi"', r"\[events\] format = 'atsi'; did you mean 'atis'"),
-        ('"atis"', '"aedat4000"', r"format = 'aedat4000'.*\(known: .*atis"),
         ('"hash"', '"hashed"', "rule = 'hashed'; did you mean 'hash'"),
         ('"images"', '"image"', "layout = 'image'; did you mean 'images'"),
         ('tail = "keep"', 'tail = "kept"', "tail = 'kept'; did you mean 'keep'"),

@@ -16,8 +16,8 @@ from snntx.errors import UsageError
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.readers.formats.atis import decode, encode
 from snntx.preprocess.readers.reading import read_events
+from snntx.preprocess.saccades import SaccadePath
 from snntx.preprocess.simulate import (
-    SaccadePath,
     SensorOptions,
     events_from_intensity,
     moving_views,

@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 
 from ....errors import BadFileError
 from ...framing.events import Events
+from ..base import READERS, Reader
 from ..container import AGAIN, EVENTS, check_container
 
-RECORD_BYTES = 1
-"""An event takes 16 bytes before compression; regular ones compress to little more than one."""
 MAX_TIME_US = 1 << 62
 _LIBRARY_ERRORS = (RuntimeError, OSError, ValueError, KeyError)
 
@@ -187,3 +186,22 @@ def _columns(packet: NDArray[np.void], shape: tuple[int, int], where: str) -> Ev
     return Events(
         x.astype(np.int16), y.astype(np.int16), t.astype(np.int64), packet["on"].astype(np.int8)
     )
+
+
+@READERS.register("aedat4")
+class Aedat4(Reader):
+    """Reads AEDAT 4 files: the parts that a table beside them names, or a whole file."""
+
+    record_bytes = 1
+    """An event takes 16 bytes before compression; regular ones compress to little more than one."""
+    slices = True
+
+    def recordings(
+        self, path: Path, parts: Sequence[tuple[int, ...]]
+    ) -> Iterator[Events | BadFileError]:
+        """Yield the events of each part, in the order of ``parts``; ``()`` is the whole file."""
+        return recordings(path, parts)
+
+    def read(self, path: Path) -> Events:
+        """Return all events of a file, in file order."""
+        return read(path)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ....errors import BadFileError
 from ...framing.events import Events
 from ...framing.kernels import RECORD_BYTES
-from ...framing.records import OVERFLOW_ROW, plain_records, unpacked
+from ...framing.records import OVERFLOW_ROW, Records, plain_records, unpacked
+from ..base import READERS, Reader
 
 __all__ = ["OVERFLOW_ROW", "RECORD_BYTES", "decode", "encode", "plain_records", "require_whole"]
 
@@ -66,3 +67,18 @@ def encode(events: Events) -> bytes:
     records[:, 3] = (t >> 8) & 255
     records[:, 4] = t & 255
     return records.tobytes()
+
+
+@READERS.register("atis")
+class Atis(Reader):
+    """Reads ATIS files: one recording each."""
+
+    record_bytes = RECORD_BYTES
+
+    def decode(self, data: bytes, path: Path | str) -> Events:
+        """Decode the bytes of a file."""
+        return decode(data, path)
+
+    def plain_records(self, data: bytes) -> Records | None:
+        """Return the records of a file of nothing but events in order of time."""
+        return plain_records(data)

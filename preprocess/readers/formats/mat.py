@@ -28,9 +28,8 @@ from numpy.typing import NDArray
 
 from ....errors import BadFileError
 from ...framing.events import Events
+from ..base import READERS, Reader
 
-RECORD_BYTES = 1
-"""Compressed columns of regular events take few bytes an event, never much less than one."""
 ARRAYS = ("x", "y", "ts", "p")
 MAX_BYTES = 1 << 29
 """Most that the arrays of one file may take inflated: 16 million events of four doubles."""
@@ -255,3 +254,15 @@ def _whole(
             f"numbers from {low} to {high}"
         )
     return values.astype(np.int64)
+
+
+@READERS.register("mat")
+class Mat(Reader):
+    """Reads MATLAB 5 files: one recording each."""
+
+    record_bytes = 1
+    """Compressed columns of regular events take few bytes an event, never much less than one."""
+
+    def decode(self, data: bytes, path: Path | str) -> Events:
+        """Decode the bytes of a file."""
+        return decode(data, path)

@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import BadFileError
+from ....errors import BadFileError, UsageError
 from ...framing.events import Events
+from ..base import READERS, Reader
 from ..container import AGAIN, check_container
 from ..tonic_sets import dataset_class, opened, subsets
 from .atis import require_whole
 
-RECORD_BYTES = 1
-"""Fewest bytes of an event: compressed formats are among those that tonic reads."""
 _COORDINATE_LIMIT = 1 << 15
 _ATIS_FILES = ("NMNIST", "NCALTECH101")
 """Data sets of ATIS records, of which tonic drops some cut ones without a word."""
@@ -103,3 +102,28 @@ def events_of(sample: Any, path: Path | str) -> Events:
     on: NDArray[np.int8] = (p > 0).astype(np.int8)
     x, y = columns["x"].astype(np.int16), columns["y"].astype(np.int16)
     return Events(x, y, columns["t"].astype(np.int64), on)
+
+
+@READERS.register("tonic")
+class Tonic(Reader):
+    """Reads the files of a data set that tonic knows, as parts of their subsets."""
+
+    record_bytes = 1
+    """Compressed formats are among those that tonic reads."""
+
+    def recordings(
+        self, path: Path, parts: Sequence[tuple[int, ...]]
+    ) -> Iterator[Events | BadFileError]:
+        """Yield the recordings in ``parts``, as tonic decodes them."""
+        return recordings(path, parts)
+
+    def read(self, path: Path) -> Events:
+        """Refuse: which data set a file belongs to, and which sample it is, is not in it.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            "format 'tonic' is read as a whole data set by preprocess; a single file of it "
+            "cannot be read on its own"
+        )

@@ -284,7 +284,7 @@ def test_one_bad_recording_of_a_file(
             else:
                 raise BadFileError(f"{path}: broken off in slice 1")
 
-    monkeypatch.setattr(atis, "recordings", recordings, raising=False)
+    monkeypatch.setattr(atis.Atis, "recordings", lambda self, *given: recordings(*given))
     request = make_request(load_card("n-mnist"), raw=tmp_path, static=None, cache=tmp_path, steps=3)
     task = stages.ShardTask(
         path=tmp_path / "frames.h5",

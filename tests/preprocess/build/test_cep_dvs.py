@@ -124,11 +124,9 @@ def test_the_card() -> None:
     paper = card.splits["paper"]
     assert (paper.rule, paper.train_count, paper.test_count) == ("window", 250, 100)
     assert card.recipes["default"] == {
-        "model": "resnet18",
-        "epochs": 200,
-        "batch_size": 120,
-        "lr": 5e-3,
-        "crop_padding": 4,
+        "network": {"model": "resnet18"},
+        "optim": {"epochs": 200, "batch_size": 120, "lr": 5e-3},
+        "augment": {"crop_padding": 4},
     }
 
 

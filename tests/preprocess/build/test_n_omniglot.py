@@ -450,8 +450,13 @@ def test_a_bad_picture_in_an_archive_is_named(raw: Any, card: Card, tmp_path: Pa
 def test_mistakes_in_the_card_are_named(old: str, new: str, message: str) -> None:
     text = (Path(load_card.__code__.co_filename).parent / "n-omniglot.toml").read_text()
     assert text.count(old) == 1
+
+    def used() -> None:
+        card = parse_card(text.replace(old, new).encode(), "own.toml")
+        make_request(card, raw=Path(), static=None, cache=Path())
+
     with pytest.raises(UsageError, match=message):
-        parse_card(text.replace(old, new).encode(), "own.toml")
+        used()
 
 
 def test_the_inference_is_said(card: Card) -> None:

@@ -14,7 +14,7 @@ from snntx.errors import BadFileError, UsageError
 from snntx.preprocess.disk.files import read_file
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.readers.formats.atis import decode, encode
-from snntx.preprocess.readers.reading import checked, decoder, read_events
+from snntx.preprocess.readers.reading import checked, read_events
 
 
 def record(x: int, y: int, p: int, t: int) -> bytes:
@@ -163,7 +163,7 @@ def test_ties_are_no_step_back() -> None:
 
 def test_unknown_format_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="unknown event format 'atsi'; did you mean 'atis'"):
-        decoder("atsi")
+        read_events("none.bin", "atsi")
 
 
 @pytest.mark.real

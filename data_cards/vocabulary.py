@@ -1,0 +1,36 @@
+"""The words that a card may use where it has a choice, each list once.
+
+In: nothing. Out: ``Literal`` types for the fields of :mod:`snntx.data_cards.schema`, and their
+words as tuples. The formats of raw recordings are no such list: readers come in by a door.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Tail = Literal["drop", "keep"]
+Extent = Literal["sensor", "recording"]
+Bins = Literal["time", "count"]
+Counted = Literal["counts", "binary", "log", "max"]
+Frequency = Literal["frequency", "frequency-float16"]
+Values = Literal[Counted, Frequency]
+Polarity = Literal["split", "merged"]
+StaticLayout = Literal["images", "mnist"]
+Fit = Literal["stretch", "pad"]
+StaticOrder = Literal["resize-then-channel", "channel-then-resize"]
+Rule = Literal["hash", "leading", "window", "field"]
+
+TAILS: tuple[str, ...] = get_args(Tail)
+BINS: tuple[str, ...] = get_args(Bins)
+VALUES: tuple[str, ...] = get_args(Counted)
+"""Values that are made of counts."""
+FREQUENCIES: tuple[str, ...] = get_args(Frequency)
+"""Values of :mod:`snntx.preprocess.framing.frequency`, which frames events in its own way."""
+ALL_VALUES = (*VALUES, *FREQUENCIES)
+POLARITIES: tuple[str, ...] = get_args(Polarity)
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file name is that of an archive that can be unpacked."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)

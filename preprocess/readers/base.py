@@ -1,0 +1,124 @@
+"""What a reader of a raw format is, and the door it comes in by.
+
+A new format is one module of ``formats`` with one class, or a class of another package: an entry
+point of the group ``snntx.readers``, or ``package.module:Name`` as a card's format. It derives
+from :class:`Reader` and gives columns in file order, or raises a
+:class:`~snntx.errors.BadFileError` that names the file, the place and what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ...declared.doors import Door
+from ...errors import BadFileError, UsageError
+from ..disk.files import read_file
+
+if TYPE_CHECKING:
+    from ..framing.events import Events
+    from ..framing.records import Records
+
+
+class Reader:
+    """One raw format.
+
+    A subclass has ``record_bytes`` and either :meth:`decode`, for files of one recording, or
+    :meth:`recordings`, for files of many (with :meth:`read` where a whole file makes sense).
+
+    Attributes:
+        record_bytes: the fewest bytes that an event takes in a file; at least 1.
+        slices: a file's parts may be the rows of a table beside it (``[events.slices]`` of a
+            card): ``(start, end, row)``, times in microseconds and the row's number.
+        version: what decodes, where that may change: it is part of a cache's key.
+    """
+
+    record_bytes: ClassVar[int]
+    slices: ClassVar[bool] = False
+    version: ClassVar[str] = ""
+
+    def decode(self, data: bytes, path: Path | str) -> Events:
+        """Decode the bytes of a file of one recording; ``path`` names it in errors.
+
+        Raises:
+            BadFileError: the bytes are none of this format, or damaged.
+            UsageError: a file of this format is not read on its own.
+        """
+        raise UsageError(
+            f"{path}: such files are read as a whole data set by preprocess; a single one cannot "
+            "be read on its own"
+        )
+
+    def plain_records(self, data: bytes) -> Records | None:
+        """Return a file's records where they can be framed undecoded, None to have it decoded."""
+        return None
+
+    def recordings(
+        self, path: Path, parts: Sequence[tuple[int, ...]]
+    ) -> Iterable[Events | BadFileError]:
+        """Stream the wanted parts of a file of many recordings, in order.
+
+        An error may be yielded in place of a part, where those that follow are still good.
+
+        Raises:
+            BadFileError: the file is unreadable or damaged.
+            UsageError: a file of this format holds one recording.
+        """
+        raise UsageError(f"{path}: a file of this format holds one recording, no parts")
+
+    def read(self, path: Path) -> Events:
+        """Return all events of a file, in file order.
+
+        Raises:
+            BadFileError: the file is unreadable, empty or damaged.
+            UsageError: a file of this format is not read on its own.
+        """
+        return self.decode(read_file(path), path)
+
+    @property
+    def holds_many(self) -> bool:
+        """Whether a file of this format holds many recordings."""
+        return type(self).recordings is not Reader.recordings
+
+
+def _problem(part: Any) -> str | None:
+    """Return why an object is no reader, None where it is one."""
+    if not (isinstance(part, type) and issubclass(part, Reader)):
+        return "is no subclass of snntx.preprocess.readers.base.Reader"
+    size = getattr(part, "record_bytes", None)
+    if not isinstance(size, int) or size < 1:
+        return f"record_bytes is {size!r}, expected a whole number of at least 1"
+    if part.decode is Reader.decode and part.recordings is Reader.recordings:
+        return "has neither decode nor recordings, expected one of them"
+    return None
+
+
+READERS: Door[type[Reader]] = Door(
+    "event format", "snntx.readers", shipped="snntx.preprocess.readers.formats", fits=_problem
+)
+
+
+def reader_of(format: str) -> Reader:
+    """Return the reader of a format.
+
+    Raises:
+        UsageError: there is none of that name, or it cannot be imported.
+    """
+    return READERS.get(format)()
+
+
+def place_of(format: str) -> str:
+    """Return a format's name that other processes understand too.
+
+    What is registered in this process alone becomes ``package.module:Name``.
+    """
+    if format in READERS.shipped() or ":" in format:
+        return format
+    part = READERS.get(format)
+    return f"{part.__module__}:{part.__qualname__}"
+
+
+def version_of(format: str) -> str:
+    """Return what decodes a format, for the key of a cache; empty for a shipped one."""
+    return "" if format in READERS.shipped() else READERS.get(format).version
