@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from snntx.train.checkpoints.reference import reference_constants, reference_view
-from snntx.train.network.create import TransferModel
+from snntx.train.network.create import create_model
+from snntx.train.network.model import TransferModel
 
 ARGUMENTS = {
     "vgg": {"model": "Transfer_VGG_SNN", "act_fun": "QGateGrad"},
@@ -87,3 +88,15 @@ def write(
         _use_new_zipfile_serialization=not legacy,
     )
     return path
+
+
+def small(classes: int = 10) -> TransferModel:
+    """The smallest published network, for the frames of the small cache."""
+    torch.manual_seed(3)
+    return create_model("scnn", num_classes=classes, steps=3, size=(34, 34))
+
+
+def write_small(path: Path, state: dict[str, Tensor] | None = None, **more: Any) -> Path:
+    """Save that network's weights, or others, with its command line."""
+    state = state_of(small()) if state is None else state
+    return write(path, state, arguments("scnn", steps=3, classes=10), **more)

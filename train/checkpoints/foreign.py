@@ -17,6 +17,7 @@ import io
 import pickle
 import pickletools
 import tarfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -90,7 +91,11 @@ def load_foreign(path: Path) -> Any:
         for program in _programs(path):
             _check_names(path, program)
         # an open file, since torch reads what is called .safetensors by its name
-        with torch.serialization.safe_globals([argparse.Namespace]), path.open("rb") as file:
+        with (
+            torch.serialization.safe_globals([argparse.Namespace]),
+            path.open("rb") as file,
+            warnings.catch_warnings(action="ignore"),  # of what only a damaged pickle asks for
+        ):
             return torch.load(file, map_location="cpu", weights_only=True)
     except DAMAGE as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -157,7 +162,7 @@ def _programs(path: Path) -> Iterator[IO[bytes]]:
 def _check_names(path: Path, program: IO[bytes]) -> None:
     """List one pickle's instructions and refuse names that are not allowed."""
     texts = ["", ""]
-    for operation, argument, _ in pickletools.genops(program):
+    for operation, argument in _instructions(program):
         if operation.name in REFUSED:
             _refuse(path, f"the pickle instruction {operation.name}")
         if operation.name == "GLOBAL":
@@ -166,6 +171,14 @@ def _check_names(path: Path, program: IO[bytes]) -> None:
             _check_name(path, ".".join(texts))
         elif isinstance(argument, str):
             texts = [texts[1], argument]
+
+
+def _instructions(program: IO[bytes]) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
+    try:
+        for operation, argument, _ in pickletools.genops(program):
+            yield operation, argument
+    except (MemoryError, OverflowError) as error:
+        raise ValueError("an instruction claims more bytes than the file holds") from error
 
 
 def _check_name(path: Path, name: str) -> None:

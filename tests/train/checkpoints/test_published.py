@@ -1,37 +1,22 @@
-"""Published checkpoints: read without executing anything, recognised, measured on a cache."""
+"""Published checkpoints: recognised by their weights, and refused where they do not fit."""
 
 import argparse
 import importlib.util
-import json
-import os
-import pickle
-import shutil
-import tarfile
-import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from snntx.cli import run
-from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
-from snntx.preprocess.cache.frame_cache import FrameCache
-from snntx.preprocess.cache.opening import open_cache
-from snntx.train.checkpoints.foreign import load_foreign
 from snntx.train.checkpoints.published import Published
 from snntx.train.checkpoints.reference import reference_view
 from snntx.train.checkpoints.weights import open_weights
-from snntx.train.measure.metrics import event_logits, measure
-from snntx.train.network.create import TransferModel, create_model
+from snntx.train.network.create import create_model
 
-CARD = "simulated-digits"
 CPU = torch.device("cpu")
-KEPT = Path(__file__).parents[2] / "fixtures" / "release-0.1"
 
 
 def _files() -> ModuleType:
@@ -46,18 +31,6 @@ def _files() -> ModuleType:
 
 files = _files()
 layouts = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
-
-
-def small(classes: int = 10) -> TransferModel:
-    """The smallest published network, for the frames of the small cache."""
-    torch.manual_seed(3)
-    return create_model("scnn", num_classes=classes, steps=3, size=(34, 34))
-
-
-def write_small(path: Path, state: dict[str, Tensor] | None = None, **more: Any) -> Path:
-    state = files.state_of(small()) if state is None else state
-    written: Path = files.write(path, state, files.arguments("scnn", steps=3, classes=10), **more)
-    return written
 
 
 def load_published(path: Path) -> Published:
@@ -113,22 +86,22 @@ def test_steps_classes_and_constants_are_read_off_the_state(tmp_path: Path) -> N
 
 
 def test_names_of_a_parallel_model(tmp_path: Path) -> None:
-    state = files.state_of(small())
+    state = files.state_of(files.small())
     prefixed = {f"module.{name}": tensor for name, tensor in state.items()}
-    found = load_published(write_small(tmp_path / "a.pth.tar", prefixed))
+    found = load_published(files.write_small(tmp_path / "a.pth.tar", prefixed))
     assert found.state.keys() == state.keys()
 
 
 def test_a_bare_state_needs_no_command_line(tmp_path: Path) -> None:
-    torch.save(files.state_of(small()), tmp_path / "a.pth")
+    torch.save(files.state_of(files.small()), tmp_path / "a.pth")
     found = load_published(tmp_path / "a.pth")
     assert (found.model, found.epoch, found.metric) == ("scnn", None, None)
 
 
 def test_averaged_weights_are_left_aside(tmp_path: Path) -> None:
-    average = {name: tensor + 1 for name, tensor in files.state_of(small()).items()}
-    found = load_published(write_small(tmp_path / "a.pth.tar", state_dict_ema=average))
-    assert torch.equal(found.state["fc2.bias"], small().get_parameter("shared_head.bias"))
+    average = {name: tensor + 1 for name, tensor in files.state_of(files.small()).items()}
+    found = load_published(files.write_small(tmp_path / "a.pth.tar", state_dict_ema=average))
+    assert torch.equal(found.state["fc2.bias"], files.small().get_parameter("shared_head.bias"))
 
 
 # what does not fit
@@ -148,13 +121,13 @@ def test_a_command_line_that_contradicts_the_weights(
     name: str, value: Any, message: str, tmp_path: Path
 ) -> None:
     args = files.arguments("scnn", steps=3, classes=10, **{name: value})
-    path = files.write(tmp_path / "a.pth.tar", files.state_of(small()), args)
+    path = files.write(tmp_path / "a.pth.tar", files.state_of(files.small()), args)
     refuse(path, "its command line (args) does not fit its weights: ", message)
 
 
 def test_classes_count_except_where_the_network_ignores_them(tmp_path: Path) -> None:
     args = files.arguments("scnn", steps=3, classes=1623)
-    path = files.write(tmp_path / "a.pth.tar", files.state_of(small()), args)
+    path = files.write(tmp_path / "a.pth.tar", files.state_of(files.small()), args)
     assert load_published(path).classes == 10
     torch.manual_seed(0)
     state = files.state_of(create_model("resnet18", num_classes=4, steps=2))
@@ -164,7 +137,7 @@ def test_classes_count_except_where_the_network_ignores_them(tmp_path: Path) -> 
 
 def changed(**changes: Tensor | None) -> dict[str, Tensor]:
     """The small state with tensors replaced (dots are written __) or dropped."""
-    state = files.state_of(small())
+    state = files.state_of(files.small())
     for name, value in changes.items():
         state.pop(name.replace("__", "."), None)
         if value is not None:
@@ -183,7 +156,7 @@ def changed(**changes: Tensor | None) -> dict[str, Tensor]:
 def test_weights_that_do_not_fit_are_named(
     changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    found = load_published(write_small(tmp_path / "a.pth.tar", changed(**changes)))
+    found = load_published(files.write_small(tmp_path / "a.pth.tar", changed(**changes)))
     with pytest.raises(SnntxError) as caught:
         found.build_model(CPU, (34, 34))
     assert str(caught.value).startswith(f"{found.path}: ")
@@ -203,7 +176,7 @@ def test_weights_that_do_not_fit_are_named(
     ],
 )
 def test_a_state_that_cannot_be_read(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
-    refuse(write_small(tmp_path / "a.pth.tar", changed(**changes)), message)
+    refuse(files.write_small(tmp_path / "a.pth.tar", changed(**changes)), message)
 
 
 def test_another_network(tmp_path: Path) -> None:
@@ -230,277 +203,7 @@ def test_no_file(tmp_path: Path) -> None:
         load_published(tmp_path / "none.pth.tar")
 
 
-# damage
-
-
-@layouts
-def test_a_file_cut_off_anywhere(legacy: bool, tmp_path: Path) -> None:
-    whole = write_small(tmp_path / "a.pth.tar", legacy=legacy).read_bytes()
-    cut = tmp_path / "cut.pth.tar"
-    for place in np.linspace(0, len(whole) - 1, 12).astype(int).tolist():
-        cut.write_bytes(whole[:place])
-        refuse(cut, "not a readable checkpoint: ")
-
-
-@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 and no more", bytes(4096)])
-def test_what_is_no_checkpoint(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "a.pth.tar").write_bytes(content)
-    refuse(tmp_path / "a.pth.tar", "not a readable checkpoint: ")
-
-
-def test_a_changed_byte_of_a_tensor(tmp_path: Path) -> None:
-    path = write_small(tmp_path / "a.pth.tar")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
-    refuse(path, "does not match its checksum")
-
-
-def test_an_archive_of_the_other_kinds(tmp_path: Path) -> None:
-    inner = write_small(tmp_path / "inner.pth.tar")
-    with tarfile.open(tmp_path / "a.pth.tar", "w") as archive:
-        archive.add(inner)
-    refuse(tmp_path / "a.pth.tar", "a tar archive")
-    with zipfile.ZipFile(tmp_path / "b.pth.tar", "w") as archive2:
-        archive2.writestr("a/data.pkl", b"\x80\x02N.")
-        archive2.writestr("b/data.pkl", b"\x80\x02N.")
-    refuse(tmp_path / "b.pth.tar", "a zip, but not one of torch.save")
-
-
-# malice
-
-
-class Call:
-    """Pickles as a call of any function."""
-
-    def __init__(self, function: Any, *arguments: Any) -> None:
-        self.call = function, arguments
-
-    def __reduce__(self) -> Any:
-        return self.call
-
-
-def evil(sprung: Path) -> Call:
-    return Call(os.system, f"touch {sprung}")
-
-
-@layouts
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_malice_is_refused_and_does_not_execute(
-    legacy: bool, protocol: int, tmp_path: Path
-) -> None:
-    sprung, path = tmp_path / "sprung", tmp_path / "a.pth.tar"
-    args = argparse.Namespace(model="Transfer_SCNN", extra=evil(sprung))
-    torch.save(
-        {"state_dict": files.state_of(small()), "args": args},
-        path,
-        pickle_protocol=protocol,
-        _use_new_zipfile_serialization=not legacy,
-    )
-    refuse(path, "it asks for the global posix.system", "nothing of it was executed")
-    assert not sprung.exists()
-    torch.load(path, weights_only=False)  # the trap works where files are trusted
-    assert sprung.exists()
-
-
-@pytest.mark.parametrize("protocol", range(6))
-def test_a_plain_pickle_is_refused(protocol: int, tmp_path: Path) -> None:
-    sprung, path = tmp_path / "sprung", tmp_path / "a.pth.tar"
-    path.write_bytes(pickle.dumps({"args": evil(sprung)}, protocol))
-    refuse(path, "the global posix.system")
-    assert not sprung.exists()
-
-
-def test_malice_behind_the_content_of_a_legacy_file(tmp_path: Path) -> None:
-    """The pickles before and after the content are programs too."""
-    sprung, path = tmp_path / "sprung", tmp_path / "a.pth.tar"
-    for place in range(5):
-        parts: list[Any] = [1, 2, {}, {}, []]
-        parts[place] = evil(sprung)
-        path.write_bytes(b"".join(pickle.dumps(part, 2) for part in parts))
-        refuse(path, "the global posix.system")
-    assert not sprung.exists()
-
-
-def test_a_zip_behind_a_pickle_does_not_hide_it(tmp_path: Path) -> None:
-    sprung, path = tmp_path / "sprung", tmp_path / "a.pth.tar"
-    path.write_bytes(pickle.dumps(evil(sprung), 2) + write_small(path).read_bytes())
-    assert zipfile.is_zipfile(path)
-    refuse(path, "the global posix.system")
-    assert not sprung.exists()
-
-
-@pytest.mark.parametrize(
-    ("program", "message"),
-    [
-        (b"(S'touch x'\nios\nsystem\n.", "the pickle instruction INST"),
-        (b"(cargparse\nNamespace\no.", "the pickle instruction OBJ"),
-        (b"\x82\x01.", "the pickle instruction EXT1"),
-        (b"cbuiltins\neval\n.", "the global builtins.eval"),
-        (b"ctorch\nload\n.", "the global torch.load"),
-        (b"ctorch.hub\nload\n.", "the global torch.hub.load"),
-        (b"cargparse\nFileType\n.", "the global argparse.FileType"),
-        (b"cargparse\nNamespace.__init__.__globals__\n.", "the global argparse.Namespace.__init__"),
-    ],
-)
-def test_names_that_tensors_do_not_need(program: bytes, message: str, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.pth.tar", "w") as archive:
-        archive.writestr("archive/data.pkl", program)
-    refuse(tmp_path / "a.pth.tar", message)
-
-
-def test_the_reader_for_weights_stands_behind_the_list(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Were a name allowed by mistake, torch would still refuse it."""
-    sprung, path = tmp_path / "sprung", tmp_path / "a.pth.tar"
-    torch.save({"args": evil(sprung)}, path)
-    monkeypatch.setattr("snntx.train.checkpoints.foreign.ALLOWED", {"posix.system"})
-    refuse(path, "not a readable checkpoint: ")
-    assert not sprung.exists()
-
-
-def test_a_namespace_is_filled_not_constructed(tmp_path: Path) -> None:
-    """Attributes cannot turn it into anything else, and reading leaves torch as it was."""
-    before = set(torch.serialization.get_safe_globals())
-    path, inner = tmp_path / "a.pth.tar", argparse.Namespace(plain=1)
-    vars(inner).update({"__class__": "x", "__setstate__": 3, "__init__": 4})
-    torch.save({"args": inner}, path)
-    found = load_foreign(path)["args"]
-    assert type(found) is argparse.Namespace
-    assert vars(found) == vars(inner)
-    assert set(torch.serialization.get_safe_globals()) == before
-
-
-def test_a_namespace_cannot_change_its_class(tmp_path: Path) -> None:
-    path = tmp_path / "a.pth.tar"
-    slots = b"N}X\x09\x00\x00\x00__class__ccollections\nOrderedDict\ns\x86"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a/data.pkl", b"\x80\x02cargparse\nNamespace\n)\x81" + slots + b"b.")
-        archive.writestr("a/version", b"3\n")
-        archive.writestr("a/byteorder", b"little")
-    refuse(path, "not a readable checkpoint: __class__ assignment")
-
-
-# on a cache
-
-
-@pytest.fixture
-def cache(small_cache: Path) -> FrameCache:
-    return open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
-
-
-def evaluate(capsys: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str, str]:
-    capsys.readouterr()
-    code = run(["evaluate", *map(str, words)])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-@layouts
-@pytest.mark.parametrize("protocol", [None, "holdout"])
-def test_evaluate_on_a_cache(
-    legacy: bool,
-    protocol: str | None,
-    cache: FrameCache,
-    small_cache: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    path = write_small(tmp_path / "model_best.pth.tar", legacy=legacy)
-    words = ["--card", CARD, "--cache", small_cache / "cache"]
-    words += [] if protocol is None else ["--protocol", protocol, "--key", cache.key[:6]]
-    code, out, err = evaluate(capsys, path, *words, "--json")
-    assert (code, err) == (0, "")
-    result = json.loads(out)
-    test = cache.split(protocol or "paper", "test")
-    logits = event_logits(small(), cache, test, CPU)
-    expected = measure(logits, cache.labels[test], cache.classes)
-    assert result["recordings"] == test.size > 0
-    assert (result["top1"], result["top5"]) == (expected.top1, expected.top5)
-    assert result["loss"] == pytest.approx(expected.loss)
-    assert result["confusion"] == expected.confusion
-    assert {name: result[name] for name in ("model", "card", "cache_key", "protocol", "part")} == {
-        "model": "scnn",
-        "card": CARD,
-        "cache_key": cache.key,
-        "protocol": protocol or "paper",
-        "part": "test",
-    }
-    assert (result["seed"], result["epoch"], result["reference_top1"]) == (1024, 7, 92.64)
-    code, out, err = evaluate(capsys, path, *words)
-    assert (code, err) == (0, "")
-    lines = out.splitlines()
-    assert lines[0] == f"{path}: published scnn, epoch 8, seed 1024"
-    assert lines[3].split() == ["top-1", f"{expected.top1:.4f}"]
-    text = " ".join(out.split())
-    assert "classes are numbered as in the cache (0, 1, 2, ...)" in text
-    assert f"protocol {protocol or 'paper'} is the cache's, which goes by name" in text
-    assert "the file notes 92.64 % on its own test part" in text
-    assert [path.name for path in tmp_path.iterdir()] == ["model_best.pth.tar"]
-
-
-def error(output: tuple[int, str, str], code: int, *parts: str) -> None:
-    assert output[0] == code, output
-    assert output[1] == ""
-    assert output[2].startswith("snntx: error: ")
-    assert output[2].count("\n") == 1
-    for part in parts:
-        assert part in output[2]
-
-
-def test_evaluate_refuses_what_does_not_fit(
-    cache: FrameCache,
-    small_cache: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    root, path = small_cache / "cache", tmp_path / "a.pth.tar"
-    words = ["--card", CARD, "--cache", root]
-    files.write(path, files.state_of(small(7)), argparse.Namespace())
-    error(evaluate(capsys, path, *words), 2, "trained on 7 classes, the cache has 10")
-
-    model = create_model("scnn", num_classes=10, steps=4, size=(34, 34))
-    files.write(path, files.state_of(model), argparse.Namespace())
-    error(evaluate(capsys, path, *words), 1, "no sealed cache with frames (4, 2, 34, 34)")
-    keyed = [*words, "--key", cache.key]
-    error(evaluate(capsys, path, *keyed), 2, "trained on 4 time steps, the cache has 3")
-
-    model = create_model("resnet18", num_classes=10, steps=3)
-    args = files.arguments("resnet18", steps=3, classes=10)
-    files.write(path, files.state_of(model), args)
-    error(evaluate(capsys, path, *keyed), 2, "trained on (48, 48) pixels a side")
-
-    model = create_model("scnn", num_classes=10, steps=3)
-    files.write(path, files.state_of(model), argparse.Namespace())
-    error(evaluate(capsys, path, *words), 1, "fc1.weight (300, 640) instead of (300, 1000)")
-
-    write_small(path)
-    error(evaluate(capsys, path, *words, "--protocol", "papr"), 2, "did you mean 'paper'?")
-    sprung = tmp_path / "sprung"
-    torch.save({"args": evil(sprung)}, path)
-    error(evaluate(capsys, path, *words), 1, "the global posix.system")
-    assert not sprung.exists()
-
-
-def test_a_published_checkpoint_needs_a_card(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write_small(tmp_path / "a.pth.tar")
-    error(evaluate(capsys, path), 2, "does not name its data; add --card CARD")
-    for words in (["--key", "a"], ["--protocol", "paper"]):
-        error(evaluate(capsys, tmp_path, *words), 2, "--key, --protocol need --card")
-
-
-def test_a_checkpoint_of_ours_needs_none(
-    small_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = Path(shutil.copy(KEPT / "runs" / "stopped" / "best.pt", tmp_path / "a.pth.tar"))
-    words = ["--card", CARD, "--cache", small_cache / "cache"]
-    error(evaluate(capsys, path, *words), 2, "leave out --card")
-
-
 def test_what_is_read_is_plain(tmp_path: Path) -> None:
-    found = load_published(write_small(tmp_path / "a.pth.tar"))
+    found = load_published(files.write_small(tmp_path / "a.pth.tar"))
     assert isinstance(found, Published)
     assert all(type(tensor) is Tensor for tensor in found.state.values())

@@ -22,8 +22,8 @@ from snntx.data_cards import load_card, parse_card
 from snntx.preprocess.build.builder import preprocess
 from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.opening import open_cache, sealed_caches
-from snntx.train.assess.evaluate import Metrics
 from snntx.train.checkpoints.state import load_checkpoint
+from snntx.train.measure.metrics import Metrics
 from snntx.train.network.create import create_model
 from snntx.train.recipe.sources import load_recipe
 from snntx.train.recipe.whole import Recipe
@@ -411,7 +411,7 @@ def test_resuming_a_finished_run_changes_nothing(snntx: Snntx, three_epochs: Pat
     [
         ({"lr": 0.01}, "(lr)"),
         ({"epochs": 4}, "(epochs)"),
-        ({"seed": 1, "channel": "mean"}, "(seed, channel)"),
+        ({"seed": 1, "channel": "mean"}, "(channel, seed)"),
         ({"size": 34}, "(size)"),
     ],
 )
