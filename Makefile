@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test slow lint types wheel clean
+.PHONY: demo test slow lint types settings wheel clean
 
 demo: .venv/installed
 	$(BIN)/snntx demo
@@ -25,6 +25,11 @@ lint: .venv/installed-dev
 types: .venv/installed-dev
 	mkdir -p .types && ln -sfn .. .types/snntx
 	MYPYPATH=.types $(BIN)/mypy -p snntx
+
+# the page of all settings, from their declarations
+settings: .venv/installed
+	$(BIN)/snntx settings --markdown > docs/settings.md.new
+	mv docs/settings.md.new docs/settings.md
 
 wheel: .venv/installed-dev
 	rm -rf build dist
