@@ -27,7 +27,7 @@ from snntx.train.measure.metrics import Metrics
 from snntx.train.network.create import create_model
 from snntx.train.recipe.sources import load_recipe
 from snntx.train.recipe.whole import Recipe
-from snntx.train.run import fit
+from snntx.train.run import running
 from snntx.train.run.distributed import pick_device
 from snntx.train.run.objective import Objective
 
@@ -256,7 +256,7 @@ def scripted(results: list[tuple[float, float]]) -> Callable[..., Metrics]:
 def test_the_best_epoch_has_the_highest_top1_then_the_lowest_loss(
     snntx: Snntx, monkeypatch: pytest.MonkeyPatch, results: list[tuple[float, float]], best: int
 ) -> None:
-    monkeypatch.setattr(fit, "evaluate_part", scripted(results))
+    monkeypatch.setattr(running, "evaluate_part", scripted(results))
     output = snntx.train(epochs=3, recordings_per_class=1, batch_size=10, transfer=False)
     assert output.out.startswith(f"best epoch {best + 1}: validation top-1 {results[best][0]:.4f}")
     checkpoint = load_checkpoint(snntx.out / "best.pt")
@@ -515,7 +515,7 @@ def test_events_alone_do_not_depend_on_statics(
 
 def test_transfer_needs_statics(snntx: Snntx, two_caches: Path, event_only: str) -> None:
     output = snntx.train("--key", event_only, root=two_caches)
-    one_line(output, 1, "no static partner for class 0, 1, 2, 3, 4 and others", "transfer=false")
+    one_line(output, 1, "no static partner for class 0, 1, 2, 3, 4 and others", "method=event-only")
     assert not snntx.out.exists()
 
 

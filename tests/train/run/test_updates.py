@@ -97,7 +97,9 @@ def test_cka_is_that_of_each_micro_batch() -> None:
     objective, step = updater(recipe(accumulate=2))
     before = copy.deepcopy(objective)
     found = step(data)["cka"]
-    by_part = [before(Inputs(p.event, p.static, p.labels, p.constant))["cka"] for p in data.split(2)]
+    by_part = [
+        before(Inputs(p.event, p.static, p.labels, p.constant))["cka"] for p in data.split(2)
+    ]
     assert found == pytest.approx(float(sum(by_part).detach()) / 2)
     whole = before(Inputs(data.event, data.static, data.labels, data.constant))["cka"]
     assert abs(found - float(whole.detach())) > 1e-3

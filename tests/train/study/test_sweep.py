@@ -93,8 +93,9 @@ def test_variants_are_over_the_common_settings() -> None:
     }
     a, b = expand(sweep(**table), load_card(CARD), "s.toml")
     assert (a.name, b.name) == ("default-a-seed1", "default-b-seed1")
-    assert (a.recipe.sliding, a.recipe.augment.flip, a.recipe.optim.lr) == (True, False, 0.1)
-    assert (b.recipe.sliding, b.recipe.augment.flip, b.recipe.optim.lr) == (False, True, 0.1)
+    assert (a.recipe.settings()["replacement"], a.recipe.augment.flip) == ("power", False)
+    assert (b.recipe.settings()["replacement"], b.recipe.augment.flip) == ("none", True)
+    assert a.recipe.optim.lr == b.recipe.optim.lr == 0.1
 
 
 def test_settings_of_the_command_are_over_those_of_the_file() -> None:
@@ -196,13 +197,14 @@ def test_the_ablation_changes_one_thing_at_a_time(card: str) -> None:
     recipes = {each.variant: each.recipe for each in runs if each.recipe.run.seed == 42}
     assert len(runs) == 3 * len(recipes)
     full = recipes.pop("full")
-    assert (full.channel, full.sliding, full.regularization) == ("V", True, True)
+    whole = full.settings()
+    assert (whole["channel"], whole["replacement"], whole["regularization"]) == ("V", "power", True)
     changed = {name: sweep_state.differing(full, each) for name, each in recipes.items()}
     assert changed == {
-        "event-only": ["transfer"],
+        "event-only": ["method"],
         "blue": ["channel"],
-        "hard-switch": ["sliding", "hard_switch"],
-        "hard-switch-no-domain": ["domain_weight", "sliding", "hard_switch"],
+        "hard-switch": ["replacement"],
+        "hard-switch-no-domain": ["domain_weight", "replacement"],
         "no-domain-loss": ["domain_weight"],
         "no-regularization": ["regularization"],
         "fixed-coefficient": ["fixed_coefficient"],
@@ -218,8 +220,8 @@ def test_static_fractions_go_from_none_to_all() -> None:
 
 def test_event_fractions_of_every_method() -> None:
     runs = expand(load_sweep("event-fraction"), load_card("n-mnist"), "event-fraction")
-    kinds = {(r.recipe.transfer, r.recipe.strategy) for r in runs}
-    assert kinds == {(False, "sliding"), (True, "sliding"), (True, "time-mixup")}
+    kinds = {(r.recipe.transfer, r.recipe.method.name) for r in runs}
+    assert kinds == {(False, "event-only"), (True, "sliding"), (True, "time-mixup")}
     shares = sorted({r.recipe.data.event_fraction for r in runs})
     assert shares == [i / 10 for i in range(1, 11)]
     assert len(runs) == 3 * 3 * 10
