@@ -25,7 +25,7 @@ from .options import FOLDER, cache_option, cache_root, device_option, json_optio
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Override a setting, such as epochs=20 or transfer=false; repeatable.",
+    help="Override a setting, such as epochs=20 or method=event-only; repeatable.",
 )
 @click.option("--out", type=FOLDER, help="Run directory [default: runs/CARD-RECIPE-seedN].")
 @click.option(
@@ -52,7 +52,7 @@ def train(
 ) -> None:
     """Train a spiking network on a sealed cache, with knowledge transfer from static images.
 
-    Raw files are never touched. --set transfer=false trains the event-only baseline.
+    Raw files are never touched. --set method=event-only trains the baseline.
     """
     from ..data_cards import load_card
     from ..declared.tables import toml_value

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..declared.fields import declared_fields
 from ..errors import UsageError, nearest
-from .schema import Card, StaticFiles
+from .found import StaticFiles
+from .schema import Card
 from .templates import FIELD, check_picture_templates, pattern_fields, template_fields
 from .vocabulary import ARCHIVE_SUFFIXES, is_archive
 

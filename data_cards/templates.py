@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..errors import UsageError, nearest
-from .schema import EventFiles, StaticFiles
+from .found import EventFiles, StaticFiles
 
 FIELD = re.compile(r"{([A-Za-z_]\w*)}", re.ASCII)
 

@@ -74,19 +74,23 @@ class Field:
         )
 
 
+class FieldError(UsageError):
+    """A value that its field does not allow."""
+
+
 class Declared:
     """A table of settings: every value is checked against its field when the table is made."""
 
-    about: ClassVar[str] = ""
+    purpose: ClassVar[str] = ""
     """What the table is, for the page of settings."""
-    what: ClassVar[str] = "settings"
-    """Starts its error lines."""
+    what: ClassVar[str] = ""
+    """Starts its error lines; empty where the place it was read from does."""
 
     def __post_init__(self) -> None:
         for field in declared_fields(type(self)):
             problem = problem_of(field, getattr(self, field.name))
             if problem is not None:
-                raise UsageError(f"{self.what}: {problem}")
+                raise FieldError(f"{self.what}: {problem}" if self.what else problem)
 
 
 def declared_fields(table: type) -> tuple[Field, ...]:
@@ -165,7 +169,8 @@ def _out_of_range(field: Field, value: Any) -> str | None:
     if low <= value <= high and math.isfinite(value):
         return None
     if isinstance(value, float):
-        return f"{name} must be a finite number from {low:g} to {high:g}, found {value}"
+        bounds = f" from {low:g} to {high:g}" if (low, high) != (-math.inf, math.inf) else ""
+        return f"{name} must be a finite number{bounds}, found {value}"
     if value < low:
         least = "not be negative" if low == 0 else f"be at least {low:g}"
         return f"{name} must {least}, found {value}"

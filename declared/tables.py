@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ..errors import UsageError, nearest
-from .fields import Field, declared_fields, fitted, union_of, words_of
+from .fields import Field, FieldError, declared_fields, fitted, union_of, words_of
 
 Table = TypeVar("Table")
 
@@ -42,7 +42,12 @@ def from_table(schema: type[Table], table: Mapping[str, Any], where: str) -> Tab
     for name, field in fields.items():
         if field.default is dataclasses.MISSING and name not in values:
             raise UsageError(f"{where}: the key '{name}' is missing; it is required")
-    return schema(**{fields[key].name: value for key, value in values.items()})
+    try:
+        return schema(**{fields[key].name: value for key, value in values.items()})
+    except FieldError as error:
+        if getattr(schema, "what", ""):
+            raise
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _value(field: Field, value: Any, where: str) -> Any:

@@ -97,7 +97,7 @@ class SweepDisplay:
         shown = []
         for job in (self._jobs[name] for name in names[:SHOWN]):
             epochs = read_progress(job.run, job.recipe).epochs
-            shown.append(f"{job.name} {epochs}/{job.recipe.epochs}")
+            shown.append(f"{job.name} {epochs}/{job.recipe.optim.epochs}")
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         self._bar.set_postfix_str(", ".join(shown) + more)
 

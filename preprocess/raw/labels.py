@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...data_cards.schema import LabelTable
+from ...data_cards.found import LabelTable
 from ...errors import BadFileError, UsageError
 from ..disk.files import read_file
 from ..disk.listing import Found, whole_number

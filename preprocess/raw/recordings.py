@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from ...data_cards.schema import EventFiles, Slices
+from ...data_cards.found import EventFiles, Slices
 from ...errors import BadFileError, UsageError, reason_of
 from ..disk.listing import Found, find_files
 from .labels import classes_from_table

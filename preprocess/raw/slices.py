@@ -12,7 +12,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...data_cards.schema import Slices
+from ...data_cards.found import Slices
 from ...errors import BadFileError
 
 MAX_TABLE_BYTES = 1 << 24

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...data_cards.schema import StaticFiles
+from ...data_cards.found import StaticFiles
 from ...errors import UsageError
 from ..disk.listing import NothingFoundError, find_files, match_names, require_folder
 from .zips import archive_members

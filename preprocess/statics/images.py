@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ...data_cards.schema import StaticFiles
+from ...data_cards.found import StaticFiles
 from ...errors import BadFileError, UsageError
 from ..disk.files import read_file
 from ..disk.listing import require_folder

@@ -113,6 +113,23 @@ def test_commands_parse(name: str) -> None:
                 pytest.fail(f"{name}: snntx {shlex.join(arguments)}: {error}")
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_within_the_checkout_lead_somewhere(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" not in link:
+            path, _, anchor = link.partition("#")
+            target = (ROOT / name).parent / path if path else ROOT / name
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
 def test_the_cache_page_names_every_dataset() -> None:
     from snntx.preprocess.cache.meanings import MEANINGS
 

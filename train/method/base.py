@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from ..augment.mixing import Mixture
+    from ..augment.base import Mixture
     from ..network.model import TransferModel
 
 OwnSettings = TypeVar("OwnSettings", bound=MethodSettings)

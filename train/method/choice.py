@@ -17,4 +17,5 @@ def make_method(recipe: Recipe) -> Method[Any]:
     if not recipe.data.static_fraction and chosen.static and chosen.without_static:
         settings = method_settings(chosen.without_static, settings)
         chosen = METHODS.get(chosen.without_static)
-    return chosen(settings)
+    made: Method[Any] = chosen(settings)
+    return made

@@ -29,7 +29,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...errors import UsageError
-from ..augment.mixing import Mixture, mixed
+from ..augment.base import Mixture
+from ..augment.mixing import mixed
 from ..network.model import TransferOutput
 
 CKA_EPSILON = 1e-7

@@ -13,7 +13,7 @@ from ..network.doors import MODELS, SURROGATES
 class Network(Declared):
     """Which network is trained, and what its neurons are."""
 
-    about: ClassVar[str] = "which network is trained, and what its neurons are"
+    purpose: ClassVar[str] = "which network is trained, and what its neurons are"
     what: ClassVar[str] = "recipe"
 
     model: Annotated[

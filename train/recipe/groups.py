@@ -16,7 +16,7 @@ from .learning import Optim, Run
 class MethodSettings(Declared):
     """Settings of a method; each method derives its own from this."""
 
-    about: ClassVar[str] = "what is shown to the static branch, and what both branches cost"
+    purpose: ClassVar[str] = "what is shown to the static branch, and what both branches cost"
     what: ClassVar[str] = "recipe"
 
     name: Annotated[

@@ -18,7 +18,7 @@ NONE = "none"
 class Data(Declared):
     """What batches are made of."""
 
-    about: ClassVar[str] = "what batches are made of"
+    purpose: ClassVar[str] = "what batches are made of"
     what: ClassVar[str] = "recipe"
 
     protocol: Annotated[
@@ -81,7 +81,7 @@ class Data(Declared):
 class Augment(Declared):
     """What is done to training recordings."""
 
-    about: ClassVar[str] = "what is done to training recordings"
+    purpose: ClassVar[str] = "what is done to training recordings"
     what: ClassVar[str] = "recipe"
 
     crop_padding: Annotated[

@@ -147,9 +147,9 @@ class Layers:
                 wanted = "true or false" if kind is bool else "a string"
                 raise UsageError(f"{where}: {name} = {value!r} is not {wanted}")
             known = OLD_CHOICES.get(name, ())
-            if known and value not in known:
+            if known and str(value) not in known:
                 raise UsageError(
-                    f"recipe: unknown {name} '{value}'{nearest(value, known)} "
+                    f"recipe: unknown {name} '{value}'{nearest(str(value), known)} "
                     f"(known: {', '.join(known)})"
                 )
         if not {"sliding", "hard_switch"} & old.keys():
@@ -251,7 +251,8 @@ def method_settings(name: str, like: MethodSettings) -> MethodSettings:
     schema = METHODS.get(name).Settings
     held = {field.name: getattr(like, field.name) for field in declared_fields(type(like))}
     taken = [field.name for field in declared_fields(schema) if field.name in held]
-    return schema(**{**{key: held[key] for key in taken}, "name": name})
+    made: MethodSettings = schema(**{**{key: held[key] for key in taken}, "name": name})
+    return made
 
 
 def _methods_with(name: str, also: str = DEFAULT_METHOD) -> list[str]:

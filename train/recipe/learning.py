@@ -15,7 +15,7 @@ SEEDS = 2**63
 class Optim(Declared):
     """How weights move."""
 
-    about: ClassVar[str] = "how weights move"
+    purpose: ClassVar[str] = "how weights move"
     what: ClassVar[str] = "recipe"
 
     epochs: Annotated[int, Setting("passes over the training part", low=1)]
@@ -94,7 +94,7 @@ class Optim(Declared):
 class Run(Declared):
     """What a run is, beside how it learns."""
 
-    about: ClassVar[str] = "what a run is, beside how it learns"
+    purpose: ClassVar[str] = "what a run is, beside how it learns"
     what: ClassVar[str] = "recipe"
 
     seed: Annotated[

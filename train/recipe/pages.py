@@ -60,7 +60,7 @@ def rows_named(wanted: str) -> list[Row]:
 def page() -> str:
     """Return the page of all settings as Markdown."""
     tables = [
-        (f"[{name}]", _sentence(table.about), group_rows(name)) for name, table in GROUPS.items()
+        (f"[{name}]", _sentence(table.purpose), group_rows(name)) for name, table in GROUPS.items()
     ]
     tables += [
         (f"[method] name = {name}", _sentence(METHODS.get(name).summary), method_rows(name))

@@ -137,5 +137,5 @@ def recipe_of(tables: Mapping[str, Mapping[str, Any]], where: str) -> Recipe:
     chosen = METHODS.get(str(tables["method"]["name"]))
     schemas = {**GROUPS, "method": chosen.Settings}
     return Recipe(
-        **{name: from_table(schema, tables[name], where) for name, schema in schemas.items()}  # type: ignore[arg-type]
+        **{name: from_table(schema, tables[name], where) for name, schema in schemas.items()}
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from snntx.data_cards.schema import Slices
+from snntx.data_cards.found import Slices
 from snntx.errors import BadFileError
 from snntx.preprocess.raw.slices import read_slices
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from snntx.data_cards import load_card
-from snntx.data_cards.schema import StaticFiles
+from snntx.data_cards.found import StaticFiles
 from snntx.errors import BadFileError, UsageError
 from snntx.preprocess.statics import zips as zip_pictures
 from snntx.preprocess.statics.images import decode_picture, list_statics, planes_of

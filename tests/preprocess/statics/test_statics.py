@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from snntx.data_cards import load_card
-from snntx.data_cards.schema import StaticFiles
+from snntx.data_cards.found import StaticFiles
 from snntx.errors import BadFileError, UsageError
 from snntx.preprocess.statics.images import (
     StaticImage,

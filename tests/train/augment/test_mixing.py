@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from snntx.preprocess.cache.frame_cache import FrameCache
-from snntx.train.augment.mixing import Mixture, gaussian_mask, mix, mixed, static_mixture
-from snntx.train.batches.training import Batch, TrainingData
+from snntx.train.augment.base import Mixture
+from snntx.train.augment.mixing import gaussian_mask, mix, mixed, static_mixture
+from snntx.train.batches.batch import Batch
+from snntx.train.batches.training import TrainingData
 from snntx.train.method.losses import TransferLoss, event_loss, mean_logit_loss, tet_loss
 from snntx.train.network.model import TransferOutput
 from snntx.train.recipe.whole import Recipe

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, SubsetRandomSampler
 
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.train.batches.batch import Batch
 from snntx.train.batches.loader import FrameDataset, epoch_batches
-from snntx.train.batches.training import Batch, TrainingData
+from snntx.train.batches.training import TrainingData
 from snntx.train.recipe.whole import Recipe
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from snntx.cli import run
 from snntx.data_cards import load_card
+from snntx.declared.tables import toml_value
 from snntx.errors import SnntxError, UsageError
 from snntx.train.recipe.sources import load_recipe
 from snntx.train.recipe.whole import Recipe
@@ -32,7 +33,6 @@ from snntx.train.study.sweep import (
     parse_sweep,
     sweep_from_table,
     sweep_names,
-    toml_value,
 )
 
 Output = namedtuple("Output", "code out err")
