@@ -1,4 +1,4 @@
-"""Rebuild the weights and inputs behind ``golden/{vgg,resnet18,scnn}.npz`` from their recipe.
+"""Rebuild the weights and inputs behind the ``golden/*.npz`` of transfer models.
 
 Every tensor comes from ``numpy.random.default_rng(zlib.crc32(name))``, where ``name`` is its
 name in the reference implementation; the files' ``meta_json`` states the rules applied here.
@@ -21,7 +21,8 @@ Arrays = dict[str, NDArray[Any]]
 
 GOLDEN = Path(__file__).parent / "golden"
 CONSTANTS = {"threshold": 0.5, "alpha": 2.0, "num_batches_tracked": 0.0}
-WEIGHT_GAIN = {"vgg": 2.0, "resnet18": 2.0, "scnn": 16.0}
+WEIGHT_GAIN = {"scnn": 16.0}
+LINEAR_GAIN = {"scnn": 16.0, "nmnist_published": 16.0}
 STATIC_SCALE = (1.0, 0.2, 0.6, 0.4)
 EVENT_SCALE = (0.6, 1.0, 2.0, 1.5)
 
@@ -73,7 +74,8 @@ def _value(
         return 1 + 0.1 * z if leaf == "weight" else 0.2 + 0.1 * z
     if leaf == "bias":
         return 0.1 * z
-    return z * math.sqrt(WEIGHT_GAIN[model] / math.prod(z.shape[1:]))
+    gain = (LINEAR_GAIN if z.ndim == 2 else WEIGHT_GAIN).get(model, 2.0)
+    return z * math.sqrt(gain / math.prod(z.shape[1:]))
 
 
 def batch(meta: dict[str, Any]) -> Batch:

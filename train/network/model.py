@@ -95,7 +95,8 @@ class TransferModel(nn.Module, ABC):
 
     It may set ``least_size``, the shortest side that its layers can take, ``neuron_defaults``,
     where its neurons differ from ``NEURON_OPTIONS``, and ``reference``, the names in published
-    checkpoints; and override :meth:`head`. What runs through
+    checkpoints; and override :meth:`head`, or :meth:`classify` where a head
+    is no linear map. What runs through
     :func:`~snntx.train.network.recompute.run_stage` with ``keep=self.keeps_activations`` costs
     less memory where that is false. ``@MODELS.register("name")`` gives it a name.
     """
@@ -141,6 +142,10 @@ class TransferModel(nn.Module, ABC):
         found: nn.Linear = getattr(self, f"{branch}_head")
         return found
 
+    def classify(self, code: Activity, branch: str) -> Tensor:
+        """Return the logits ``(T, B, C)`` of a branch's head for what :meth:`encode` gave it."""
+        return connect(code, self.head(branch))
+
     @abstractmethod
     def encode(self, frames: Tensor, *, features: bool, constant: Tensor | None) -> Encoding:
         """Encode ``(T, B, 2, H, W)``; with ``features``, keep the domain feature as well.
@@ -167,8 +172,8 @@ class TransferModel(nn.Module, ABC):
         assert static_features is not None
         assert event_features is not None
         return TransferOutput(
-            connect(static_code, self.head("static")),
-            connect(event_code, self.head("event")),
+            self.classify(static_code, "static"),
+            self.classify(event_code, "event"),
             static_features,
             event_features,
         )
@@ -177,7 +182,7 @@ class TransferModel(nn.Module, ABC):
         """Return the event logits ``(T, B, C)`` of frames ``(B, T, 2, H, W)``, and no more."""
         sequence = self._time_first(event, "event")
         code = self.encode(sequence, features=False, constant=None).code
-        return connect(code, self.head("event"))
+        return self.classify(code, "event")
 
     def forward_static(self, static: Tensor, constant: Tensor | None = None) -> Tensor:
         """Return the static logits ``(T, B, C)`` of frames ``(B, T, 2, H, W)``, and no more.
@@ -186,7 +191,7 @@ class TransferModel(nn.Module, ABC):
         """
         sequence = self._time_first(static, "static")
         code = self.encode(sequence, features=False, constant=constant).code
-        return connect(code, self.head("static"))
+        return self.classify(code, "static")
 
     def _time_first(self, frames: Tensor, branch: str) -> Tensor:
         """Check frames ``(B, T, 2, H, W)`` and return them as ``(T, B, 2, H, W)``."""

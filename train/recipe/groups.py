@@ -11,6 +11,8 @@ from .doors import METHODS
 from .inputs import Augment, Data
 from .learning import Optim, Run
 
+DEFAULT_METHOD = "sliding"
+
 
 @dataclass(frozen=True)
 class MethodSettings(Declared):
@@ -21,7 +23,7 @@ class MethodSettings(Declared):
 
     name: Annotated[
         str, Setting("of the method, or your own as package.module:Name", door=METHODS)
-    ] = ""
+    ] = DEFAULT_METHOD
 
 
 GROUPS: dict[str, type[Declared]] = {

@@ -1,121 +1,17 @@
-"""The spiking ResNet18 of the CEP-DVS experiments (He et al., AAAI 2024), 48x48 frames.
-
-Pre-activation: conv3x3 2-64 alone; four stages of two blocks, widths 64, 128, 256, 512, the
-later three halving the size; batch norm without neurons, global average pool, one linear head
-per branch. A block adds to its input
-
-    batch norm - LIF - conv3x3 (stride) - batch norm - LIF - conv3x3
-
-and where the shape changes the input itself goes through batch norm - LIF - conv1x1 (stride).
-The sums are analog. The domain feature is what the heads get: 512 normalised, pooled values.
-"""
+"""The spiking ResNet18 of the CEP-DVS experiments (He et al., AAAI 2024)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
-
-from torch import Tensor, nn
+from typing import ClassVar
 
 from ..doors import MODELS
-from ..layers import SpikingConv2d, SpikingPopulation
-from ..model import POLARITIES, Encoding, ModelOptions, ReferenceTable, TransferModel
-from ..norm import StepNorm
-from ..recompute import run_stage
-from ..synapses import Activity, convolve, convolve_once
-
-WIDTHS = (64, 128, 256, 512)
-BLOCKS = 2
-
-
-class ResidualBlock(nn.Module):
-    """One pre-activation block; ``(T, B, in, H, W)`` to ``(T, B, out, H / s, W / s)``."""
-
-    def __init__(
-        self, in_channels: int, out_channels: int, stride: int, layer: dict[str, Any]
-    ) -> None:
-        super().__init__()
-        self.first = SpikingPopulation(in_channels, **layer)
-        self.second = SpikingConv2d(in_channels, out_channels, stride=stride, **layer)
-        self.conv = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.shortcut = None
-        if stride != 1 or in_channels != out_channels:
-            self.shortcut = SpikingPopulation(in_channels, **layer)
-            self.shortcut_conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
-
-    def forward(self, current: Tensor) -> Tensor:
-        """Return the analog sum."""
-        spikes = self.second(self.first(current).activity).activity
-        added = convolve(spikes, self.conv)
-        if self.shortcut is None:
-            return added + current
-        return added + convolve(self.shortcut(current).activity, self.shortcut_conv)
-
-
-def _places() -> Iterator[tuple[int, str, bool]]:
-    """Yield each block's number, its name in the reference, and whether it has a shortcut."""
-    for stage in range(len(WIDTHS)):
-        for block in range(BLOCKS):
-            yield stage * BLOCKS + block, f"layer{stage + 1}.{block}", block == 0 and stage > 0
-
-
-def _reference() -> ReferenceTable:
-    modules = {"stem": "conv1", "norm": "bn1", "static_head": "rgb_fc", "event_head": "dvs_fc"}
-    neurons: list[str] = []
-    for number, theirs, shortcut in _places():
-        ours = f"blocks.{number}"
-        modules |= {
-            f"{ours}.first.norm": f"{theirs}.bn1",
-            f"{ours}.second.conv": f"{theirs}.conv1",
-            f"{ours}.second.norm": f"{theirs}.bn2",
-            f"{ours}.conv": f"{theirs}.conv2",
-        }
-        neurons += [f"{theirs}.node1", f"{theirs}.node2"]
-        if shortcut:
-            modules[f"{ours}.shortcut.norm"] = f"{theirs}.downsample.0"
-            modules[f"{ours}.shortcut_conv"] = f"{theirs}.downsample.2"
-            neurons.append(f"{theirs}.downsample.1")
-    return ReferenceTable(modules, tuple(neurons))
+from ..model import ReferenceTable
+from ._residual import Residual, reference_of
 
 
 @MODELS.register("resnet18")
-class TransferResNet18(TransferModel):
-    """Frames ``(B, T, 2, 48, 48)``; domain features ``(T, B, 512)``."""
+class TransferResNet18(Residual):
+    """Blocks 2, 2, 2, 2 in its stages; frames ``(B, T, 2, 48, 48)``, features ``(T, B, 512)``."""
 
-    frame_size: ClassVar[tuple[int, int]] = (48, 48)
-    least_size: ClassVar[int] = 8
-    reference: ClassVar[ReferenceTable | None] = _reference()
-
-    def __init__(self, options: ModelOptions) -> None:
-        super().__init__(options)
-        widths = [self.wide(width) for width in WIDTHS]
-        self.stem = nn.Conv2d(POLARITIES, widths[0], 3, padding=1, bias=False)
-        blocks = []
-        width_in = widths[0]
-        for stage, width in enumerate(widths):
-            for block in range(BLOCKS):
-                stride = 2 if block == 0 and stage > 0 else 1
-                blocks.append(ResidualBlock(width_in, width, stride, self.layer_options))
-                width_in = width
-        self.blocks = nn.ModuleList(blocks)
-        self.norm = StepNorm(width_in, merged=options.norm == "merged")
-        self.make_heads(width_in)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def encode(self, frames: Tensor, *, features: bool, constant: Tensor | None) -> Encoding:
-        """Encode ``(T, B, 2, 48, 48)`` into pooled responses ``(T, B, 512)``."""
-        if constant is None:
-            current = convolve(Activity(frames), self.stem)
-        else:
-            current = convolve_once(frames, constant, self.stem)
-        for start in range(0, len(self.blocks), BLOCKS):
-            current = run_stage(self._stage, start, current, keep=self.keeps_activations)
-        pooled = self.norm(current).mean((3, 4))
-        return Encoding(Activity(pooled), pooled if features else None)
-
-    def _stage(self, start: int, current: Tensor) -> Tensor:
-        for block in self.blocks[start : start + BLOCKS]:
-            current = block(current)
-        return current
+    blocks_of_stages: ClassVar[tuple[int, ...]] = (2, 2, 2, 2)
+    reference: ClassVar[ReferenceTable | None] = reference_of(blocks_of_stages)
