@@ -67,9 +67,9 @@ class Door(Generic[Part]):
         return take
 
     def names(self) -> list[str]:
-        """Return every name that is known, shipped ones first; nothing is imported."""
+        """Return every name that is known, shipped ones first, and no place; imports nothing."""
         found = [*self.shipped(), *self._known, *(entry.name for entry in self._entries())]
-        return list(dict.fromkeys(found))
+        return [name for name in dict.fromkeys(found) if not _PLACE.fullmatch(name)]
 
     def shipped(self) -> list[str]:
         """Return the names of the shipped parts, in order."""

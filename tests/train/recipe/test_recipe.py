@@ -340,7 +340,7 @@ def test_a_wrong_setting_is_named(card: Card, setting: str, parts: list[str]) ->
         ("hard_switch=true", "hard_switch takes the place of sliding; set sliding = false"),
         (
             "model=vg",
-            "unknown model 'vg'; did you mean 'vgg'? (known: nmnist, resnet18, scnn, vgg; ",
+            "unknown model 'vg'; did you mean 'vgg'? (known: nmnist, nmnist-published, resnet18, ",
         ),
         ("surrogate=qgat", "unknown surrogate 'qgat'; did you mean 'qgate'?"),
         ("method=slidin", "unknown method 'slidin'; did you mean 'sliding'? (known: event-only, "),
