@@ -27,9 +27,8 @@ from typing import Any
 from ...declared.fields import declared_fields, fitted
 from ...errors import UsageError, nearest
 from .doors import METHODS
-from .groups import GROUPS, MethodSettings, method_fields
+from .groups import DEFAULT_METHOD, GROUPS, MethodSettings, method_fields
 
-DEFAULT_METHOD = "sliding"
 OLD = {
     "transfer": True,
     "branch": "both",
