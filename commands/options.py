@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError, nearest
+from ..errors import UsageError, nearest, plain
 
 FOLDER = click.Path(path_type=Path)
 
@@ -57,7 +57,7 @@ def cache_root(cache: Path | None) -> Path:
 
 def say(line: str) -> None:
     """Print a line for people on standard error."""
-    click.echo(f"snntx: {line}", err=True)
+    click.echo(f"snntx: {plain(line)}", err=True)
 
 
 def print_json(value: Any) -> None:
