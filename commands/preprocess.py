@@ -28,6 +28,10 @@ from .options import FOLDER, cache_option, cache_root, json_option, print_json, 
     show_default=True,
     help="On a file that cannot be used: stop, or skip it and list it in the cache.",
 )
+@click.option(
+    "--rehash", is_flag=True, help="Read every raw file again, instead of trusting size and times."
+)
+@click.option("--no-space-check", is_flag=True, help="Start however little room the disk has.")
 @json_option
 def preprocess(
     card: str,
@@ -37,6 +41,8 @@ def preprocess(
     jobs: int | None,
     scheduler: str | None,
     bad_files: str,
+    rehash: bool,
+    no_space_check: bool,
     as_json: bool,
     **framing: Any,
 ) -> None:
@@ -67,6 +73,8 @@ def preprocess(
             jobs=usable_cores() if jobs is None else jobs,
             scheduler=scheduler,
             skip=bad_files == "skip",
+            rehash=rehash,
+            check_room=not no_space_check,
             say=say,
             progress=progress,
         )

@@ -25,7 +25,7 @@ from ..cache.splits import split_recordings, split_statics
 from ..disk.atomic import PART_SUFFIX
 from ..disk.digests import digest_or_none
 from ..disk.folders import disk_errors, locked, make_folder, sync_folder
-from ..disk.memo import DigestMemo
+from ..disk.memo import MEMO, DigestMemo
 from ..statics.images import StaticImage
 from .pairing import Pairs, pair
 from .plan import Plan, Request, make_plan
@@ -64,6 +64,8 @@ def preprocess(
     jobs: int = 1,
     scheduler: str | None = None,
     skip: bool = False,
+    rehash: bool = False,
+    check_room: bool = True,
     say: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Summary:
@@ -76,6 +78,8 @@ def preprocess(
         jobs: worker processes; 1 works in this one.
         scheduler: address of a Dask scheduler whose workers do the work instead.
         skip: pass over bad files, and list them in the cache, instead of raising.
+        rehash: read every raw file again, instead of trusting its size and times.
+        check_room: refuse to start where the disk is surely too small.
         say: called with lines for people while it works.
         progress: called with recordings and static images done and in all.
 
@@ -96,13 +100,16 @@ def preprocess(
     building = home / f".building-{draft}"
     notes = home / f"{building.name}.notes"
     with locked(home / f"{building.name}.lock", say):
-        memo = DigestMemo(home / "digests.json")
+        memo = DigestMemo(home / MEMO, fresh=rehash)
+        if rehash and notes.is_dir():  # of an interrupted build: its shards are built again
+            shutil.rmtree(notes)
         sealed = _find_sealed(home, draft, plan, memo)
         if sealed is not None:
             index = fmt.Index.read(sealed / fmt.INDEX)
             _refuse_skipped(sealed, index, skip)
             return _summary(sealed, index, plan, started, reused=True, resumed=0)
-        check_space(home, plan, request.options)
+        if check_room:
+            check_space(home, plan, request.options)
         with disk_errors(home), _workplace(building, notes):
             for part in building.glob(f".*{PART_SUFFIX}"):
                 part.unlink(missing_ok=True)

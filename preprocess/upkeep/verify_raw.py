@@ -1,7 +1,8 @@
 """Checking a cache against the raw files it was made from.
 
 The manifest in the index names every raw file with its size and digest. Here the files are
-read again, without the memory of earlier runs, and compared one by one.
+read again, without the memory of earlier runs, and compared one by one. What that memory
+holds of a file and is wrong is forgotten, so that the next preprocess sees the change too.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from ..build.builder import UNREADABLE
 from ..build.plan import Request, make_plan
 from ..cache.format import INDEX, Index
 from ..disk.digests import digest_or_none
+from ..disk.memo import MEMO, DigestMemo
 from ..framing.options import FrameOptions
 from .stored import differences
 from .verify import Problem
 
 AGAIN = "put the file back, or run snntx preprocess again for a cache of what is there now"
+REHASH = "put the file back, or run snntx preprocess with --rehash for a cache of what is there now"
+"""Where what an earlier run remembers of the file could not be forgotten."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ def compare_raw(
         if name not in expected:
             problems.append(Problem(path, "", "a new file", "none of that name", AGAIN))
         elif found != expected[name]:
-            problems.append(Problem(path, "", _entry(*found), _entry(*expected[name]), AGAIN))
+            advice = _forget(directory.parent, path, digests[name])
+            problems.append(Problem(path, "", _entry(*found), _entry(*expected[name]), advice))
         else:
             equal += 1
         progress(done, len(files))
@@ -109,6 +114,17 @@ def compare_raw(
     if compared and not problems and plan.key(digests) != directory.name:
         problems.append(Problem(place, "key", directory.name, plan.key(digests)))
     return Compared(equal, static is not None, tuple(problems))
+
+
+def _forget(home: Path, path: Path, found: str) -> str:
+    """Forget a file's digest wherever it is remembered and wrong; returns the advice that helps."""
+    forgotten = True
+    for place in (home / MEMO, *home.glob(".building-*.notes/*.json")):
+        memo = DigestMemo(place)
+        if memo.get(path) not in (None, found):
+            memo.forget(path)
+            forgotten = memo.save() and forgotten
+    return AGAIN if forgotten else REHASH
 
 
 def _path(name: str, files: Mapping[str, Path], raw: Path, static: Path | None) -> Path:

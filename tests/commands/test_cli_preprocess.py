@@ -129,6 +129,8 @@ def test_help_names_every_option(snntx: Snntx) -> None:
         "--jobs",
         "--scheduler",
         "--bad-files",
+        "--rehash",
+        "--no-space-check",
     ):
         assert option in output.out
     assert "preprocess" in snntx("--help").out

@@ -30,7 +30,6 @@ from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.disk import digests
-from snntx.preprocess.disk.memo import DigestMemo
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.framing.recording import frame_recording
@@ -371,21 +370,6 @@ def test_a_damaged_memo_costs_time_only(data: Path, tmp_path: Path, memo: str | 
     second = make(data, tmp_path / "cache")
     assert second.reused
     assert second.key == first.key
-
-
-def test_a_young_file_is_not_remembered(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"one")
-    memo = DigestMemo(tmp_path / "memo.json")
-    memo.put(path, digests.digest(b"one"), path.stat())
-    assert memo.get(path) is None
-    os.utime(path, (OLD, OLD))
-    memo.put(path, digests.digest(b"one"), path.stat())
-    memo.save()
-    again = DigestMemo(tmp_path / "memo.json")
-    assert again.get(path) == digests.digest(b"one")
-    os.utime(path, (OLD, OLD + 1))
-    assert again.get(path) is None
 
 
 # damage
