@@ -47,7 +47,7 @@ def create_model(
         name: of a model that :data:`MODELS` finds; your own as ``package.module:Name``.
         num_classes: classes of its heads.
         steps: time steps of a sequence.
-        norm: ``per-step``, ``merged`` or ``none``.
+        norm: one of :data:`snntx.train.network.layers.NORMS`.
         width: factor of every hidden layer's width.
         size: height and width of the frames; None takes the model's own.
         backend: ``auto``, ``torch``, ``numba`` or ``triton``.

@@ -2,10 +2,7 @@
 
 A layer turns what arrives into currents, normalises them and drives a population of neurons,
 which starts every sequence from rest. ``norm`` says over what the normalisation takes its
-statistics: ``per-step`` over the B samples of each step (a training forward pass moves the
-running statistics T times, in the order of the steps; He et al., AAAI 2024), ``merged`` over
-all T x B at once, ``none`` not at all. Evaluation uses one set of running statistics for
-every step.
+statistics (:mod:`snntx.train.network.norm`), or ``none``.
 
 ``backend`` says what computes the inside of a layer, see :mod:`snntx.train.network.backends.names`.
 """
@@ -22,10 +19,10 @@ from torch.nn import functional
 from ...errors import UsageError, nearest
 from .backends.names import check_backend, resolve_backend
 from .neurons import Neuron, neuron_steps
-from .norm import StepNorm, normalised_steps, update_running
+from .norm import KINDS, StepNorm, normalised_steps, update_running
 from .synapses import Activity, connect, convolve, convolve_once
 
-NORMS = ("per-step", "merged", "none")
+NORMS = (*KINDS, "none")
 
 
 class LayerOutput(NamedTuple):
@@ -51,6 +48,7 @@ class SpikingLayer(nn.Module, ABC):
         channels: of the currents.
         neuron: the neuron model.
         norm: one of ``NORMS``.
+        steps: T of the sequences; only the norm ``per-step-own`` needs it.
         pool: side of the windows over which the spikes are averaged; odd borders are dropped.
         backend: ``auto`` or one of the backends.
     """
@@ -65,6 +63,7 @@ class SpikingLayer(nn.Module, ABC):
         neuron: Neuron,
         norm: str = "per-step",
         pool: int = 1,
+        steps: int = 1,
         backend: str = "auto",
     ) -> None:
         super().__init__()
@@ -74,7 +73,7 @@ class SpikingLayer(nn.Module, ABC):
             )
         self.neuron, self.pool = neuron, pool
         self.backend = check_backend(backend, neuron.surrogate)
-        self.norm = None if norm == "none" else StepNorm(channels, merged=norm == "merged")
+        self.norm = None if norm == "none" else StepNorm(channels, norm, steps)
         if neuron.kind == "plif":
             self.leak_logit = nn.Parameter(torch.tensor(neuron.leak_logit))
         else:
@@ -148,11 +147,11 @@ class SpikingLayer(nn.Module, ABC):
             currents[..., None, None] if flat else currents,
             None if norm is None else norm.weight,
             None if norm is None else norm.bias,
-            norm.running_mean[None] if norm is not None and given else None,
-            norm.running_var[None] if norm is not None and given else None,
+            norm.running()[0] if norm is not None and given else None,
+            norm.running()[1] if norm is not None and given else None,
             self._leak(),
             self.threshold,
-            groups=steps if norm is not None and batch_statistics and not norm.merged else 1,
+            groups=1 if norm is None else norm.groups(steps),
             epsilon=0.0 if norm is None else norm.eps,
             dynamics=self.neuron.dynamics,
             surrogate=self.neuron.surrogate,
@@ -187,9 +186,12 @@ class SpikingConv2d(SpikingLayer):
         padding: int = 1,
         norm: str = "per-step",
         pool: int = 1,
+        steps: int = 1,
         backend: str = "auto",
     ) -> None:
-        super().__init__(out_channels, neuron=neuron, norm=norm, pool=pool, backend=backend)
+        super().__init__(
+            out_channels, neuron=neuron, norm=norm, pool=pool, steps=steps, backend=backend
+        )
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
 
     def currents(self, activity: Activity, constant: Tensor | None) -> Tensor:
@@ -212,9 +214,10 @@ class SpikingLinear(SpikingLayer):
         *,
         neuron: Neuron,
         norm: str = "per-step",
+        steps: int = 1,
         backend: str = "auto",
     ) -> None:
-        super().__init__(out_features, neuron=neuron, norm=norm, backend=backend)
+        super().__init__(out_features, neuron=neuron, norm=norm, steps=steps, backend=backend)
         self.linear = nn.Linear(in_features, out_features, bias=norm == "none")
 
     def currents(self, activity: Activity, constant: Tensor | None) -> Tensor:

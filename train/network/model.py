@@ -124,6 +124,7 @@ class TransferModel(nn.Module, ABC):
         self.layer_options: dict[str, Any] = {
             "neuron": options.neuron,
             "norm": options.norm,
+            "steps": options.steps,
             "backend": options.backend,
         }
         self.coefficient = nn.Parameter(torch.ones(options.steps))

@@ -22,8 +22,12 @@ class Network(Declared):
     ]
     width: Annotated[float, Setting("factor of every hidden layer's width", low=0)] = 1.0
     norm: Annotated[
-        Literal["per-step", "merged", "none"],
-        Setting("batch statistics of each time step, of all steps together, or no norm"),
+        Literal["per-step", "per-step-own", "per-step-pooled", "merged", "none"],
+        Setting(
+            "batch statistics of each time step, with running ones moved by every step in turn "
+            "(the published norm), kept for each step, or pooled over the steps; of all steps "
+            "together; or no norm"
+        ),
     ] = "per-step"
     neuron: Annotated[
         Literal["lif", "plif", "lif-undecayed", "if"],

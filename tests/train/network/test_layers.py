@@ -21,9 +21,10 @@ from snntx.train.network.layers import (
     average_pool,
 )
 from snntx.train.network.neurons import Neuron, Trace, run_neurons
+from snntx.train.network.norm import KINDS, StepNorm
 
 STEPS, BATCH, CHANNELS = 4, 5, 3
-NORMS = ("per-step", "merged", "none")
+NORMS = ("per-step", "per-step-own", "per-step-pooled", "merged", "none")
 both_backends = pytest.mark.parametrize("backend", ["torch", "numba"])
 every_norm = pytest.mark.parametrize("norm", NORMS)
 
@@ -38,7 +39,9 @@ def images(seed: int = 0) -> Tensor:
 
 def convolution(backend: str, **options: Any) -> SpikingConv2d:
     torch.manual_seed(1)
-    layer = SpikingConv2d(2, CHANNELS, backend=backend, **{"neuron": Neuron(), **options})
+    layer = SpikingConv2d(
+        2, CHANNELS, backend=backend, steps=STEPS, **{"neuron": Neuron(), **options}
+    )
     if layer.norm is not None:
         nn.init.uniform_(layer.norm.weight, 0.5, 1.5)
         nn.init.uniform_(layer.norm.bias, 0, 0.5)
@@ -174,11 +177,11 @@ def test_linear_layer_keeps_no_membrane_unless_asked(backend: str) -> None:
 @both_backends
 @every_norm
 def test_linear_layer_has_a_bias_where_nothing_normalises(backend: str, norm: str) -> None:
-    layer = SpikingLinear(6, CHANNELS, neuron=Neuron(), norm=norm, backend=backend)
+    layer = SpikingLinear(6, CHANNELS, neuron=Neuron(), norm=norm, steps=STEPS, backend=backend)
     assert (layer.linear.bias is not None) == (norm == "none")
     sequence = 3 * draw(STEPS, BATCH, 6)
     currents: Tensor = layer.linear(sequence)
-    if norm == "per-step":
+    if norm.startswith("per-step"):
         reference = nn.BatchNorm1d(CHANNELS)
         currents = torch.stack([reference(current) for current in currents])
     elif norm == "merged":
@@ -261,3 +264,25 @@ def test_double_precision_is_the_readable_path() -> None:
 def test_wrong_names_are_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         SpikingConv2d(2, 3, neuron=Neuron(), **options)  # type: ignore[arg-type]
+
+
+def test_running_statistics_of_every_kind_by_hand() -> None:
+    """Steps of mean 0, 2 and 4 and variance 1: what one batch makes of 0 and 1."""
+    pattern = torch.tensor([-1.0, 1.0]).repeat(5000)
+    currents = torch.stack([pattern + 2.0 * step for step in range(3)])[:, :, None]
+    kept = [0.9**2 * 0.0 + 0.9 * 0.2 + 0.4, [0.0, 0.2, 0.4], 0.2, 0.2]
+    pooled = 0.9 + 0.1 * (1 + 8 / 3)
+    spread = [1.0, [1.0, 1.0, 1.0], pooled, pooled]
+    moved = [3, 1, 1, 1]
+    for kind, mean, variance, count in zip(KINDS, kept, spread, moved, strict=True):
+        norm = StepNorm(1, kind, steps=3)
+        found = norm(currents)
+        torch.testing.assert_close(
+            norm.running_mean.squeeze(), torch.tensor(mean), atol=1e-5, rtol=0
+        )
+        torch.testing.assert_close(
+            norm.running_var.squeeze(), torch.tensor(variance), atol=1e-3, rtol=0
+        )
+        assert int(norm.num_batches_tracked) == count
+        if kind != "merged":
+            assert found.mean((1, 2)).abs().max() < 1e-5

@@ -169,7 +169,9 @@ def test_norm_option_reaches_every_layer(norm: str) -> None:
     norms = [layer.norm for layer in model.modules() if isinstance(layer, SpikingLayer)]
     assert len(norms) == 8
     for each in norms:
-        assert each is None if norm == "none" else isinstance(each, StepNorm) and each.merged
+        assert (
+            each is None if norm == "none" else isinstance(each, StepNorm) and each.kind == "merged"
+        )
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,10 @@ def test_wrong_frames_are_named(frames: Frames, shape: tuple[int, ...], branch: 
         ({"width": 0.0}, "model nmnist: width is 0.0, expected a positive factor"),
         ({"width": math.nan}, "width is nan"),
         ({"size": (34, 33.5)}, "size is 33.5, expected an integer of 4 or more"),
-        ({"norm": "batch"}, "unknown norm 'batch', known: per-step, merged, none"),
+        (
+            {"norm": "batch"},
+            "unknown norm 'batch', known: per-step, per-step-own, per-step-pooled, merged, none",
+        ),
         ({"backend": "cuda"}, "unknown backend 'cuda', known: auto, torch, numba, triton"),
         ({"treshold": 0.5}, "unknown option 'treshold'.*did you mean 'threshold'"),
         ({"kind": "lef"}, "unknown kind 'lef'.*did you mean 'lif'"),

@@ -102,7 +102,9 @@ class Residual(TransferModel):
                 width_in = width
             self._starts.append(len(blocks))
         self.blocks = nn.ModuleList(blocks)
-        self.norm = StepNorm(width_in, merged=options.norm == "merged")
+        self.norm = StepNorm(
+            width_in, "per-step" if options.norm == "none" else options.norm, options.steps
+        )
         self.make_heads(width_in)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
