@@ -24,6 +24,7 @@ from ..cache.settings import attributes
 from ..cache.splits import split_recordings, split_statics
 from ..disk.atomic import PART_SUFFIX
 from ..disk.digests import digest_or_none
+from ..disk.files import size_of
 from ..disk.folders import disk_errors, locked, make_folder, sync_folder
 from ..disk.memo import MEMO, DigestMemo
 from ..statics.images import StaticImage
@@ -109,7 +110,7 @@ def preprocess(
             _refuse_skipped(sealed, index, skip)
             return _summary(sealed, index, plan, started, reused=True, resumed=0)
         if check_room:
-            check_space(home, plan, request.options)
+            check_space(request, plan, building, say)
         with disk_errors(home), _workplace(building, notes):
             for part in building.glob(f".*{PART_SUFFIX}"):
                 part.unlink(missing_ok=True)
@@ -268,7 +269,8 @@ def _digest_of(path: Path, memo: DigestMemo) -> str:
     """Return a file's digest, reading the file only if it is not remembered."""
     known = memo.get(path)
     if known is None:
-        status = path.stat()
+        if (status := path.stat() if path.exists() else None) is None:
+            return UNREADABLE
         known = digest_or_none(path)
         if known is None:
             return UNREADABLE
@@ -286,7 +288,7 @@ def _summary(
         recordings=len(index.rows.identity),
         classes=len(set(index.rows.label.tolist())),
         events=int(index.rows.events.sum()),
-        raw_bytes=sum(path.stat().st_size for path in plan.event_files.values()),
+        raw_bytes=sum(map(size_of, plan.event_files.values())),
         cache_bytes=sum(f.stat().st_size for f in directory.iterdir()),
         seconds=time.perf_counter() - started,
         statics=len(index.static_identity),

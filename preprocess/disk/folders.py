@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ...errors import SnntxError, UsageError
+from ...errors import SnntxError, UsageError, plain
 
 
 def make_folder(home: Path) -> None:
@@ -44,18 +44,29 @@ def locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
+def cause_of(error: BaseException) -> str:
+    """Return what a failing disk says in one line; a full one says that it is full."""
+    chain: BaseException | None = error
+    while chain is not None:  # a library may report its own confusion over the first error
+        number = chain.errno if isinstance(chain, OSError) else None
+        if number == errno.ENOSPC or "No space left" in str(chain):
+            return "the disk is full"
+        if number == errno.EDQUOT:
+            return "the quota of this user on the disk is used up"
+        chain = chain.__context__
+    return plain(" ".join(str(error).split()) or type(error).__name__)
+
+
 @contextmanager
 def disk_errors(home: Path) -> Iterator[None]:
     """Turn a full or failing disk into one line; what was finished stays for the next run."""
     try:
         yield
     except OSError as error:
-        full = error.errno == errno.ENOSPC or "No space left" in str(error)
-        if not full and error.errno is None:
+        if error.errno is None and "No space left" not in str(error):
             raise
-        cause = "the disk is full" if full else " ".join(str(error).split())
         raise SnntxError(
-            f"{home}: {cause}; free space or mend it and run the same command again: "
+            f"{home}: {cause_of(error)}; free space or mend it and run the same command again: "
             "finished shards are kept"
         ) from error
 

@@ -11,7 +11,6 @@ Range header and the loop over it.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from filelock import FileLock, Timeout
 from ...data_cards.schema import Download
 from ...errors import SnntxError, UsageError
 from ..disk.atomic import write_atomic
+from ..disk.folders import cause_of
 from .transfer import Progress, download
 from .unpacking import unpack
 
@@ -137,10 +137,8 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno == errno.ENOSPC
-        cause = "the disk is full" if full else " ".join(str(error).split())
         raise SnntxError(
-            f"{folder}: {cause}; mend that and run the same command again to go on"
+            f"{folder}: {cause_of(error)}; mend that and run the same command again to go on"
         ) from error
 
 

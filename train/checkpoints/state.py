@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ...errors import SnntxError, UsageError
 from ...preprocess.disk.atomic import placing
+from ...preprocess.disk.folders import cause_of
 from ...preprocess.framing.options import FrameOptions
 from ..network.model import TransferModel
 from ..recipe.networks import build_model
@@ -110,10 +111,12 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "recipe": checkpoint.recipe.to_table(),
         "frames": asdict(checkpoint.frames),
     }
-    save_content(path, content)
+    save_content(path, content, "mend that and go on with --resume")
 
 
-def save_content(path: Path, content: dict[str, Any]) -> None:
+def save_content(
+    path: Path, content: dict[str, Any], advice: str = "mend that and try again"
+) -> None:
     """Write tensors, numbers and text beside their final name, sync, and put them in place.
 
     Raises:
@@ -127,7 +130,7 @@ def save_content(path: Path, content: dict[str, Any]) -> None:
             finally:
                 file.detach()  # flushed
     except (OSError, RuntimeError) as error:
-        raise SnntxError(f"{path}: cannot be written: {error}") from error
+        raise SnntxError(f"{path}: cannot be written: {cause_of(error)}; {advice}") from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

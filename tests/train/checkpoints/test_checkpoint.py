@@ -15,6 +15,7 @@ from torch import nn
 
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.framing.options import FrameOptions
+from snntx.train.checkpoints import state
 from snntx.train.checkpoints.state import (
     FORMAT,
     Checkpoint,
@@ -143,7 +144,7 @@ def test_the_model_is_rebuilt_in_evaluation_mode() -> None:
 @pytest.mark.parametrize(
     ("failure", "raised", "message"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), SnntxError, "No space left on device"),
+        (OSError(errno.ENOSPC, "No space left on device"), SnntxError, "the disk is full; mend"),
         (RuntimeError("unexpected pos 64 vs 0"), SnntxError, "unexpected pos"),
         (KeyboardInterrupt(), KeyboardInterrupt, ""),
     ],
@@ -187,6 +188,18 @@ def test_a_save_is_synced_and_put_in_place_last(
         save_checkpoint(saved.with_name("best.pt"), make())
     assert load_checkpoint(saved).epoch == 1
     assert os.listdir(saved.parent) == ["last.pt"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_called_full_however_torch_takes_it(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "placing", lambda path: open("/dev/full", "wb", buffering=0))
+    with pytest.raises(SnntxError) as caught:
+        save_checkpoint(saved, make(epoch=2))
+    assert str(caught.value) == (
+        f"{saved}: cannot be written: the disk is full; mend that and go on with --resume"
+    )
 
 
 # damage

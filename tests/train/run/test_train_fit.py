@@ -578,7 +578,7 @@ def test_a_full_disk(snntx: Snntx, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", fail)
-    one_line(snntx.train(), 1, "best.pt: cannot be written: [Errno 28] No space left on device")
+    one_line(snntx.train(), 1, "best.pt: cannot be written: the disk is full; mend that and go on")
     assert left_in(snntx.out) == ["log.jsonl", "recipe.toml"]
 
 
