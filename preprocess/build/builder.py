@@ -23,8 +23,8 @@ from ..cache import format as fmt
 from ..cache.settings import attributes
 from ..cache.splits import split_recordings, split_statics
 from ..disk.atomic import PART_SUFFIX
-from ..disk.digests import digest_or_none
-from ..disk.files import size_of
+from ..disk.digests import digest_file
+from ..disk.files import size_of, state_of
 from ..disk.folders import disk_errors, locked, make_folder, sync_folder
 from ..disk.memo import MEMO, DigestMemo
 from ..statics.images import StaticImage
@@ -269,10 +269,10 @@ def _digest_of(path: Path, memo: DigestMemo) -> str:
     """Return a file's digest, reading the file only if it is not remembered."""
     known = memo.get(path)
     if known is None:
-        if (status := path.stat() if path.exists() else None) is None:
-            return UNREADABLE
-        known = digest_or_none(path)
-        if known is None:
+        try:
+            status = state_of(path)
+            known = digest_file(path)
+        except BadFileError:
             return UNREADABLE
         memo.put(path, known, status)
     return known

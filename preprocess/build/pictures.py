@@ -18,7 +18,7 @@ from ...errors import BadFileError, reason_of
 from ..cache import format as fmt
 from ..cache.meanings import explain
 from ..disk.digests import digest, digest_or_none
-from ..disk.files import read_file
+from ..disk.files import read_file, state_of
 from ..disk.hdf5 import creating, write_column
 from ..disk.memo import DigestMemo
 from ..statics.images import StaticImage, decode_picture, plane_type, planes_of, value_planes
@@ -99,7 +99,7 @@ class PictureTask:
         if image.member:
             data = archives.read(image.path, image.member)
             return self._fitted(data, image, image.path / image.member)
-        status = image.path.stat()
+        status = state_of(image.path)
         try:
             data = read_file(image.path)
         except BadFileError:

@@ -13,6 +13,8 @@ from ...data_cards.schema import Card
 from ...errors import UsageError
 from ..cache.settings import key_of, settings_of
 from ..disk.digests import fingerprint
+from ..disk.files import size_of
+from ..disk.listing import Passed
 from ..framing.options import FrameOptions
 from ..raw.recording import Recording
 from ..raw.recordings import found_classes, list_recordings
@@ -74,7 +76,7 @@ class Plan:
         """
         known: dict[str, Any] = {
             "settings": self.settings,
-            "sizes": {name: path.stat().st_size for name, path in self.files.items()},
+            "sizes": {name: size_of(path) for name, path in self.files.items()},
         }
         parts = {r.identity: r.part for r in self.recordings if r.part}
         return fingerprint({**known, "parts": parts} if parts else known)
@@ -86,7 +88,7 @@ class Plan:
     def manifest(self, digests: Mapping[str, str]) -> dict[str, tuple[int, str]]:
         """Return size and digest of every raw file, sorted by name."""
         files = sorted(self.files.items())
-        return {name: (path.stat().st_size, digests[name]) for name, path in files}
+        return {name: (size_of(path), digests[name]) for name, path in files}
 
 
 def make_plan(request: Request, *, skip: bool = False) -> Plan:
@@ -107,7 +109,7 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
     known = set(classes)
     recordings = [r for r in found.recordings if r.class_name in known]
     unknown = Counter(r.class_name for r in found.recordings if r.class_name not in known)
-    notes += _unknown_notes(unknown, "recordings", card.name)
+    notes += [*found.notes, *_unknown_notes(unknown, "recordings", card.name)]
     if not recordings:
         raise UsageError(
             f"--raw {request.raw}: {len(found.recordings)} recordings match "
@@ -122,10 +124,14 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
     statics: list[StaticImage] = []
     files: dict[str, Path] = {}
     planes: tuple[str, ...] = ()
+    dead: tuple[tuple[str, str], ...] = ()
     if request.static is not None:
         if card.static is None:
             raise UsageError(f"card {card.name} describes no static images; leave out --static")
-        listed = list_statics(card.static, request.static, card.events.order)
+        passed = Passed(skip=skip)
+        listed = list_statics(card.static, request.static, card.events.order, passed)
+        notes += passed.notes("--static")
+        dead = passed.skipped("static")
         images = listed.images
         if card.static.layout == "images" and not (
             "{class}" in card.static.pattern or card.static.class_name
@@ -137,6 +143,7 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
         kept = {image.path for image in statics}
         files = {name: path for name, path in listed.files.items() if path in kept}
         files |= {n: p for n, p in listed.files.items() if card.static.layout != "images"}
+        files |= {link.relative: link.path for link in passed.links}
         planes = listed.planes
     settings = settings_of(card, request.options, classes, statics=bool(statics))
     reader = found.reader or version_of(card.events.format)
@@ -151,7 +158,7 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
         classes,
         settings,
         tuple(notes),
-        found.skipped,
+        (*found.skipped, *dead),
     )
 
 

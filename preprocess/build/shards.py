@@ -6,16 +6,18 @@ gives the same bytes in any process.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import BadFileError, reason_of
+from ...errors import BadFileError, plain, reason_of
 from ..cache import format as fmt
 from ..cache.meanings import explain
 from ..disk.digests import digest_or_none
+from ..disk.files import state_of
 from ..disk.hdf5 import creating
 from ..disk.memo import DigestMemo
 from ..framing.events import Events
@@ -58,10 +60,11 @@ def build_shard(task: Shard, done: Done = lambda n: None) -> fmt.Rows:
     with creating(task.path, explain) as file:
         frames = fmt.create_frames(file, task.recordings, task.options.frame_shape)
         for raw in task.files:
-            status = raw.path.stat()
             before = len(rows), len(skipped)
             read: str | None = None
+            status: os.stat_result | None = None
             try:
+                status = state_of(raw.path)
                 read, recordings = read_recordings(
                     raw.path, task.format, [m.part for m in raw.members]
                 )
@@ -85,7 +88,7 @@ def build_shard(task: Shard, done: Done = lambda n: None) -> fmt.Rows:
                 del rows[before[0] :], skipped[before[1] :]
                 skipped.append((raw.name, reason_of(error, raw.path, raw.name)))
                 read = read or digest_or_none(raw.path)
-            if read is not None:
+            if read is not None and status is not None:
                 memo.put(raw.path, read, status)
             finished += len(raw.members)
             done(finished)
@@ -99,7 +102,7 @@ def build_shard(task: Shard, done: Done = lambda n: None) -> fmt.Rows:
 
 def _of_member(error: BadFileError, raw: RawFile, member: Member) -> BadFileError:
     """Name the recording too where its file holds several."""
-    own = f"{raw.path}: "
+    own = plain(f"{raw.path}: ")
     if len(raw.members) < 2 or not str(error).startswith(own):
         return error
     return BadFileError(f"{raw.path} ({member.identity}): {str(error).removeprefix(own)}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..cache import format as fmt
+from ..disk.files import size_of
 from ..disk.memo import DigestMemo
 from ..raw.recordings import in_shards
 from ..readers.base import place_of
@@ -159,5 +160,5 @@ def build_shards(
 
 def _least(tasks: list[ShardTask]) -> int:
     """Return how many of these shards are worth starting workers for."""
-    sizes = (file.path.stat().st_size for task in tasks for file in task.files)
+    sizes = (size_of(file.path) for task in tasks for file in task.files)
     return 2 if sum(sizes) >= WORTHWHILE_BYTES else WORTHWHILE_SHARDS

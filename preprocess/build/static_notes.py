@@ -55,7 +55,7 @@ class StaticNotes:
         for path in (self._digests, self._rest):
             path.unlink(missing_ok=True)
         self._memo = DigestMemo(self._digests)
-        self._states = {path: path.stat() for path in self._files}
+        self._states = {path: path.stat() for path in self._files if path.exists()}
 
     def read(self, path: Path, digest: str, status: os.stat_result) -> None:
         """Note the digest of a file that was read; ``status`` was taken before."""

@@ -2,22 +2,22 @@
 
 The walk follows the pattern component by component, so it never goes deeper than the
 pattern does: a symlink loop cannot hold it, and other folders are not read. Names that
-start with a dot are passed over. The result is sorted by identity, or, where a field is said
-to be a number, by its value.
+start with a dot, or that a file manager left, are passed over. The result is sorted by identity,
+or, where a field is said to be a number, by its value.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...errors import UsageError
+from .patterns import Component, components, is_junk
 
-_FIELD = re.compile(r"{(\w+)}")
+DEAD_LINK = "is a link that leads nowhere"
 
 
 class NothingFoundError(UsageError):
@@ -58,48 +58,91 @@ class Found:
         return self.path.parents[self.relative.count("/")]
 
 
-def _component(pattern: str, suffixes: Sequence[str] = ()) -> re.Pattern[str]:
-    """Compile one path component of a pattern; suffix case is ignored (``.JPG``)."""
-    if suffixes:
-        return re.compile(rf"{_component(pattern).pattern}\.(?i:{'|'.join(suffixes)})")
-    pieces, end = [], 0
-    for match in _FIELD.finditer(pattern):
-        pieces += [re.escape(pattern[end : match.start()]), f"(?P<{match.group(1)}>.+)"]
-        end = match.end()
-    return re.compile("".join(pieces) + f"(?i:{re.escape(pattern[end:])})")
+@dataclass
+class Passed:
+    """What a listing passed over; given empty, it is filled.
+
+    Attributes:
+        skip: pass over links that lead nowhere, instead of raising.
+        junk: paths below the root of what file managers left, such as ``a/.DS_Store``.
+        links: files that match, but are links that lead nowhere.
+        folders: paths of folders that match, but are such links.
+    """
+
+    skip: bool = False
+    junk: list[str] = field(default_factory=list)
+    links: list[Found] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+    def notes(self, what: str) -> tuple[str, ...]:
+        """Return a line each on junk and dead folders; ``what`` names where, such as ``--raw``."""
+        lines = junk_notes(self.junk, what)
+        if self.folders:
+            lines += (
+                f"links below {what} that lead to no folder passed over: {len(self.folders)}, "
+                f"such as {min(self.folders)}",
+            )
+        return lines
+
+    def forget(self) -> None:
+        """Forget everything, as of a root that holds no recording."""
+        for each in (self.junk, self.links, self.folders):
+            each.clear()
+
+    def skipped(self, place: str) -> tuple[tuple[str, str], ...]:
+        """Return name in the manifest and reason of each link, below ``raw`` or ``static``."""
+        links = sorted(self.links, key=lambda link: link.relative)
+        return tuple((f"{place}/{link.relative}", DEAD_LINK) for link in links)
+
+
+def junk_notes(junk: Sequence[str], what: str) -> tuple[str, ...]:
+    """Return a line on the files and folders that file managers left, if there are any."""
+    if not junk:
+        return ()
+    count = f"{len(junk)}, such as {min(junk)}"
+    return (f"files that file managers left below {what} passed over: {count}",)
 
 
 def _walk(
     folder: Path,
-    parts: Sequence[re.Pattern[str]],
+    parts: Sequence[Component],
     suffix: str | None,
     fields: Mapping[str, str],
     below: str,
+    passed: Passed,
 ) -> Iterator[Found]:
     """Yield the files below ``folder`` that match the remaining pattern components."""
     try:
         with os.scandir(folder) as entries:
-            children = [(entry.name, entry) for entry in entries if not entry.name.startswith(".")]
+            children = [(entry.name, entry) for entry in entries]
     except OSError as error:
         raise UsageError(f"{folder}: cannot be listed: {error.strerror}") from error
     last = len(parts) == 1
     for name, entry in children:
-        match = parts[0].fullmatch(name)
-        if match is None:
+        if is_junk(name):
+            passed.junk.append(below + name)
             continue
-        found = {**fields, **match.groupdict()}
-        if any(fields.get(k, v) != v for k, v in match.groupdict().items()):
+        match = None if name.startswith(".") else parts[0].match(name)
+        if match is None or any(fields.get(k, v) != v for k, v in match.items()):
             continue
+        found = {**fields, **match}
         path = folder / name
         if entry.is_symlink() and not path.exists():
+            if last and not passed.skip:
+                raise UsageError(
+                    f"{path}: {DEAD_LINK}; remove or mend it, or pass over it with --bad-files skip"
+                )
             if last:
-                raise UsageError(f"{path}: is a link that leads nowhere; remove or mend it")
+                ending = path.suffix if suffix is None else suffix
+                passed.links.append(Found(path, below + name, found, ending))
+            else:
+                passed.folders.append(below + name)
             continue
         _require_utf8(path, name)
         if last and entry.is_file():
             yield Found(path, below + name, found, path.suffix if suffix is None else suffix)
         elif not last and entry.is_dir():
-            yield from _walk(folder / name, parts[1:], suffix, found, f"{below}{name}/")
+            yield from _walk(folder / name, parts[1:], suffix, found, f"{below}{name}/", passed)
 
 
 def _require_utf8(path: Path, name: str) -> None:
@@ -146,6 +189,7 @@ def find_files(
     *,
     suffixes: Sequence[str] = (),
     number: str = "",
+    passed: Passed | None = None,
 ) -> list[Found]:
     """List the files below the first of ``roots`` that holds any, sorted by identity.
 
@@ -156,19 +200,21 @@ def find_files(
         what: names the option in errors, such as ``--raw``.
         suffixes: suffixes without dots, where the pattern ends without one.
         number: the field that is a whole number and gives the order.
+        passed: takes what is passed over, and says whether dead links are.
 
     Raises:
         UsageError: the folder is missing, nothing in it matches, two files are one, or a
             number is none.
     """
     require_folder(folder, what)
-    *above, last = pattern.split("/")
-    parts = [*map(_component, above), _component(last, suffixes)]
+    parts = components(pattern, suffixes)
+    passed = passed or Passed()
     suffix = None if suffixes else Path("x" + pattern.rpartition("}")[2]).suffix
     stem = pattern.removesuffix(suffix or "")
     for root in roots:
         if (folder / root).is_dir():
-            walk = _walk(folder / root, parts, suffix, {}, "")
+            passed.forget()
+            walk = _walk(folder / root, parts, suffix, {}, "", passed)
             files = sorted(walk, key=lambda f: f.identity)
             if number:
                 files = [_numbered(f, number, stem) for f in files]
@@ -181,30 +227,6 @@ def find_files(
     raise NothingFoundError(
         f"{what} {folder}: no file matches {pattern}{ending} (looked in {places})"
     )
-
-
-def match_names(
-    names: Iterable[str], pattern: str, suffixes: Sequence[str] = ()
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the names (paths with forward slashes) that match a pattern, and their fields.
-
-    As in a folder, names with a component that starts with a dot are passed over.
-    """
-    *above, last = pattern.split("/")
-    parts = [*map(_component, above), _component(last, suffixes)]
-    for name in names:
-        components = name.split("/")
-        if len(components) != len(parts) or any(c.startswith(".") for c in components):
-            continue
-        fields: dict[str, str] = {}
-        for part, component in zip(parts, components, strict=True):
-            match = part.fullmatch(component)
-            found = match.groupdict() if match else {}
-            if match is None or any(fields.get(k, v) != v for k, v in found.items()):
-                break
-            fields |= found
-        else:
-            yield name, fields
 
 
 def require_folder(folder: Path, what: str) -> None:

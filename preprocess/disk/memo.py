@@ -51,7 +51,10 @@ class DigestMemo:
     def get(self, path: Path) -> str | None:
         """Return the digest of a file that has not changed since it was read, else None."""
         entry = self._known.get(str(path.absolute()))
-        if not isinstance(entry, list) or entry[:-1] != _state(path.stat()):
+        try:
+            if not isinstance(entry, list) or entry[:-1] != _state(path.stat()):
+                return None
+        except OSError:  # it is gone
             return None
         value = entry[-1]
         return value if isinstance(value, str) and _DIGEST.fullmatch(value) else None

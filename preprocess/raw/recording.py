@@ -36,6 +36,7 @@ class RecordingSet:
         reader: what decodes them and its version, where that is no part of this package.
         skipped: name in the manifest and reason of each file passed over before it was opened.
         missed: one recording for each of them, of the class that its recordings have.
+        notes: lines for people about what else was passed over.
     """
 
     recordings: tuple[Recording, ...]
@@ -43,3 +44,4 @@ class RecordingSet:
     reader: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
     missed: tuple[Recording, ...] = ()
+    notes: tuple[str, ...] = ()

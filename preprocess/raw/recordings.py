@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from ...data_cards.found import EventFiles, Slices
+from ...data_cards.templates import pattern_fields
 from ...errors import BadFileError, UsageError, reason_of
-from ..disk.listing import Found, find_files
+from ..disk.listing import Found, Passed, find_files
 from .labels import classes_from_table
 from .recording import Recording, RecordingSet
 from .slices import read_slices, table_of
@@ -31,7 +33,20 @@ def list_recordings(spec: EventFiles, folder: Path, *, skip: bool = False) -> Re
         from .tonic_listing import list_tonic_recordings
 
         return list_tonic_recordings(spec.roots[0], folder)
-    found = find_files(folder, spec.roots, spec.pattern, "--raw", number=spec.order)
+    passed = Passed(skip=skip)
+    found = find_files(folder, spec.roots, spec.pattern, "--raw", number=spec.order, passed=passed)
+    listed = _listed(spec, found, skip)
+    return replace(
+        listed,
+        files={**listed.files, **{link.relative: link.path for link in passed.links}},
+        skipped=(*passed.skipped("raw"), *listed.skipped),
+        missed=(*_dead(spec, passed.links), *listed.missed),
+        notes=passed.notes("--raw"),
+    )
+
+
+def _listed(spec: EventFiles, found: Sequence[Found], skip: bool) -> RecordingSet:
+    """List the recordings of the files that were found."""
     files = {f.relative: f.path for f in found}
     if spec.slices is not None:
         return _slices(spec, spec.slices, found, skip)
@@ -44,6 +59,15 @@ def list_recordings(spec: EventFiles, folder: Path, *, skip: bool = False) -> Re
         for f, name in zip(found, classes, strict=True)
     )
     return RecordingSet(recordings, files)
+
+
+def _dead(spec: EventFiles, links: Sequence[Found]) -> Iterator[Recording]:
+    """Yield one recording for each dead link to a file whose class its path tells."""
+    if not {*pattern_fields(spec.class_name or "{class}")} <= {*pattern_fields(spec.pattern)}:
+        return  # a table or the recording's number in its file tells
+    for link in links:
+        name = class_of(spec.class_name, link.fields)
+        yield Recording("", name, {**link.fields, "class": name}, link.path)
 
 
 def class_of(template: str, fields: Mapping[str, str]) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ...data_cards.found import StaticFiles
 from ...errors import UsageError
-from ..disk.listing import NothingFoundError, find_files, match_names, require_folder
+from ..disk.listing import NothingFoundError, Passed, find_files, require_folder
+from ..disk.patterns import match_names
 from .zips import archive_members
 
 
@@ -31,7 +32,9 @@ class PictureFile:
     member: str = ""
 
 
-def find_pictures(spec: StaticFiles, folder: Path, number: str = "") -> list[PictureFile]:
+def find_pictures(
+    spec: StaticFiles, folder: Path, number: str = "", passed: Passed | None = None
+) -> list[PictureFile]:
     """List the pictures of a folder and of the archives in it; none is opened yet.
 
     They are sorted by identity; those of a folder alone by number, where there is one and no
@@ -41,6 +44,7 @@ def find_pictures(spec: StaticFiles, folder: Path, number: str = "") -> list[Pic
         spec: the card's table.
         folder: what the user gave as ``--static``.
         number: the recordings' field that is a whole number, if there is one.
+        passed: takes what is passed over, and says whether dead links are.
 
     Raises:
         UsageError: the folder is missing, holds no picture the card knows, or two of one
@@ -58,7 +62,13 @@ def find_pictures(spec: StaticFiles, folder: Path, number: str = "") -> list[Pic
     pictures: list[PictureFile] = []
     try:
         found = find_files(
-            folder, spec.roots, spec.pattern, "--static", suffixes=spec.suffixes, number=number
+            folder,
+            spec.roots,
+            spec.pattern,
+            "--static",
+            suffixes=spec.suffixes,
+            number=number,
+            passed=passed,
         )
         pictures = [
             _picture(spec, f.fields, PictureFile(f.identity, "", f.path, f.relative)) for f in found

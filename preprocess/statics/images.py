@@ -28,7 +28,7 @@ from PIL import Image, UnidentifiedImageError
 from ...data_cards.found import StaticFiles
 from ...errors import BadFileError, UsageError
 from ..disk.files import read_file
-from ..disk.listing import require_folder
+from ..disk.listing import Passed, require_folder
 from ..framing.resize import resize_bilinear
 from .files import find_pictures
 from .rgb_hsv import value_of
@@ -45,6 +45,8 @@ _IDX_SETS = {
     "Unpaired": ("images-idx3-ubyte", "labels-idx1-ubyte"),
 }
 _CSV_TWINS = "train_first_100.csv"
+_IDX_FOLDERS = (".", "MNIST/raw", "raw")
+"""Where the IDX sets lie below ``--static``: in it, or where torchvision puts them."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,16 @@ class StaticSet:
     planes: tuple[str, ...]
 
 
-def list_statics(spec: StaticFiles, folder: Path, number: str = "") -> StaticSet:
+def list_statics(
+    spec: StaticFiles, folder: Path, number: str = "", passed: Passed | None = None
+) -> StaticSet:
     """List the static images of a folder; photographs are not opened yet.
 
     Args:
         spec: the card's table.
         folder: what the user gave as ``--static``.
         number: the recordings' field that is a whole number, if there is one.
+        passed: takes what is passed over, and says whether dead links are.
 
     Raises:
         UsageError: the folder is missing, or holds no image the card knows.
@@ -95,7 +100,7 @@ def list_statics(spec: StaticFiles, folder: Path, number: str = "") -> StaticSet
     """
     if spec.layout == "mnist":
         return _list_mnist(folder)
-    found = find_pictures(spec, folder, number)
+    found = find_pictures(spec, folder, number, passed)
     images = tuple(StaticImage(f.identity, f.class_name, f.path, member=f.member) for f in found)
     planes = VALUE_PLANES if spec.order == "channel-then-resize" else PLANES["images"]
     planes = PLANES["mnist"] if spec.grey else planes
@@ -185,7 +190,7 @@ def _list_mnist(folder: Path) -> StaticSet:
     images: list[StaticImage] = []
     files: dict[str, Path] = {}
     for name, (image_file, label_file) in _IDX_SETS.items():
-        pair = [_plain_or_gz(folder, file) for file in (image_file, label_file)]
+        pair = [_find_idx(folder, file) for file in (image_file, label_file)]
         if pair == [None, None]:
             continue
         if pair[0] is None or pair[1] is None:
@@ -196,7 +201,7 @@ def _list_mnist(folder: Path) -> StaticSet:
             raise BadFileError(
                 f"{pair[0]}: {len(pixels)} images, but {len(labels)} labels in {pair[1]}"
             )
-        files |= {path.name: path for path in pair if path is not None}
+        files |= {path.relative_to(folder).as_posix(): path for path in pair if path is not None}
         images += [
             StaticImage(f"{name}/{number:05d}", str(label), pair[0], pixel)
             for number, (pixel, label) in enumerate(zip(pixels, labels, strict=True), 1)
@@ -215,8 +220,10 @@ def _list_mnist(folder: Path) -> StaticSet:
     return StaticSet(tuple(images), files, PLANES["mnist"])
 
 
-def _plain_or_gz(folder: Path, name: str) -> Path | None:
-    candidates = (folder / name, folder / f"{name}.gz")
+def _find_idx(folder: Path, name: str) -> Path | None:
+    """Return an IDX file of MNIST, plain or gzip, also by its dotted name, ``….idx3-ubyte``."""
+    names = (name, f"{name}.gz", (dotted := name.replace("-idx", ".idx")), f"{dotted}.gz")
+    candidates = (folder / place / each for place in _IDX_FOLDERS for each in names)
     return next((path for path in candidates if path.is_file()), None)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from snntx.errors import UsageError
 from snntx.preprocess.disk import listing
-from snntx.preprocess.disk.listing import find_files
+from snntx.preprocess.disk.listing import Passed, find_files
 
 PATTERN = "{class}/{stem}.bin"
 
@@ -181,3 +181,32 @@ def test_nothing_matches_says_where_it_looked(tmp_path: Path) -> None:
     touch(tmp_path, "Train/5/1.txt")
     with pytest.raises(UsageError, match=r"no file matches {class}/{stem}\.bin \(looked in .*/Tr"):
         identities(tmp_path, roots=("Train", "."))
+
+
+JUNK = ["a/._1.bin", "a/.DS_Store", "__MACOSX/a/1.bin", "a/Thumbs.db", "a/desktop.ini"]
+
+
+def test_what_file_managers_leave_is_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.bin", "a/.hidden", *JUNK)
+    passed = Passed()
+    found = find_files(tmp_path, (".",), "{class}/{stem}", "--raw", passed=passed)
+    assert [f.relative for f in found] == ["a/1.bin"]
+    assert sorted(passed.junk) == [
+        "__MACOSX", "a/.DS_Store", "a/._1.bin", "a/Thumbs.db", "a/desktop.ini",
+    ]  # fmt: skip
+    assert passed.notes("--raw") == (
+        "files that file managers left below --raw passed over: 5, such as __MACOSX",
+    )
+
+
+def test_dead_links_are_listed_where_they_may_be_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.bin")
+    (tmp_path / "a/2.bin").symlink_to("gone")
+    (tmp_path / "b").symlink_to("gone")
+    passed = Passed(skip=True)
+    found = find_files(tmp_path, (".",), PATTERN, "--raw", passed=passed)
+    assert [f.relative for f in found] == ["a/1.bin"]
+    assert passed.skipped("raw") == (("raw/a/2.bin", "is a link that leads nowhere"),)
+    assert passed.notes("--raw") == (
+        "links below --raw that lead to no folder passed over: 1, such as b",
+    )
