@@ -112,7 +112,7 @@ def sweep(
             raise
         keys = {}
         say(f"no run could start now: {error}")
-    states = plan(runs, out, keys, test=not train_only)
+    states = plan(runs, out, loaded.name, keys, test=not train_only)
     if dry_run and as_json:
         entries = [
             {"run": str(out / run.name), "state": states[run.name], **run.to_json()} for run in runs

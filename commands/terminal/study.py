@@ -88,7 +88,7 @@ class SweepDisplay:
 
     def waiting(self, names: Sequence[str]) -> None:
         """Show how many epochs the runs have that go on."""
-        from ...train.study.progress import read_progress
+        from ...train.study.results import read_log
 
         now = time.monotonic()
         if self._bar.disable or now - self._looked < LOOK_SECONDS:
@@ -96,7 +96,7 @@ class SweepDisplay:
         self._looked = now
         shown = []
         for job in (self._jobs[name] for name in names[:SHOWN]):
-            epochs = read_progress(job.run, job.recipe).epochs
+            epochs = read_log(job.run, job.recipe).epochs
             shown.append(f"{job.name} {epochs}/{job.recipe.optim.epochs}")
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         self._bar.set_postfix_str(", ".join(shown) + more)

@@ -20,7 +20,8 @@ from typing import Any
 
 from ...errors import SnntxError
 from ..recipe.whole import Recipe
-from .progress import read_metrics, read_progress, run_state
+from .progress import run_state
+from .results import read_metrics, read_progress
 
 STOP_SECONDS = 120
 """After this long a process that was asked to end is killed."""

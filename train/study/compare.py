@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,9 +126,13 @@ def _notes(
     notes = []
     if kept:
         notes.append(f"each group is compared with the baseline of its own {' and '.join(kept)}")
-    caches = {run.cache_key for run in runs}
+    caches = Counter(run.cache_key for run in runs)
     if len(caches) > 1:
-        notes.append(f"the runs are of {len(caches)} caches: {', '.join(sorted(caches))}")
+        each = [f"{key} ({n} run{'s' * (n > 1)})" for key, n in sorted(caches.items())]
+        notes.append(
+            f"the runs are of {len(caches)} caches, which may hold other recordings: "
+            f"{', '.join(each)}"
+        )
     alone = [row for row in rows if bases and not row.baseline and row.group not in bases]
     notes += [f"{row.group.label}: no baseline has its {' and '.join(kept)}" for row in alone]
     notes += [

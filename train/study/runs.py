@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...errors import SnntxError, UsageError
-from ..checkpoints.names import METRICS, RECIPE
+from ...errors import SnntxError, UsageError, shell_word
+from ..checkpoints.names import BEST, DIVERGED, LAST, LOG, METRICS, RECIPE
 from ..recipe.whole import Recipe
-from .progress import read_index, read_metrics, read_progress, read_recipe
+from .progress import read_index
+from .results import Progress, data_of, read_metrics, read_progress, read_recipe
 from .sweep import group_label, setting_words
 
 METRIC_NAMES = {"top1": "top-1", "top5": "top-5", "loss": "loss"}
@@ -145,11 +146,8 @@ def _read(path: Path, part: str, metric: str) -> Run:
     if recipe is None:
         raise SnntxError(f"{path}: lost its {RECIPE} meanwhile")
     progress, metrics = read_progress(path, recipe), read_metrics(path)
-    if progress.best is not None and not progress.whole:
-        raise _UnfinishedError(
-            f"{path}: trained {progress.epochs} of {recipe.optim.epochs} epochs; go on with "
-            "--resume"
-        )
+    if not progress.whole:
+        _check_unfinished(path, recipe, progress, metrics)
     entry = read_index(path.parent).get(path.name)
     if part == "validation":
         if recipe.selection != "validation":
@@ -159,31 +157,58 @@ def _read(path: Path, part: str, metric: str) -> Run:
             )
         if progress.best is None:
             raise _UnfinishedError(f"{path}: has no finished epoch")
-        card, key = _data(path, metrics or entry)
-        value = progress.selection[metric]
-        return Run(path, recipe, float(value), card, key, part, None, entry)
+        card, key = data_of(path, metrics)
+        value = _selected(path, progress, metric)
+        return Run(path, recipe, value, card, key, part, None, entry)
     if metrics is None:
-        raise _UnfinishedError(f"{path}: has no {METRICS}; make it with: snntx evaluate {path}")
+        raise _UnfinishedError(
+            f"{path}: has no {METRICS}; make it with: snntx evaluate {shell_word(path)}"
+        )
     if (metrics["seed"], metrics["protocol"]) != (recipe.run.seed, recipe.data.protocol) or (
         progress.best is not None and metrics["epoch"] != progress.best
     ):
         raise _UnfinishedError(
             f"{path}: {METRICS} is of an earlier training; make it again with: "
-            f"snntx evaluate {path}"
+            f"snntx evaluate {shell_word(path)}"
         )
     counts = {name: int(count) for name, (count, _) in metrics["per_class"].items()}
-    card, key = _data(path, metrics)
+    card, key = data_of(path, metrics)
     return Run(path, recipe, float(metrics[metric]), card, key, metrics["part"], counts, entry)
 
 
-def _data(path: Path, known: Mapping[str, Any] | None) -> tuple[str, str]:
-    """Return the card and the cache's key; if need be, the best checkpoint names them."""
-    if known is None:
-        from ..checkpoints.state import checkpoint_path, load_checkpoint
+def _check_unfinished(
+    path: Path, recipe: Recipe, progress: Progress, metrics: dict[str, Any] | None
+) -> None:
+    """Refuse a run that was not trained to its end, and say how it goes on."""
+    count = f"trained {progress.epochs} of {recipe.optim.epochs} epochs"
+    if (path / DIVERGED).is_file():
+        lower = f"lr (it is {recipe.optim.lr:g})"
+        if (path / LAST).is_file():
+            raise _UnfinishedError(
+                f"{path}: {count} and diverged; train it again with a lower {lower} in another "
+                "--out"
+            )
+        raise _UnfinishedError(
+            f"{path}: diverged before its first epoch was finished; train it again with a lower "
+            f"{lower}, which may be in the same --out"
+        )
+    if progress.best is not None:
+        raise _UnfinishedError(f"{path}: {count}; go on with --resume")
+    if metrics is None and not (path / BEST).is_file():
+        raise _UnfinishedError(
+            f"{path}: ended before its first epoch was finished; give the same snntx train again, "
+            "with a lower lr if it diverged"
+        )
 
-        loaded = load_checkpoint(checkpoint_path(path))
-        return loaded.card, loaded.cache_key
-    return str(known["card"]), str(known["cache_key"])
+
+def _selected(path: Path, progress: Progress, metric: str) -> float:
+    """Return the best epoch's value of a metric on the part that it was chosen on."""
+    if metric not in progress.selection:
+        raise SnntxError(
+            f"{path}: {LOG} has no line of the best epoch, {progress.best}, and there is no {LAST} "
+            "that has its values; train it again in another --out"
+        )
+    return float(progress.selection[metric])
 
 
 def _check_comparable(runs: Sequence[Run]) -> None:

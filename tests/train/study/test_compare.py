@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -220,7 +221,37 @@ def test_caches_keep_groups_apart_and_are_noted(tmp_path: Path) -> None:
     runs = write_runs(tmp_path, "a", [0.5]) + write_runs(tmp_path, "b", [0.6], cache_key="other")
     found = compare(runs)
     assert [row.group.varying for row in found.rows] == [{"cache": "k"}, {"cache": "other"}]
-    assert found.notes == ("the runs are of 2 caches: k, other",)
+    assert found.notes == (
+        "the runs are of 2 caches, which may hold other recordings: k (1 run), other (1 run)",
+    )
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_runs_of_two_caches_are_never_one_group(sliding: Path, part: str) -> None:
+    """Whatever the index of their folder says of their cache."""
+    for run_path in sliding.glob("*-seed3"):
+        path = run_path / "metrics.json"
+        if part == "test":
+            path.write_text(json.dumps({**json.loads(path.read_text()), "cache_key": "grown"}))
+            continue
+        path.unlink()
+        best = {"epoch": 0, "part": part, "top1": 0.5, "top5": 1.0, "loss": 1.0}
+        origin = {"card": CARD, "cache_key": "grown", "epoch": 2, "best": best}
+        torch.save(origin, run_path / "last.pt")
+    found = compare([sliding], part=part)
+    assert sorted(row.sample.n for row in found.rows) == [1] * 6 + [2] * 6
+    for row in found.rows:
+        assert {run.cache_key for run in row.group.runs.values()} == {row.group.varying["cache"]}
+    assert found.notes == (
+        "the runs are of 2 caches, which may hold other recordings: grown (6 runs), k (12 runs)",
+    )
+
+
+def test_a_run_that_cannot_say_its_cache_is_refused(tmp_path: Path) -> None:
+    alone = write_run(tmp_path / "a", 0.5)
+    (alone / "metrics.json").unlink()
+    with pytest.raises(SnntxError, match=r"neither a checkpoint nor metrics\.json; train it again"):
+        compare([alone], part="validation")
 
 
 def test_a_sweeps_groups_are_called_by_what_differs(sliding: Path) -> None:

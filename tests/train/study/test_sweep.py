@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,17 +16,22 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import torch
 
 from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.declared.tables import toml_value
 from snntx.errors import SnntxError, UsageError
+from snntx.preprocess.build.builder import preprocess
+from snntx.preprocess.build.plan import make_request
+from snntx.preprocess.digits import write_simulated_digits
 from snntx.train.recipe.sources import load_recipe
 from snntx.train.recipe.whole import Recipe
 from snntx.train.study import child as sweep_child
 from snntx.train.study import jobs as sweep_run
 from snntx.train.study import progress as sweep_state
-from snntx.train.study.progress import read_index, read_progress, run_state, write_index
+from snntx.train.study.progress import read_index, run_state, write_index
+from snntx.train.study.results import read_progress, read_recipe
 from snntx.train.study.sweep import (
     expand,
     group_label,
@@ -236,24 +242,33 @@ def recipe_of(**settings: Any) -> Recipe:
 
 
 def write_run(
-    path: Path, recipe: Recipe, *, epochs: int, best: int = 0, metrics: dict[str, Any] | None = None
+    path: Path,
+    recipe: Recipe,
+    *,
+    epochs: int,
+    best: int = 0,
+    key: str = "k",
+    metrics: dict[str, Any] | None = None,
 ) -> None:
     """A run directory as ``train`` and ``evaluate`` leave it, without the weights."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "recipe.toml").write_text(recipe.to_toml())
-    if epochs:
-        (path / "last.pt").touch()
     part = {"part": "validation", "top1": 0.75, "top5": 1.0, "loss": 0.5}
+    if epochs:
+        origin = {"card": CARD, "cache_key": key, "epoch": epochs, "best": {"epoch": best, **part}}
+        torch.save(origin, path / "last.pt")
     records = [{"epoch": i, "best_epoch": min(i, best), "selection": part} for i in range(epochs)]
     (path / "log.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in records))
     if metrics is not None:
         content: dict[str, Any] = {
             "card": CARD,
-            "cache_key": "k",
+            "cache_key": key,
             "protocol": "holdout",
             "part": "test",
+            "per_class": {"0": [2, 0.5]},
         }
-        content |= {"top1": 0.5, "seed": recipe.run.seed, "epoch": best, **metrics}
+        content |= {"top1": 0.5, "top5": 1.0, "loss": 0.5, "seed": recipe.run.seed, "epoch": best}
+        content |= metrics
         (path / "metrics.json").write_text(json.dumps(content))
 
 
@@ -272,6 +287,9 @@ def test_states_of_a_run(tmp_path: Path) -> None:
     write_run(path, recipe, epochs=3, best=1, metrics={})
     assert run_state(path, recipe, key="k") == "done"
     (path / "log.jsonl").write_bytes((path / "log.jsonl").read_bytes()[:-9])
+    assert run_state(path, recipe) == "done"  # last.pt says that every epoch was trained
+    write_run(path, recipe, epochs=2)
+    (path / "log.jsonl").write_bytes((path / "log.jsonl").read_bytes()[:-9])
     assert run_state(path, recipe) == "resume"
 
 
@@ -288,9 +306,15 @@ def test_a_directory_of_another_run_is_refused(tmp_path: Path) -> None:
     write_run(path, recipe_of(lr=0.01, flip=True), epochs=2)
     with pytest.raises(UsageError, match=r"holds a run of another recipe \(lr, flip\)"):
         run_state(path, recipe)
-    write_run(path, recipe, epochs=2, metrics={})
-    with pytest.raises(UsageError, match="holds a run on cache k, not other"):
-        run_state(path, recipe, key="other")
+    for metrics in ({}, None):  # what was measured knows the cache, and so does the checkpoint
+        write_run(path, recipe, epochs=2, metrics=metrics)
+        with pytest.raises(UsageError, match="holds a run on cache k, not other; choose another"):
+            run_state(path, recipe, key="other")
+        with pytest.raises(UsageError, match="holds a run of card simulated-digits, not n-mnist"):
+            run_state(path, recipe, card="n-mnist")
+        (path / "metrics.json").unlink(missing_ok=True)
+    write_run(path, recipe, epochs=2, metrics={"part": "validation"})
+    assert run_state(path, recipe, card=CARD, key="k") == "evaluate"
     (path / "recipe.toml").unlink()
     with pytest.raises(UsageError, match=r"holds last\.pt without recipe\.toml"):
         run_state(path, recipe)
@@ -371,6 +395,7 @@ class Stage:
 
     def __init__(self, root: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.root, self.cache, self.out = root, cache, root / "out"
+        self.key: str | None = None
         self.program = root / "program"
         self.program.write_text(PROGRAM.format(python=sys.executable))
         self.program.chmod(0o755)
@@ -380,9 +405,9 @@ class Stage:
         settings = {"card": CARD, "seeds": [1, 2], "set": COMMON, **table}
         read = sweep_from_table(settings, "s.toml")
         for each in expand(read, load_card(CARD), "s.toml"):
-            key = next(self.cache.glob(f"{CARD}/*/SEALED")).parent.name
+            key = self.key or self.keys()[0]
             made = self.root / "made" / each.name
-            write_run(made, each.recipe, epochs=2, metrics={"cache_key": key})
+            write_run(made, each.recipe, epochs=2, key=key, metrics={})
         (self.root / "s.toml").write_text(self._toml(settings))
         words = ["sweep", self.root / "s.toml", "--cache", self.cache, "--out", self.out]
         code = run([str(word) for word in (*words, *arguments)])
@@ -398,6 +423,10 @@ class Stage:
         for variant in table.get("variants", []):
             lines += ["[[variants]]", f'name = "{variant["name"]}"']
         return "\n".join(lines) + "\n"
+
+    def keys(self) -> list[str]:
+        """Keys of the sealed caches."""
+        return sorted(seal.parent.name for seal in self.cache.glob(f"{CARD}/*/SEALED"))
 
     def calls(self) -> list[dict[str, Any]]:
         path = self.root / "calls.jsonl"
@@ -440,11 +469,57 @@ def test_a_sweep_trains_evaluates_and_then_skips(stage: Stage) -> None:
     assert (again.code, stage.calls()) == (0, [])
     assert "2 runs: 2 finished earlier" in again.out
     (stage.out / "default-seed1" / "metrics.json").unlink()
-    (stage.out / "default-seed2" / "log.jsonl").write_text("")
+    half = read_recipe(stage.out / "default-seed2")
+    assert half is not None
+    write_run(stage.out / "default-seed2", half, epochs=1, key=stage.keys()[0])
     assert stage().code == 0
     calls = stage.calls()
     assert [call["words"][0] for call in calls] == ["evaluate", "train", "evaluate"]
     assert calls[1]["words"][-1] == "--resume"
+
+
+@pytest.fixture
+def grown(stage: Stage, tmp_path: Path) -> str:
+    """Key of a second cache of the same card and options, of other recordings."""
+    root, data = tmp_path / "caches", tmp_path / "more"
+    shutil.copytree(stage.cache, root)
+    write_simulated_digits(data, seed=2, recordings=30)
+    preprocess(
+        make_request(load_card(CARD), raw=data / "raw", static=data / "static", cache=root, steps=3)
+    )
+    (key,) = {seal.parent.name for seal in root.glob(f"{CARD}/*/SEALED")} - set(stage.keys())
+    (first,) = stage.keys()
+    stage.cache, stage.key = root, first
+    return key
+
+
+@pytest.mark.parametrize("left", ["done", "evaluate", "resume"])
+def test_runs_of_another_cache_are_not_finished_ones(stage: Stage, grown: str, left: str) -> None:
+    first = stage.key
+    assert stage("--key", first).code == 0
+    for name in ("default-seed1", "default-seed2"):
+        recipe = read_recipe(stage.out / name)
+        assert recipe is not None
+        if left != "done":
+            (stage.out / name / "metrics.json").unlink()
+        if left == "resume":
+            write_run(stage.out / name, recipe, epochs=1, key=first or "")
+    index = (stage.out / "sweep.json").read_bytes()
+    stage.calls()
+    done = stage("--key", grown)
+    assert (done.code, done.out, stage.calls()) == (2, "", [])
+    assert done.err == (
+        f"snntx: error: {stage.out}/default-seed1: holds a run on cache {first}, not {grown}; "
+        f"choose another --out for runs on {grown}, or go on with these by --key {first}\n"
+    )
+    assert (stage.out / "sweep.json").read_bytes() == index
+    # both ways out
+    assert stage("--key", first).code == 0
+    stage.key, stage.out = grown, stage.root / "on the grown cache"
+    stage.calls()
+    assert stage("--key", grown).code == 0
+    assert [call["words"][0] for call in stage.calls()] == ["train", "evaluate"] * 2
+    assert {entry["cache_key"] for entry in read_index(stage.out).values()} == {grown}
 
 
 def test_train_only_leaves_the_test_part_alone(stage: Stage) -> None:
@@ -642,8 +717,6 @@ def swept(small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_runs_are_those_of_train_and_evaluate(
     swept: Path, small_cache: Path, tmp_path: Path
 ) -> None:
-    import torch
-
     from snntx.train.checkpoints.state import load_checkpoint
 
     settings = {**COMMON, "epochs": 1, "seed": 2}
