@@ -32,7 +32,7 @@ def list_recordings(spec: EventFiles, folder: Path, *, skip: bool = False) -> Re
     if spec.format == "tonic":
         from .tonic_listing import list_tonic_recordings
 
-        return list_tonic_recordings(spec.roots[0], folder)
+        return list_tonic_recordings(spec.roots[0], folder, skip=skip)
     passed = Passed(skip=skip)
     found = find_files(folder, spec.roots, spec.pattern, "--raw", number=spec.order, passed=passed)
     listed = _listed(spec, found, skip)

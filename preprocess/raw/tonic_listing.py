@@ -17,16 +17,29 @@ from typing import Any
 import numpy as np
 
 from ...errors import UsageError
-from ..disk.listing import require_folder
-from ..readers.tonic_sets import class_names, dataset_class, opened, reader_version, subsets
+from ..disk.listing import DEAD_LINK, junk_notes, require_folder
+from ..readers.tonic_sets import (
+    UnlistableError,
+    class_names,
+    dataset_class,
+    opened,
+    reader_version,
+    subsets,
+)
 from .recording import Recording, RecordingSet
 
 
-def list_tonic_recordings(name: str, folder: Path) -> RecordingSet:
+def list_tonic_recordings(name: str, folder: Path, *, skip: bool = False) -> RecordingSet:
     """List the recordings of tonic's data set ``name`` below ``folder``, by identity.
 
+    Args:
+        name: of the data set.
+        folder: what the user gave as ``--raw``.
+        skip: pass over links that lead nowhere, instead of raising.
+
     Raises:
-        UsageError: tonic is missing, has no such data set, or finds none of its files.
+        UsageError: tonic is missing, has no such data set, finds none of its files, or cannot
+            list a subset whose folder is there; or a recording is a link that leads nowhere.
     """
     dataset = dataset_class(name)
     require_folder(folder, "--raw")
@@ -34,13 +47,21 @@ def list_tonic_recordings(name: str, folder: Path) -> RecordingSet:
     root = Path(os.path.expanduser(folder)) / name
     found: list[Recording] = []
     expected = ""
+    empty: list[str] = []
+    junk: set[Path] = set()
     for number, subset in enumerate(subsets(dataset)):
+        before = len(found)
         try:
             data_set = opened(name, folder, subset)
+        except UnlistableError:
+            raise
         except (Exception, SystemExit) as error:  # whatever tonic says of files that are missing
             expected = expected or f"; tonic says: {' '.join(str(error).split())}"
-            continue
-        found += _subset_recordings(dataset, data_set, root, number, subset)
+        else:
+            junk |= data_set.seen.junk
+            found += _subset_recordings(dataset, data_set, root, number, subset)
+        if len(found) == before:
+            empty.append(subset)
     if not found:
         raise UsageError(
             f"--raw {folder}: no recording of tonic's {name} below {root}: unpack there what "
@@ -51,11 +72,25 @@ def list_tonic_recordings(name: str, folder: Path) -> RecordingSet:
     for one, other in pairwise(found):
         if one.identity == other.identity:
             raise UsageError(f"{one.path} and {other.path} have one identity; remove one of them")
-    files = {
-        f"{r.fields['subset']}/{r.class_name}/{r.path.relative_to(root).as_posix()}": r.path
-        for r in found
-    }
-    return RecordingSet(tuple(found), files, reader_version())
+    dead = [r for r in found if not r.path.exists()]
+    if dead and not skip:
+        raise UsageError(
+            f"{dead[0].path}: {DEAD_LINK}; remove or mend it, or pass over it with --bad-files skip"
+        )
+    notes = [f"tonic finds no recording of its subset '{subset}' below {name}" for subset in empty]
+    return RecordingSet(
+        tuple(r for r in found if r.path.exists()),
+        {_manifest_name(r, root): r.path for r in found},
+        reader_version(),
+        skipped=tuple((f"raw/{_manifest_name(r, root)}", DEAD_LINK) for r in dead),
+        missed=tuple(dead),
+        notes=(*junk_notes([p.relative_to(root).as_posix() for p in junk], name), *notes),
+    )
+
+
+def _manifest_name(recording: Recording, root: Path) -> str:
+    place = recording.path.relative_to(root).as_posix()
+    return f"{recording.fields['subset']}/{recording.class_name}/{place}"
 
 
 def _archives(dataset: Any) -> str:

@@ -2,8 +2,9 @@
 
 tonic is imported inside the functions here and nowhere else, since it brings torch with it.
 Nothing is ever downloaded, unpacked or written below ``--raw``: of a tonic class a subclass is
-opened that takes the files as they are, and files that are not there are an error. Data sets
-whose samples are no events of a camera with a class are refused.
+opened that takes the files as they are, and files that are not there are an error. What file
+managers leave is hidden from tonic, which would take it for recordings. Data sets whose samples
+are no events of a camera with a class are refused.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from ...errors import UsageError, nearest
+from ..disk.patterns import is_junk
 
 ALL = "all"
 """The one subset of a data set that has none."""
@@ -89,37 +92,86 @@ def _arguments(dataset: Any, subset: str) -> dict[str, Any]:
     return {} if subset == ALL else {"split": subset}
 
 
+@dataclass
+class Seen:
+    """What tonic came across while it listed a data set.
+
+    Attributes:
+        folder: the last folder that it listed and that is there; None for none.
+        junk: paths of what file managers left.
+    """
+
+    folder: Path | None = None
+    junk: set[Path] = field(default_factory=set)
+
+    def names(self, folder: Path, names: list[str]) -> list[str]:
+        """Return the names in a folder, in order and without junk, and note them."""
+        self.folder = folder
+        self.junk |= {folder / name for name in names if is_junk(name)}
+        return sorted(name for name in names if not is_junk(name))
+
+
 @contextlib.contextmanager
-def quiet_and_in_order() -> Iterator[None]:
+def quiet_and_in_order() -> Iterator[Seen]:
     """Have folders listed in order of names, and tonic's prints go to standard error.
 
-    tonic numbers its samples as the filesystem lists them, which differs between machines.
+    tonic numbers its samples as the filesystem lists them, which differs between machines. A
+    folder that is there and cannot be listed is an error, where tonic would take it as empty.
     """
     walk, listdir = os.walk, os.listdir
+    seen = Seen()
 
-    def ordered(*arguments: Any, **options: Any) -> Iterator[Any]:
-        for path, folders, files in walk(*arguments, **options):
-            folders.sort()
-            yield path, folders, sorted(files)
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            seen.folder = Path(error.filename)
+            raise error
+
+    def ordered(top: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
+        for path, folders, files in walk(top, *arguments, **{"onerror": refuse, **options}):
+            folders[:] = seen.names(Path(path), folders)
+            yield path, folders, seen.names(Path(path), files)
+
+    def listed(folder: Any = ".") -> list[str]:
+        return seen.names(Path(folder), listdir(folder))
 
     with (
         mock.patch.object(os, "walk", ordered),
-        mock.patch.object(os, "listdir", lambda *a: sorted(listdir(*a))),
+        mock.patch.object(os, "listdir", listed),
         contextlib.redirect_stdout(sys.stderr),
     ):
-        yield
+        yield seen
+
+
+class UnlistableError(UsageError):
+    """A subset whose folder is there cannot be listed."""
 
 
 def _open(dataset: Any, folder: Path, subset: str) -> Any:
-    """Open one subset of a tonic data set as it lies on disk."""
+    """Open one subset of a tonic data set as it lies on disk; its ``seen`` tells what was met.
+
+    Raises:
+        UnlistableError: its folder is there, but tonic fails in it.
+        Exception: whatever tonic says of a folder that is not there.
+    """
 
     def refuse(self: Any) -> None:
         raise FileNotFoundError("tonic wants to download or unpack")
 
     as_it_is = {"_check_exists": lambda self: True, "download": refuse}
     offline = type(dataset.__name__, (dataset,), as_it_is)
-    with quiet_and_in_order():
-        return offline(save_to=str(folder), **_arguments(dataset, subset))
+    with quiet_and_in_order() as seen:
+        try:
+            found = offline(save_to=str(folder), **_arguments(dataset, subset))
+        except (Exception, SystemExit) as error:
+            if seen.folder is None:
+                raise
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UnlistableError(
+                f"{seen.folder}: tonic cannot list the recordings of its subset '{subset}' here: "
+                f"{reason}; mend or remove the file or folder that it fails at"
+            ) from error
+    found.seen = seen
+    return found
 
 
 def class_names(dataset: Any) -> Mapping[Any, str]:
@@ -135,7 +187,7 @@ def opened(name: str, folder: Path, subset: str) -> Any:
     """Return one subset of tonic's data set ``name`` as it lies below ``folder``.
 
     Raises:
-        UsageError: tonic is missing, or has no such data set.
-        Exception: whatever tonic says of files that are missing or damaged.
+        UsageError: tonic is missing, has no such data set, or fails in a folder that is there.
+        Exception: whatever tonic says of files that are missing.
     """
     return _open(dataset_class(name), folder, subset)

@@ -196,6 +196,85 @@ def test_parts_of_many_workers_are_the_same(nmnist: Path, tmp_path: Path) -> Non
         assert path.read_bytes() == (two.directory / path.name).read_bytes()
 
 
+# junk, and what cannot be listed
+
+
+JUNK = ("Test/0/._00009.bin", "Test/__MACOSX/00009.bin", "Test/0/.DS_Store", "Test/0/Thumbs.db")
+
+
+def test_what_file_managers_leave_is_hidden_from_tonic(
+    nmnist: Path, tmp_path: Path, snntx: Snntx
+) -> None:
+    first = make("NMNIST", nmnist, tmp_path / "one")
+    for name in JUNK:
+        put(nmnist / "NMNIST" / name, b"12345")
+    second = make("NMNIST", nmnist, tmp_path / "two")
+    assert (second.key, second.recordings) == (first.key, 12)
+    assert second.notes == (
+        "files that file managers left below NMNIST passed over: 4, such as Test/0/.DS_Store",
+    )
+    names = {p.name: p.read_bytes() for p in first.directory.glob("frames*")}
+    assert names == {p.name: p.read_bytes() for p in second.directory.glob("frames*")}
+
+
+def gesture(path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = [rng.integers(0, 128, 100), rng.integers(0, 128, 100), rng.integers(0, 2, 100)]
+    np.save(path, np.stack([*columns, np.sort(rng.integers(0, 90_000, 100))], 1).astype(float))
+
+
+@pytest.fixture
+def gestures(tmp_path: Path) -> Path:
+    for part, count in (("ibmGestureTrain", 4), ("ibmGestureTest", 2)):
+        for i in range(count):
+            gesture(tmp_path / f"data/DVSGesture/{part}/user0{i}_led/{i}.npy")
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("junk", ["._0.npy", "__MACOSX/user00_led/0.npy", "user00_led/._0.npy"])
+def test_one_junk_file_does_not_lose_a_subset(gestures: Path, tmp_path: Path, junk: str) -> None:
+    put(gestures / "DVSGesture/ibmGestureTest" / junk, b"\0\5\x16\7")
+    summary = make("DVSGesture", gestures, tmp_path / "cache", steps=2)
+    assert summary.recordings == 6
+    assert len(summary.notes) == 2  # the junk, and classes without a recording
+    assert "passed over: 1, such as ibmGestureTest/" in summary.notes[0]
+
+
+def test_a_subset_that_is_there_and_cannot_be_listed_stops_the_build(
+    gestures: Path, snntx: Snntx
+) -> None:
+    folder = gestures / "DVSGesture/ibmGestureTest/user00_led"
+    put(folder / "notes.npy", b"12345")  # tonic takes the class from the name
+    output = snntx.preprocess("DVSGesture", gestures, "--steps", 2)
+    one_line(output, 2, f"{folder}: tonic cannot list", "subset 'test'", "invalid literal for int")
+    (folder / "notes.npy").unlink()  # as it says
+    output = snntx.preprocess("DVSGesture", gestures, "--steps", 2)
+    assert output.code == 0, output.err
+
+
+def test_a_subset_that_is_a_file_or_absent_is_said(
+    nmnist: Path, tmp_path: Path, snntx: Snntx
+) -> None:
+    test = nmnist / "NMNIST/Test"
+    shutil.rmtree(test)
+    summary = make("NMNIST", nmnist, tmp_path / "one")
+    assert summary.notes == ("tonic finds no recording of its subset 'test' below NMNIST",)
+    test.write_bytes(b"x")
+    one_line(snntx.preprocess("NMNIST", nmnist), 2, f"{test}: tonic cannot list", "'test'")
+
+
+def test_a_dead_link_is_named_and_can_be_passed_over(nmnist: Path, snntx: Snntx) -> None:
+    path = nmnist / "NMNIST/Train/0/00001.bin"
+    path.unlink()
+    path.symlink_to("nowhere")
+    output = snntx.preprocess("NMNIST", nmnist)
+    one_line(output, 2, f"{path}: is a link that leads nowhere", "--bad-files skip")
+    output = snntx.preprocess("NMNIST", nmnist, "--bad-files", "skip")
+    assert output.code == 0, output.err
+    assert "raw/train/0 - zero/Train/0/00001.bin: is a link" in output.err + output.out
+
+
 # the key
 
 
