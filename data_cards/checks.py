@@ -15,6 +15,9 @@ from .schema import Card
 from .templates import FIELD, check_picture_templates, pattern_fields, template_fields
 from .vocabulary import ARCHIVE_SUFFIXES, is_archive
 
+MAX_FIELDS = 16
+"""Fields of a pattern; the largest of a published data set has five."""
+
 
 def check_card(card: Card, where: str) -> None:
     """Check what types alone cannot say; ``where`` names the card in errors.
@@ -85,6 +88,11 @@ def _check_braces(pattern: str, where: str) -> None:
                 f"{where}: cannot read '{pattern}'; write fields as {{name}}, "
                 "each at most once between two slashes"
             )
+    if (found := len(pattern_fields(pattern))) > MAX_FIELDS:
+        raise UsageError(
+            f"{where}: '{pattern}' has {found} fields, expected at most {MAX_FIELDS}; leave some "
+            "out: a field may take text with '_' or '-' in it"
+        )
 
 
 def _check_events(card: Card, where: str) -> list[str]:

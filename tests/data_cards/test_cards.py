@@ -131,6 +131,11 @@ def test_no_such_card_file(name: str) -> None:
         ('"{class}/rec {stem}.bin"', '"{class}/{stem.bin"', "cannot read"),
         ('"{class}/rec {stem}.bin"', '"{class}/{}.bin"', "cannot read"),
         ('"{class}/rec {stem}.bin"', '"{class}/{stem}{stem}.bin"', "at most once"),
+        (
+            '"{class}/rec {stem}.bin"',
+            '"{class}/' + "_".join(f"{{f{i}}}" for i in range(16)) + '.bin"',
+            "has 17 fields, expected at most 16",
+        ),
         ('"{class}/{stem}.png"', '"{kind}/{stem}.png"', r"\[static\] pattern .* no {class} field"),
         ('"{class}/{stem}"', '"{class}/{setm}"', "twin uses field = 'setm'; did you mean 'stem'"),
         ('"{class}/{stem}"', '"{class.upper}/{stem}"', "cannot read"),

@@ -242,6 +242,27 @@ def test_mnist_identities(tmp_path: Path, gz: bool) -> None:
     assert len(listed.files) == 6
 
 
+@pytest.mark.parametrize("place", [".", "MNIST/raw", "raw"])
+@pytest.mark.parametrize("gz", [False, True])
+def test_mnist_by_its_dotted_names_and_in_the_folder_of_torchvision(
+    tmp_path: Path, place: str, gz: bool
+) -> None:
+    folder = tmp_path / place
+    folder.mkdir(parents=True, exist_ok=True)
+    write_mnist(folder, "train-", noise(3, 28, 28), [5, 0, 4], gz)
+    expected = list_statics(MNIST, folder)
+    names = {path.name: path for path in folder.iterdir()}
+    assert [*list_statics(MNIST, tmp_path).files] == [
+        (path.relative_to(tmp_path)).as_posix() for path in (names[n] for n in expected.files)
+    ]
+    for name, path in names.items():
+        path.rename(folder / name.replace("-idx", ".idx"))
+    listed = list_statics(MNIST, tmp_path)
+    found = [(i.identity, i.class_name) for i in listed.images]
+    assert found == [(i.identity, i.class_name) for i in expected.images]
+    assert all(".idx" in name for name in listed.files)
+
+
 def test_csv_twins(tmp_path: Path) -> None:
     pixels = noise(2, 28, 28)
     lines = [",".join(map(str, [label, *p.ravel()])) for label, p in zip("50", pixels, strict=True)]
