@@ -39,6 +39,19 @@ def nested_subset(
     return np.sort(np.concatenate(kept))
 
 
+def training_statics(cache: FrameCache, recipe: Recipe) -> NDArray[np.int64]:
+    """Return the static images of the training part: all, or ``static_fraction`` of each class.
+
+    The images that a fraction leaves are those that a transfer run of the same seed may show.
+    """
+    statics = cache.static_split(recipe.data.protocol, "train")
+    fraction = recipe.data.static_fraction
+    if fraction < 1 and statics.size:
+        order = generator(recipe.run.seed, Purpose.STATIC_SUBSET).permutation(statics)
+        statics = nested_subset(order, cache.index.static_label, fraction)
+    return statics
+
+
 class Partners:
     """The static images that recordings may be paired with.
 
@@ -52,7 +65,7 @@ class Partners:
     """
 
     def __init__(self, cache: FrameCache, recipe: Recipe, indices: NDArray[np.int64]) -> None:
-        statics = cache.static_split(recipe.data.protocol, "train")
+        statics = training_statics(cache, recipe)
         classes = cache.index.static_label
         needed = np.unique(cache.labels[indices])
         lonely = [cache.classes[c] for c in needed if c not in classes[statics]]
@@ -62,9 +75,6 @@ class Partners:
                 f"{' and others' if len(lonely) > 5 else ''}; preprocess with --static, or train "
                 "the event branch alone with --set method=event-only"
             )
-        if recipe.data.static_fraction < 1:
-            order = generator(recipe.run.seed, Purpose.STATIC_SUBSET).permutation(statics)
-            statics = nested_subset(order, classes, recipe.data.static_fraction)
         self.statics = statics[np.argsort(classes[statics], kind="stable")]
         self._begin = np.searchsorted(classes[self.statics], np.arange(len(cache.classes)))
         self._count = np.bincount(classes[self.statics], minlength=len(cache.classes))

@@ -13,6 +13,7 @@ from ..recipe.whole import Recipe
 from .batch import Batch
 from .drawing import Drawn
 from .images import shown, shown_images
+from .partners import training_statics
 
 
 class StaticOnlyData(Drawn):
@@ -33,7 +34,7 @@ class StaticOnlyData(Drawn):
         self, cache: FrameCache, recipe: Recipe, indices: NDArray[np.int64] | None = None
     ) -> None:
         protocol = recipe.data.protocol
-        chosen = cache.static_split(protocol, "train") if indices is None else indices
+        chosen = training_statics(cache, recipe) if indices is None else indices
         if chosen.size < 2:
             raise SnntxError(
                 f"{cache.directory}: protocol {protocol} leaves {chosen.size} static "

@@ -53,10 +53,11 @@ def evaluate_static(
     """Classify what a selection holds by the static head and measure the result."""
     model.eval()
     images, steps = None, cache.frame_shape[0]
-    labels = cache.labels[selection.indices]
     if selection.kind == "static":
         images = shown_images(cache, recipe, selection.indices)
         labels = cache.index.static_label[selection.indices]
+    else:
+        labels = cache.labels[selection.indices]
     parts = []
     with torch.inference_mode():
         for start in range(0, selection.indices.size, BATCH):

@@ -13,6 +13,7 @@ from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache
 from snntx.train.batches.images import shown, static_channel
 from snntx.train.batches.loader import epoch_batches
+from snntx.train.batches.partners import Partners
 from snntx.train.batches.static_only import StaticOnlyData
 from snntx.train.method.base import Inputs
 from snntx.train.method.choice import make_method
@@ -135,3 +136,11 @@ def test_the_event_head_learns_nothing(cache: FrameCache) -> None:
         "event_head.weight",
         "event_head.bias",
     }
+
+
+def test_a_fraction_of_the_statics_is_that_of_a_transfer_run(cache: FrameCache) -> None:
+    half = recipe(static_fraction=0.5)
+    data = StaticOnlyData(cache, half)
+    shown = Partners(cache, half.changed(method="sliding"), cache.split("holdout", "train"))
+    assert sorted(data.indices.tolist()) == sorted(shown.statics.tolist())
+    assert len(data.indices) < len(StaticOnlyData(cache, recipe()).indices)

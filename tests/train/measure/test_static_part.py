@@ -71,3 +71,11 @@ def test_the_selection_is_measured_through_the_static_head(
     expected = measure(logits, labels, cache.classes)
     assert dataclasses.replace(found, loss=0) == dataclasses.replace(expected, loss=0)
     assert found.loss == pytest.approx(expected.loss, rel=1e-4)
+
+
+def test_more_images_than_recordings(cache: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels of the images are their own: those of recordings would end before them."""
+    monkeypatch.setattr(cache, "labels", cache.labels[:4])
+    model = create_model("nmnist", num_classes=10, steps=3, width=0.25)
+    selection = StaticSelection("validation", "static", np.arange(4, 12))
+    assert evaluate_static(model, cache, selection, recipe(), CPU).recordings == 8
