@@ -106,7 +106,7 @@ def sweep(
         raise UsageError("--train-only: protocol paper chooses the epoch on the test part itself")
     out = out or Path(read.out or Path("runs") / f"{Path(sweep).stem}-{loaded.name}")
     try:
-        keys = cache_keys(root, loaded, runs, key=key or read.key, given=given)
+        keys = cache_keys(root, loaded, runs, key=key or read.key, given=given, on_note=say)
     except SnntxError as error:
         if not dry_run:
             raise

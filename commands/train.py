@@ -74,6 +74,7 @@ def train(
         size=resolved.data.size,
         key=key,
         given=card,
+        on_note=say if is_first() else lambda note: None,
     )
     where = pick_device(device)
     out = out or Path("runs") / f"{loaded.name}-{Path(recipe).stem}-seed{resolved.run.seed}"

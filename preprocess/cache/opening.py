@@ -1,22 +1,17 @@
-"""Which sealed cache a run uses: by card, steps and size, or by key."""
+"""Which sealed cache a run uses: by card, steps and size, by key, or the one that is implied."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import h5py
-
 from ...data_cards.schema import Card
-from ...errors import SnntxError, UsageError, nearest
+from ...errors import SnntxError, UsageError, nearest, shell_word
 from ..framing.options import FrameOptions
-from .format import INDEX, SEALED
+from .candidates import Candidate, candidates_of, implied, listed, sealed_caches
 from .frame_cache import FrameCache
 
-
-def sealed_caches(root: Path, card: str) -> list[Path]:
-    """Return the sealed caches of a card, sorted by key."""
-    seals = (root / card).glob(f"*/{SEALED}")
-    return sorted(seal.parent for seal in seals if not seal.parent.name.startswith("."))
+__all__ = ["open_cache", "sealed_caches"]
 
 
 def open_cache(
@@ -27,8 +22,13 @@ def open_cache(
     size: int | None,
     key: str | None,
     given: str | None = None,
+    by_setting: bool = True,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> FrameCache:
-    """Open the sealed cache of a card with the wanted steps and size.
+    """Open the sealed cache of a card that is wanted.
+
+    With neither steps, size nor key it is the one of the card's own options, or the only one
+    there is; ``on_note`` is told where that was a choice.
 
     Args:
         root: root of all caches.
@@ -37,42 +37,57 @@ def open_cache(
         size: side of the frames, None for the card's default.
         key: choose by key (or the start of one) instead.
         given: how the user named the card, where that was the path of a file.
+        by_setting: the command takes steps and size by ``--set``.
+        on_note: called with one line about a cache that nobody named.
 
     Raises:
         SnntxError: no such cache (says how to make it), or it is damaged.
         UsageError: several such caches and no key, or an unknown key.
     """
-    found = sealed_caches(root, card.name)
+    home = root / card.name
+    found = candidates_of(root, card)
     if key is not None:
-        chosen = [path for path in found if path.name.startswith(key)]
-        if len(chosen) != 1:
-            names = [path.name for path in found]
-            problem = "no cache has key" if not chosen else "several caches have key"
-            raise UsageError(
-                f"{root / card.name}: {problem} '{key}'{nearest(key, names)} "
-                f"(sealed: {', '.join(names) or 'none'})"
-            )
-        cache = FrameCache(chosen[0])
+        cache = FrameCache(_by_key(home, found, key).directory)
         _check_asked(cache, steps, size)
         return _two_channels(cache)
     wanted = FrameOptions.from_card(card, steps=steps, size=size).frame_shape
-    shapes = {path: _frame_shape(path) for path in found}  # a damaged one has none
-    chosen = [path for path, shape in shapes.items() if shape == wanted]
+    asked = steps is not None or size is not None
+    chosen = [each for each in found if each.shape == wanted] if asked else implied(found, card)
+
+    def told(some: Sequence[Candidate]) -> str:
+        return listed(some, found, card, by_setting=by_setting)
+
     if len(chosen) > 1:
-        raise UsageError(
-            f"{root / card.name}: {len(chosen)} caches have frames {wanted}; "
-            f"choose one with --key: {', '.join(path.name for path in chosen)}"
-        )
+        what = f"{len(chosen)} caches have frames {wanted}" if asked else f"{len(chosen)} caches"
+        if not asked and not chosen[0].differs:
+            what += " of the card's options, which differ in their raw files"
+        raise UsageError(f"{home}: {what}; choose one: {told(chosen)}")
     if not chosen:
-        name, static = given or card.name, " --static DIR" if card.static else ""
+        name, static = shell_word(given or card.name), " --static DIR" if card.static else ""
         options = (f" --steps {steps}" if steps else "") + (f" --size {size}" if size else "")
-        others = ", ".join(f"{p.name} {shape or '(damaged)'}" for p, shape in shapes.items())
-        command = f"snntx preprocess {name} --raw DIR{static} --cache {root}{options}"
+        command = f"snntx preprocess {name} --raw DIR{static} --cache {shell_word(root)}{options}"
         raise SnntxError(
-            f"{root / card.name}: no sealed cache with frames {wanted} "
-            f"(sealed there: {others or 'none'}); make it with: {command}"
+            f"{home}: no sealed cache with frames {wanted} "
+            f"(sealed there: {told(found) or 'none'}); make it with: {command}"
         )
-    return _two_channels(FrameCache(chosen[0]))
+    (one,) = chosen
+    others = [each for each in found if each is not one]
+    if not asked and (others or one.differs):
+        which = f"the only one, {one.key}" if not others else one.key
+        note = f"{home}: took {which}: {one.words}"
+        on_note(note + (f"; there is also {told(others)}" if others else ""))
+    return _two_channels(FrameCache(one.directory))
+
+
+def _by_key(home: Path, found: Sequence[Candidate], key: str) -> Candidate:
+    """Return the only cache whose key starts so."""
+    chosen = [each for each in found if each.key.startswith(key)]
+    if len(chosen) == 1:
+        return chosen[0]
+    problem = "several caches have key" if chosen else "no cache has key"
+    there = "; ".join(f"{each.key}: {each.words}" for each in found) or "none"
+    near = nearest(key, [each.key for each in found])
+    raise UsageError(f"{home}: {problem} '{key}'{near} (sealed: {there})")
 
 
 def _two_channels(cache: FrameCache) -> FrameCache:
@@ -93,11 +108,3 @@ def _check_asked(cache: FrameCache, steps: int | None, size: int | None) -> None
             f"{cache.directory}: has frames {cache.frame_shape}, but the recipe asks for "
             f"steps = {steps or 'any'} and size = {size or 'any'}; leave out --key or the setting"
         )
-
-
-def _frame_shape(directory: Path) -> tuple[int, ...] | None:
-    try:
-        with h5py.File(directory / INDEX, "r") as file:
-            return tuple(int(n) for n in file.attrs["frame_shape"])
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError):
-        return None

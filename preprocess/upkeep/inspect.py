@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from ...data_cards.schema import Card
 from ...errors import UsageError, nearest
+from ..cache.differences import differences
 from ..cache.frame_cache import FrameCache
 from ..cache.splits import PARTS
 from .contact_sheet import SheetRow
-from .stored import differences
 
 BINS = 8
 SHEET_ROWS = 8

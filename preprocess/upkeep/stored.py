@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 from filelock import FileLock, Timeout
@@ -19,12 +18,11 @@ from filelock import FileLock, Timeout
 from ...data_cards import card_names, load_card
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest
+from ..cache.differences import differences
 from ..cache.format import INDEX, SEALED, STATIC, read_seal
-from ..cache.settings import settings_of
 from ..disk.atomic import PART_SUFFIX
 from ..disk.digests import KEY_DIGITS
 from ..disk.hdf5 import read_text
-from ..framing.options import FrameOptions
 
 _KEY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}")
 BUILDING = ".building-"
@@ -171,57 +169,6 @@ def _facts(index: Path, card: Card | None) -> tuple[int, tuple[int, ...], tuple[
             else None
         )
         return int(file["recordings/events"].shape[0]), shape, differs
-
-
-def differences(
-    settings: dict[str, Any], classes: Sequence[str], card: Card | None
-) -> tuple[str, ...] | None:
-    """Return the options of a cache that are not the card's defaults, as text; None without it."""
-    if card is None:
-        return None
-    options = FrameOptions.from_card(card)
-    known = list(card.classes or classes)
-    wanted = settings_of(card, options, known, statics=settings["static"] is not None)
-    plain = json.loads(json.dumps(wanted))
-    found, default = _flat({**settings, "classes": list(classes)}), _flat(plain)
-    lines = [] if settings["static"] or not card.static else ["no static images"]
-    lines += [
-        f"{_short(name)} {_value(name, found[name])} (card: {_value(name, default.get(name))})"
-        for name in sorted(found.keys() - {"options.sensor", "options.limit", "version", "reader"})
-        if found[name] != default.get(name)
-    ]
-    unknown = [_short(name) for name in sorted(default.keys() - found.keys())]
-    if unknown:
-        lines.append(f"older than the options {', '.join(unknown)}")
-    return tuple(lines)
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("options.").removeprefix("events.")
-
-
-def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in table.items():
-        flat |= (
-            _flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
-        )
-    return flat
-
-
-def _value(name: str, value: Any) -> str:
-    """Return an option's value in the words of its flag."""
-    return "native" if name == "options.size" and value is None else _text(value)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, list):
-        if len(value) > 4:
-            return f"{len(value)} entries"
-        return (" x " if len(value) == 2 else ", ").join(map(str, value)) or "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def choose(root: Path, name: str, key: str | None, states: Sequence[str] = ("sealed",)) -> Stored:

@@ -16,11 +16,11 @@ from ...data_cards.schema import Card
 from ...errors import UsageError
 from ..build.builder import UNREADABLE
 from ..build.plan import Request, make_plan
+from ..cache.differences import differences
 from ..cache.format import INDEX, Index
 from ..disk.digests import digest_or_none
 from ..disk.memo import MEMO, DigestMemo
 from ..framing.options import FrameOptions
-from .stored import differences
 from .verify import Problem
 
 AGAIN = "put the file back, or run snntx preprocess again for a cache of what is there now"

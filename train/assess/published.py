@@ -90,7 +90,7 @@ def evaluate_published(
     published = open_weights(path).published()
     steps = None if key else published.steps
     size = None if key else published.size
-    cache = open_cache(root, card, steps=steps, size=size, key=key, given=given)
+    cache = open_cache(root, card, steps=steps, size=size, key=key, given=given, by_setting=False)
     found_steps, _, height, width = cache.frame_shape
     sizes = (published.size,) * 2 if published.size else (height, width)
     _check(path, "time steps", published.steps, found_steps)

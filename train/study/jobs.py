@@ -23,7 +23,13 @@ POLL_SECONDS = 0.1
 
 
 def cache_keys(
-    root: Path, card: Card, runs: Sequence[SweepRun], *, key: str | None, given: str
+    root: Path,
+    card: Card,
+    runs: Sequence[SweepRun],
+    *,
+    key: str | None,
+    given: str,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> dict[str, str]:
     """Return the key of each run's cache by the run's name.
 
@@ -33,6 +39,7 @@ def cache_keys(
         runs: whose steps and sizes are looked for.
         key: choose by key, or the start of one.
         given: how the user named the card.
+        on_note: called with one line about a cache that nobody named.
 
     Raises:
         SnntxError: there is no such cache.
@@ -43,7 +50,9 @@ def cache_keys(
         shape = run.recipe.data.steps, run.recipe.data.size
         if shape not in found:
             steps, size = shape
-            cache = open_cache(root, card, steps=steps, size=size, key=key, given=given)
+            cache = open_cache(
+                root, card, steps=steps, size=size, key=key, given=given, on_note=on_note
+            )
             found[shape] = cache.key
     return {run.name: found[run.recipe.data.steps, run.recipe.data.size] for run in runs}
 

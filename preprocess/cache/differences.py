@@ -1,0 +1,67 @@
+"""The options of a cache that are not its card's, in words.
+
+In: the settings that a cache keeps (:func:`snntx.preprocess.cache.settings.settings_of`), its
+classes and the card. Out: lines such as ``steps 4 (card: 10)``, which tell caches of one card
+apart where their keys say nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ...data_cards.schema import Card
+from ..framing.options import FrameOptions
+from .settings import settings_of
+
+
+def differences(
+    settings: dict[str, Any], classes: Sequence[str], card: Card | None
+) -> tuple[str, ...] | None:
+    """Return the options of a cache that are not the card's defaults, as text; None without it."""
+    if card is None:
+        return None
+    options = FrameOptions.from_card(card)
+    known = list(card.classes or classes)
+    wanted = settings_of(card, options, known, statics=settings["static"] is not None)
+    plain = json.loads(json.dumps(wanted))
+    found, default = _flat({**settings, "classes": list(classes)}), _flat(plain)
+    lines = [] if settings["static"] or not card.static else ["no static images"]
+    lines += [
+        f"{_short(name)} {_value(name, found[name])} (card: {_value(name, default.get(name))})"
+        for name in sorted(found.keys() - {"options.sensor", "options.limit", "version", "reader"})
+        if found[name] != default.get(name)
+    ]
+    unknown = [_short(name) for name in sorted(default.keys() - found.keys())]
+    if unknown:
+        lines.append(f"older than the options {', '.join(unknown)}")
+    return tuple(lines)
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("options.").removeprefix("events.")
+
+
+def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= (
+            _flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
+        )
+    return flat
+
+
+def _value(name: str, value: Any) -> str:
+    """Return an option's value in the words of its flag."""
+    return "native" if name == "options.size" and value is None else _text(value)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        if len(value) > 4:
+            return f"{len(value)} entries"
+        return (" x " if len(value) == 2 else ", ").join(map(str, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
