@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from ..declared.fields import Declared, Setting
-from .vocabulary import Fit, StaticLayout, StaticOrder
+from .vocabulary import Fit, Outside, StaticLayout, StaticOrder
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,20 @@ class EventFiles(Declared):
     sort: Annotated[
         bool, Setting("sort a recording whose times go back instead of refusing it")
     ] = False
+    wraps: Annotated[
+        bool,
+        Setting(
+            "count on where the format's timer starts over, after 2^23 us in ``atis``, 2^31 or "
+            "2^32 us in ``mat``, instead of refusing the recording"
+        ),
+    ] = False
+    outside: Annotated[
+        Outside,
+        Setting(
+            "``stop`` at a recording with events outside ``sensor`` or ``limit``, or ``drop`` "
+            "them; how many recordings had some is noted in the cache"
+        ),
+    ] = "stop"
     order: Annotated[
         str,
         Setting(
@@ -165,4 +179,14 @@ class StaticFiles(Declared):
         ),
     ] = ()
     grey: Annotated[bool, Setting("keep one plane of grey instead of R, G and B")] = False
+    min_paired: Annotated[
+        float,
+        Setting(
+            "share of the images, or of the recordings where those are fewer, that must find their "
+            "twin by name; below it ``preprocess`` stops unless it is told what to do with the "
+            "rest (``--unpaired``)",
+            low=0,
+            high=1,
+        ),
+    ] = 0.5
     twin_evidence: Annotated[str, Setting("how the twin rule is known")] = ""

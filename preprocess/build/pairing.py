@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...data_cards.schema import Card
 from ...errors import BadFileError
+from ..cache.notes import Note, note
 from .plan import Plan
 
 
@@ -48,3 +50,34 @@ def pair(plan: Plan, card: Card) -> Pairs:
         )
     label = {name: i for i, name in enumerate(plan.classes)}
     return Pairs(twin, np.array([label[s.class_name] for s in plan.statics], np.int64))
+
+
+def pairing_notes(plan: Plan, pairs: Pairs) -> Iterator[Note]:
+    """Yield notes on what has no other half, and on classes without images.
+
+    Args:
+        plan: what is in the cache.
+        pairs: its pairing.
+    """
+    if not plan.statics:
+        return
+    alone = [r for r, twin in zip(plan.recordings, pairs.twin, strict=True) if twin < 0]
+    open_classes = {recording.class_name for recording in alone}
+    paired = set(pairs.twin.tolist())
+    lost = [s for i, s in enumerate(plan.statics) if s.may_be_twin and i not in paired]
+    doubtful = sum(image.class_name in open_classes for image in lost)
+    promise = (
+        f"of {doubtful:,} of them nobody knows whether they are twins of test recordings, so that "
+        "none of those is shown in training cannot be promised"
+    )
+    yield from note(
+        "unpaired-static",
+        [image.identity for image in lost],
+        "static images have no recording of their name and are class partners",
+        promise if doubtful else "",
+    )
+    yield from note("unpaired", [r.identity for r in alone], "recordings have no twin")
+    pictured = {image.class_name for image in plan.statics}
+    present = {r.class_name for r in plan.recordings}
+    bare = [name for name in plan.classes if name in present - pictured]
+    yield from note("bare-class", bare, "classes with recordings have no static image")

@@ -17,11 +17,14 @@ from PIL import Image
 from ...errors import BadFileError, reason_of
 from ..cache import format as fmt
 from ..cache.meanings import explain
+from ..cache.notes import Noted
 from ..disk.digests import digest, digest_or_none
 from ..disk.files import read_file, state_of
 from ..disk.hdf5 import creating, write_column
 from ..disk.memo import DigestMemo
-from ..statics.images import StaticImage, decode_picture, plane_type, planes_of, value_planes
+from ..disk.remarks import hearing
+from ..statics.decoding import decode_picture
+from ..statics.images import StaticImage, plane_type, planes_of, value_planes
 from ..statics.zips import Archives
 from .static_notes import StaticNotes, Written
 from .tasks import Crew, Done, in_order
@@ -37,12 +40,14 @@ class Decoded(NamedTuple):
         images: uint8 or float32 ``(k, P, H, W)``.
         kept: place of each in the chunk.
         skipped: name and reason of each image passed over.
+        noted: remarks on single images.
         read: path, digest and state before reading, of each file read.
     """
 
     images: NDArray[np.uint8] | NDArray[np.float32]
     kept: list[int]
     skipped: list[tuple[str, str]]
+    noted: list[Noted]
     read: list[tuple[Path, str, os.stat_result]]
 
 
@@ -76,17 +81,19 @@ class PictureTask:
     def run(self, done: Done) -> Decoded:
         """Decode and fit every image."""
         out = np.empty((len(self.images), len(self.planes), *self.size), plane_type(self.planes))
-        decoded = Decoded(out, [], [], [])
-        with Archives() as archives:
+        decoded = Decoded(out, [], [], [], [])
+        with Archives() as archives, hearing() as heard:
             for place, (image, name) in enumerate(zip(self.images, self.names, strict=True)):
+                alone = image.pixels is None and not image.member
+                entry = name if alone else f"{name} ({image.identity})"
+                heard.clear()
                 try:
                     out[len(decoded.kept)] = self._one(image, decoded, archives)
                     decoded.kept.append(place)
+                    decoded.noted.extend(Noted(entry, *each) for each in heard)
                 except BadFileError as error:
                     if not self.skip:
                         raise
-                    alone = image.pixels is None and not image.member
-                    entry = name if alone else f"{name} ({image.identity})"
                     decoded.skipped.append((entry, reason_of(error, image.path, name)))
                 done(place + 1)
         return decoded._replace(images=out[: len(decoded.kept)])
@@ -124,6 +131,8 @@ class PictureTask:
 class StaticsWriter:
     """Writes ``static.h5`` piece by piece; the pieces' sizes do not change the bytes.
 
+    ``checksums`` are those of the images added so far.
+
     Args:
         file: the new file.
         count: most images there can be.
@@ -151,11 +160,11 @@ class StaticsWriter:
         )
         self._waiting: NDArray[Any] = np.empty((0, *shape), dtype)
         self._written = 0
-        self._sums: list[int] = []
+        self.checksums: list[int] = []
 
     def add(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> None:
         """Append images ``(n, P, H, W)`` of the file's type."""
-        self._sums += [fmt.checksum(image) for image in images]
+        self.checksums += [fmt.checksum(image) for image in images]
         self._waiting = np.concatenate([self._waiting, images])
         self._flush(len(self._waiting) // fmt.STATICS_PER_CHUNK * fmt.STATICS_PER_CHUNK)
 
@@ -166,7 +175,7 @@ class StaticsWriter:
             self._images.resize(self._written, axis=0)
         write_column(self._file, "identity", identities, "text")
         write_column(self._file, "label", labels, "<i8")
-        write_column(self._file, "checksum", self._sums, "<u8")
+        write_column(self._file, "checksum", self.checksums, "<u8")
 
     def _flush(self, count: int) -> None:
         if count:
@@ -202,6 +211,7 @@ def write_pictures(
     photographs = count and tasks[0].images[0].pixels is None
     kept: list[StaticImage] = []
     skipped: list[tuple[str, str]] = []
+    noted: list[Noted] = []
     path.unlink(missing_ok=True)  # of an earlier state of the files
     notes.begin()
     with creating(path, explain) as file:
@@ -216,6 +226,7 @@ def write_pictures(
             writer.add(decoded.images)
             kept += [task.images[place] for place in decoded.kept]
             skipped += decoded.skipped
+            noted += decoded.noted
             for file_path, known, status in decoded.read:
                 notes.read(file_path, known, status)
         if count and not kept:
@@ -223,7 +234,7 @@ def write_pictures(
                 f"all {count} static images are bad, the first: {skipped[0][0]}: {skipped[0][1]}"
             )
         writer.finish([image.identity for image in kept], [label(image) for image in kept])
-        notes.finish(skipped)
+        notes.finish(skipped, noted)
         memo.take(notes.memo)
         memo.save()
-    return kept, skipped
+    return Written(kept, skipped, noted, writer.checksums)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...data_cards.schema import Card
 from ...errors import UsageError
+from ..cache.notes import Note
 from ..cache.settings import key_of, settings_of
 from ..disk.digests import fingerprint
 from ..disk.files import size_of
-from ..disk.listing import Passed
+from ..disk.listing import NothingFoundError
 from ..framing.options import FrameOptions
-from ..raw.recording import Recording
+from ..raw.recording import Recording, RecordingSet
 from ..raw.recordings import found_classes, list_recordings
 from ..readers.base import READERS, version_of
-from ..statics.images import StaticImage, list_statics
+from ..statics.images import StaticImage
+from .ignored import ignored_files, suffix_note, unknown_notes, with_suffixes
+from .static_plan import StaticPlan, plan_statics
+from .unpaired import Unpaired
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Request:
         static: folder of the static images, or None for an event-only cache.
         cache: root of all caches.
         options: framing options.
+        unpaired: what to do where too few names match; see
+            :mod:`~snntx.preprocess.build.unpaired`.
     """
 
     card: Card
@@ -39,6 +45,7 @@ class Request:
     static: Path | None
     cache: Path
     options: FrameOptions
+    unpaired: Unpaired = "stop"
 
     def absolute(self) -> Request:
         """Return the same request for a process in another working directory."""
@@ -50,7 +57,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything known before a raw file is opened."""
+    """Everything known before a raw file is opened.
+
+    ``notes`` are lines for the people who see this call, on what may differ from one machine to
+    the next. ``passed_over`` is kept in the cache, and part of its key.
+    """
 
     recordings: list[Recording]
     event_files: dict[str, Path]
@@ -61,6 +72,7 @@ class Plan:
     settings: dict[str, Any]
     notes: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...] = ()
+    passed_over: tuple[Note, ...] = ()
 
     @property
     def files(self) -> dict[str, Path]:
@@ -77,13 +89,14 @@ class Plan:
         known: dict[str, Any] = {
             "settings": self.settings,
             "sizes": {name: size_of(path) for name, path in self.files.items()},
+            "passed_over": [each.text for each in self.passed_over],
         }
         parts = {r.identity: r.part for r in self.recordings if r.part}
         return fingerprint({**known, "parts": parts} if parts else known)
 
     def key(self, digests: Mapping[str, str]) -> str:
         """Name of the finished cache; ``digests`` has one entry per file."""
-        return key_of(self.settings, self.manifest(digests))
+        return key_of(self.settings, self.manifest(digests), self.passed_over)
 
     def manifest(self, digests: Mapping[str, str]) -> dict[str, tuple[int, str]]:
         """Return size and digest of every raw file, sorted by name."""
@@ -103,13 +116,11 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
         BadFileError: a file of many static images or recordings is damaged.
     """
     card = request.card
-    notes: list[str] = []
-    found = list_recordings(card.events, request.raw, skip=skip)
+    found = _recordings(request, skip)
     classes = list(card.classes) or found_classes(card.events, [*found.recordings, *found.missed])
     known = set(classes)
     recordings = [r for r in found.recordings if r.class_name in known]
     unknown = Counter(r.class_name for r in found.recordings if r.class_name not in known)
-    notes += [*found.notes, *_unknown_notes(unknown, "recordings", card.name)]
     if not recordings:
         raise UsageError(
             f"--raw {request.raw}: {len(found.recordings)} recordings match "
@@ -117,84 +128,59 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
             f"(found {', '.join(sorted(unknown)[:5])})"
         )
     absent = len(known - {r.class_name for r in recordings})
-    if absent:
-        notes.append(f"{absent} of {len(classes)} classes have no recording here")
     left_out = {r.path for r in found.recordings} - {r.path for r in recordings}
     event_files = {n: path for n, path in found.files.items() if path not in left_out}
-    statics: list[StaticImage] = []
-    files: dict[str, Path] = {}
-    planes: tuple[str, ...] = ()
-    dead: tuple[tuple[str, str], ...] = ()
+    listed = StaticPlan()
     if request.static is not None:
-        if card.static is None:
-            raise UsageError(f"card {card.name} describes no static images; leave out --static")
-        passed = Passed(skip=skip)
-        listed = list_statics(card.static, request.static, card.events.order, passed)
-        notes += passed.notes("--static")
-        dead = passed.skipped("static")
-        images = listed.images
-        if card.static.layout == "images" and not (
-            "{class}" in card.static.pattern or card.static.class_name
-        ):
-            images = _classed_by_twin(images, recordings, request, card.static.twin, notes)
-        statics = [image for image in images if image.class_name in known]
-        others = Counter(i.class_name for i in images if i.class_name not in known)
-        notes += _unknown_notes(others, "static images", card.name)
-        kept = {image.path for image in statics}
-        files = {name: path for name, path in listed.files.items() if path in kept}
-        files |= {n: p for n, p in listed.files.items() if card.static.layout != "images"}
-        files |= {link.relative: link.path for link in passed.links}
-        planes = listed.planes
-    settings = settings_of(card, request.options, classes, statics=bool(statics))
+        listed = plan_statics(
+            card,
+            request.static,
+            request.unpaired,
+            recordings,
+            found.files.values(),
+            skip=skip,
+            known=known,
+        )
+    beside = _beside_recordings(request, found, listed.files.values())
+    settings = settings_of(card, request.options, classes, statics=bool(listed.images))
     reader = found.reader or version_of(card.events.format)
     if reader:  # another release may decode the same files otherwise
         settings["reader"] = reader
+    if any(each.kind == "dropped" for each in listed.passed_over):
+        settings["unpaired"] = request.unpaired
+    lines = [f"{absent} of {len(classes)} classes have no recording here"] if absent else []
     return Plan(
         recordings,
         event_files,
-        statics,
-        files,
-        planes,
+        list(listed.images),
+        dict(listed.files),
+        listed.planes,
         classes,
         settings,
-        tuple(notes),
-        (*found.skipped, *dead),
+        (*found.notes, *lines, *listed.notes),
+        (*found.skipped, *listed.skipped),
+        (*unknown_notes(unknown, "recordings", card.name), *beside, *listed.passed_over),
     )
 
 
-def _classed_by_twin(
-    images: tuple[StaticImage, ...],
-    recordings: list[Recording],
-    request: Request,
-    twin: str,
-    notes: list[str],
-) -> tuple[StaticImage, ...]:
-    """Give each image its recording's class; leave out, and note, those without a recording."""
-    class_of = {twin.format(**r.fields): r.class_name for r in recordings}
-    kept = tuple(
-        dataclasses.replace(image, class_name=class_of[image.identity])
-        for image in images
-        if image.identity in class_of
-    )
-    if not kept:
-        raise UsageError(
-            f"--static {request.static}: no image is the twin of a recording (found "
-            f"{images[0].identity}, expected such as {next(iter(class_of))}), so their classes "
-            "are unknown"
-        )
-    lost = len(images) - len(kept)
-    if lost:
-        notes.append(
-            f"{lost} static images left out: their classes are unknown without a recording"
-        )
-    return kept
+def _recordings(request: Request, skip: bool) -> RecordingSet:
+    """List the recordings; where none matches, files of other suffixes may be the reason."""
+    spec = request.card.events
+    try:
+        return list_recordings(spec, request.raw, skip=skip)
+    except NothingFoundError as error:
+        raise with_suffixes(error, request.raw, spec.roots, spec.pattern, (), "--raw") from error
 
 
-def _unknown_notes(counts: Counter[str], what: str, card: str) -> Iterator[str]:
-    if counts:
-        names = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items())[:5])
-        more = ", …" if len(counts) > 5 else ""
-        yield f"{counts.total()} {what} of classes that card {card} does not name: {names}{more}"
+def _beside_recordings(request: Request, found: RecordingSet, taken: Iterable[Path]) -> list[Note]:
+    """Return the note on files beside the recordings that differ from them by suffix alone."""
+    spec = request.card.events
+    if spec.format == "tonic" or not found.files:  # tonic lists its own files
+        return []
+    name, path = next(iter(found.files.items()))
+    used = {*found.files.values(), *taken}
+    names = ignored_files(path.parents[name.count("/")], spec.pattern, (), used)
+    return suffix_note(names, "--raw", spec.pattern, ())
 
 
 def make_request(
@@ -203,6 +189,7 @@ def make_request(
     raw: Path,
     static: Path | None,
     cache: Path,
+    unpaired: Unpaired = "stop",
     **framing: Any,
 ) -> Request:
     """Resolve a request: what is not given, or None, comes from the card.
@@ -212,6 +199,8 @@ def make_request(
         raw: folder of the recordings.
         static: folder of the static images, or None.
         cache: root of all caches.
+        unpaired: what to do where too few images and recordings match by name: ``stop``,
+            ``class`` keeps such images as class partners, ``drop`` leaves them out.
         framing: framing options by the names of :class:`FrameOptions`; ``size`` may be the side
             of a square or ``native``.
 
@@ -220,7 +209,7 @@ def make_request(
     """
     _check_format(card)
     options = FrameOptions.from_card(card, **framing)
-    return Request(card=card, raw=raw, static=static, cache=cache, options=options)
+    return Request(card, raw, static, cache, options, unpaired)
 
 
 def _check_format(card: Card) -> None:
@@ -228,5 +217,10 @@ def _check_format(card: Card) -> None:
     place, format = f"card {card.name}: [events", card.events.format
     if not READERS.knows(format):
         raise READERS.unknown(format, f"{place}] ")
+    if card.events.wraps and not READERS.get(format).timers:
+        raise UsageError(
+            f"{place}] wraps = true, but the timer of format '{format}' does not start over; leave "
+            "it out"
+        )
     if card.events.slices is not None and not READERS.get(format).slices:
         raise UsageError(f"{place}.slices] needs format = 'aedat4', found '{format}'")

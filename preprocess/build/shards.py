@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from ...errors import BadFileError, plain, reason_of
 from ..cache import format as fmt
 from ..cache.meanings import explain
+from ..cache.notes import Noted
 from ..disk.digests import digest_or_none
 from ..disk.files import state_of
 from ..disk.hdf5 import creating
 from ..disk.memo import DigestMemo
+from ..disk.remarks import hearing
 from ..framing.events import Events
 from ..framing.recording import frame_recording
 from ..framing.records import Records
-from ..readers.reading import checked, read_recordings
+from ..readers.reading import read_recordings, usable
 from .tasks import Done, Member, RawFile, Shard, skipped_name
 
 
@@ -53,14 +55,16 @@ def build_shard(task: Shard, done: Done = lambda n: None) -> fmt.Rows:
     """
     rows: list[_Row] = []
     skipped: list[tuple[str, str]] = []
+    noted: list[Noted] = []
     for left in (task.path, task.memo):  # of an earlier state of the files
         left.unlink(missing_ok=True)
     memo = DigestMemo(task.memo)
     finished = 0
-    with creating(task.path, explain) as file:
+    with creating(task.path, explain) as file, hearing() as heard:
         frames = fmt.create_frames(file, task.recordings, task.options.frame_shape)
         for raw in task.files:
-            before = len(rows), len(skipped)
+            before = len(rows), len(skipped), len(noted)
+            heard.clear()
             read: str | None = None
             status: os.stat_result | None = None
             try:
@@ -81,20 +85,24 @@ def build_shard(task: Shard, done: Done = lambda n: None) -> fmt.Rows:
                     else:
                         fmt.write_frames(frames, len(rows), tensor)
                         rows.append(row)
+                        noted += [Noted(skipped_name(raw, member), *each) for each in heard]
+                    heard.clear()  # what the reader says next is of the next recording
                     done(number)
             except BadFileError as error:
                 if not task.skip:
                     raise
-                del rows[before[0] :], skipped[before[1] :]
+                del rows[before[0] :], skipped[before[1] :], noted[before[2] :]
+                heard.clear()
                 skipped.append((raw.name, reason_of(error, raw.path, raw.name)))
                 read = read or digest_or_none(raw.path)
+            noted += [Noted(raw.name, *each) for each in heard]  # of a file's end
             if read is not None and status is not None:
                 memo.put(raw.path, read, status)
             finished += len(raw.members)
             done(finished)
         if len(rows) < task.recordings:
             frames.resize(len(rows), axis=0)
-        columns = _columns(rows, skipped)
+        columns = _columns(rows, skipped, noted)
         columns.write(file)
         memo.save()  # before the shard comes into place: a shard without it is built again
     return columns
@@ -118,8 +126,7 @@ def _frame(
     """Check and frame one recording."""
     if isinstance(events, BadFileError):
         raise events
-    if isinstance(events, Events):
-        events = checked(events, raw.path, sort=task.sort)
+    events = usable(events, raw.path, task.spec, task.options)
     tensor = frame_recording(events, raw.path, task.options)
     row = _Row(
         identity=member.identity,
@@ -133,7 +140,9 @@ def _frame(
     return row, tensor
 
 
-def _columns(rows: Sequence[_Row], skipped: Sequence[tuple[str, str]]) -> fmt.Rows:
+def _columns(
+    rows: Sequence[_Row], skipped: Sequence[tuple[str, str]], noted: Sequence[Noted]
+) -> fmt.Rows:
     return fmt.Rows(
         identity=[row.identity for row in rows],
         label=np.array([row.label for row in rows], np.int64),
@@ -143,4 +152,5 @@ def _columns(rows: Sequence[_Row], skipped: Sequence[tuple[str, str]]) -> fmt.Ro
         checksum=np.array([row.checksum for row in rows], np.uint64),
         digest=[row.digest for row in rows],
         skipped=tuple(skipped),
+        noted=tuple(noted),
     )

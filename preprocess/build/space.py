@@ -20,11 +20,11 @@ import numpy as np
 from ...errors import BadFileError, SnntxError
 from ..cache import format as fmt
 from ..disk.atomic import PART_SUFFIX
-from ..framing.events import Events
+from ..disk.files import size_of
 from ..framing.options import FrameOptions
 from ..raw.recording import Recording
 from ..raw.recordings import by_file
-from ..readers.base import READERS, place_of
+from ..readers.base import READERS, Usable, place_of
 from ..statics.images import StaticImage, plane_type
 from .pictures import PictureTask, StaticsWriter
 from .plan import Plan, Request
@@ -86,7 +86,7 @@ def most(plan: Plan, options: FrameOptions) -> int:
     frame_bytes = math.prod(options.frame_shape) * fmt.FRAMES.itemsize
     record = READERS.get(plan.settings["events"]["format"]).record_bytes
     events = sum(
-        min(len(held) * frame_bytes, EVENT_BYTES * _size(path) // record)
+        min(len(held) * frame_bytes, EVENT_BYTES * size_of(path) // record)
         for path, held in by_file(plan.recordings)
     )
     pixels = math.prod(options.frame_shape[2:]) * len(plan.planes)
@@ -129,7 +129,7 @@ def _total(sizes: Sequence[int], count: int, most_each: int) -> Needed:
 def _recording_bytes(recording: Recording, request: Request) -> int | None:
     """Return what the frames of a recording take when compressed, None for a bad file."""
     from ..framing.recording import frame_recording
-    from ..readers.reading import checked, read_recordings
+    from ..readers.reading import read_recordings, usable
 
     events = request.card.events
     try:
@@ -137,8 +137,8 @@ def _recording_bytes(recording: Recording, request: Request) -> int | None:
         (one,) = found
         if isinstance(one, BadFileError):
             return None
-        if isinstance(one, Events):
-            one = checked(one, recording.path, sort=events.sort)
+        spec = Usable(events.format, events.sort, events.wraps, events.outside)
+        one = usable(one, recording.path, spec, request.options)
         tensor = frame_recording(one, recording.path, request.options)
     except (BadFileError, OSError):  # the build names it
         return None
@@ -195,13 +195,6 @@ def _left_over(building: Path) -> int:
     if not building.is_dir():
         return 0
     return sum(f.stat().st_size for f in building.iterdir() if not f.name.endswith(PART_SUFFIX))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # it vanished: the build names it
-        return 0
 
 
 def _megabytes(count: int) -> str:

@@ -74,7 +74,7 @@ def write_statics(
     bar: Progress,
     skip: bool,
 ) -> Written:
-    """Write or keep every static image; returns those written, and those passed over and why."""
+    """Write or keep every static image; returns what is in ``static.h5``."""
     path = building / fmt.STATIC
     taken = StaticNotes(notes, plan.static_files.values(), plan.statics)
     class_index = {name: i for i, name in enumerate(plan.classes)}
@@ -136,6 +136,8 @@ def build_shards(
             ),
             format=format,
             sort=request.card.events.sort,
+            wraps=request.card.events.wraps,
+            outside=request.card.events.outside,
             options=request.options,
             skip=skip,
         )

@@ -12,20 +12,35 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import h5py
 import xxhash
 
+from ...errors import SnntxError
 from ..cache import format as fmt
+from ..cache.files import open_own
+from ..cache.notes import Noted
 from ..disk.atomic import write_atomic
 from ..disk.digests import digest_or_none
 from ..disk.hdf5 import read_text
 from ..disk.memo import DigestMemo
 from ..statics.images import StaticImage
 
-Written = tuple[list[StaticImage], list[tuple[str, str]]]
-"""Images in ``static.h5``, and name and reason of those passed over."""
+
+class Written(NamedTuple):
+    """What ``static.h5`` holds.
+
+    Attributes:
+        images: those in it.
+        skipped: name and reason of each that was passed over.
+        noted: remarks on single images.
+        checksums: of the pixels of each image in it.
+    """
+
+    images: list[StaticImage]
+    skipped: list[tuple[str, str]]
+    noted: list[Noted]
+    checksums: list[int]
 
 
 class StaticNotes:
@@ -62,17 +77,18 @@ class StaticNotes:
         self._memo.put(path, digest, status)
         self._states.pop(path, None)
 
-    def finish(self, skipped: Sequence[tuple[str, str]]) -> None:
+    def finish(self, skipped: Sequence[tuple[str, str]], noted: Sequence[Noted]) -> None:
         """Write the notes; to be called before the file comes into place.
 
         Args:
             skipped: name and reason of each image passed over.
+            noted: remarks on single images.
         """
         for path, status in self._states.items():  # archives, and files of many digits
             if (known := digest_or_none(path)) is not None:
                 self._memo.put(path, known, status)
         self._memo.save()
-        rest = {"pixels": self._pixels(), "skipped": skipped}
+        rest = {"pixels": self._pixels(), "skipped": skipped, "noted": noted}
         write_atomic(self._rest, json.dumps(rest))
 
     def resume(
@@ -86,22 +102,23 @@ class StaticNotes:
             skip: images passed over are accepted.
         """
         try:
-            with h5py.File(path, "r") as file:
-                labels = file["label"][()].tolist()
+            with open_own(path) as file:
+                labels, sums = file["label"][()].tolist(), file["checksum"][()].tolist()
                 held = dict(zip(read_text(file, "identity"), labels, strict=True))
-                whole = file["images"].shape[0] == len(labels) == len(held)
+                whole = file["images"].shape[0] == len(labels) == len(held) == len(sums)
             rest: Any = json.loads(self._rest.read_text(encoding="utf-8"))
             skipped = [(str(name), str(reason)) for name, reason in rest["skipped"]]
+            noted = [Noted(*map(str, each)) for each in rest["noted"]]
             pixels = rest["pixels"]
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError):  # damaged, or not there
-            return None
+        except (SnntxError, OSError, KeyError, ValueError, TypeError, RuntimeError):
+            return None  # damaged, or not there
         if not whole or (skipped and not skip) or None in map(self._memo.get, self._files):
             return None
         kept = [image for image in self._images if image.identity in held]
         if len(kept) + len(skipped) != len(self._images) or pixels != self._pixels():
             return None
         found = [(image.identity, label(image)) for image in kept]
-        return (kept, skipped) if found == list(held.items()) else None
+        return Written(kept, skipped, noted, sums) if found == list(held.items()) else None
 
     def _pixels(self) -> str:
         """Return a digest of all images that are in memory."""

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import h5py
-
+from ...errors import SnntxError
 from ..cache import format as fmt
+from ..cache.files import open_own
 from ..disk.memo import DigestMemo
 from ..framing.options import FrameOptions
+from ..readers.base import Usable
 
 Done = Callable[[int], None]
 """Called by a task with the number of its recordings or images finished so far."""
@@ -88,6 +89,8 @@ class Shard:
         sort: sort a recording whose times go back.
         options: framing options.
         skip: pass over a bad file, with its reason, instead of raising.
+        wraps: undo the turns of the format's timer.
+        outside: what becomes of events outside the sensor.
     """
 
     path: Path
@@ -97,6 +100,13 @@ class Shard:
     sort: bool
     options: FrameOptions
     skip: bool = False
+    wraps: bool = False
+    outside: str = "stop"
+
+    @property
+    def spec(self) -> Usable:
+        """What may be mended in the files."""
+        return Usable(self.format, self.sort, self.wraps, self.outside)
 
     @property
     def title(self) -> str:
@@ -122,9 +132,15 @@ def read_shard(task: Shard) -> fmt.Rows | None:
     if not task.path.is_file():
         return None
     try:
-        with h5py.File(task.path, "r") as file:
+        with open_own(task.path) as file:
             rows = fmt.Rows.read(file)
-    except (OSError, KeyError, ValueError, RuntimeError):  # whatever HDF5 says of a damaged file
+    except (
+        SnntxError,
+        OSError,
+        KeyError,
+        ValueError,
+        RuntimeError,
+    ):  # whatever HDF5 says of a damaged file
         return None
     memo = DigestMemo(task.memo)
     known = {file.path: memo.get(file.path) for file in task.files}

@@ -6,10 +6,12 @@ One directory, sealed once::
         /frames         float32 (n, T, 2, H, W), one chunk a recording, Zstandard
         /recordings/…   identity, label, events, duration_us, extent, checksum, digest
         /skipped/…      files passed over, with the reason
+        /noted/…        what is odd about single recordings
     static.h5           /images uint8 (n, P, H, W), identity, label, checksum
-    index.h5            every recording's row in every shard, twins, splits, classes, options,
-                        and the manifest: name, size and digest of every raw file
-    SEALED              JSON, written last: key and size of every file; without it, no cache
+    index.h5            every recording's row in every shard, twins, copies, splits, classes,
+                        options, notes, and the manifest: name, size and digest of every raw file
+    SEALED              JSON, written last: key, and size and digest of every file
+                        (:mod:`~snntx.preprocess.cache.seal`); without it, no cache
 
 Numbers are little-endian, since that is what every machine that trains is; text is UTF-8
 of fixed length, since HDF5's variable-length heap is not reproducible byte for byte.
@@ -17,8 +19,7 @@ of fixed length, since HDF5's variable-length heap is not reproducible byte for 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,14 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from ...errors import SnntxError
-from ..disk.atomic import write_whole
-from ..disk.digests import digest
 from ..disk.hdf5 import creating, read_text, write_column
+from .copies import none_of
+from .files import open_own
 from .meanings import explain
+from .notes import Note, Noted
 from .splits import PARTS
 
-VERSION = 1
+VERSION = 2
 SHARD_RECORDINGS = 512
 SEALED, INDEX, STATIC = "SEALED", "index.h5", "static.h5"
 FRAMES = np.dtype("<f4")
@@ -53,6 +54,8 @@ _COLUMNS = {
     "checksum": "<u8",
     "digest": "text",
 }
+
+_PLACES = {"shard": "<i4", "row": "<i4", "twin": "<i8", "copy_of": "<i8"}
 
 
 def shard_name(number: int) -> str:
@@ -78,6 +81,7 @@ class Rows:
         checksum: of the frame tensor's bytes, ``(n,)`` uint64.
         digest: XXH3-128 of the raw file, in hexadecimal.
         skipped: file name and reason of each file passed over.
+        noted: remarks on single recordings (in the index, on static images too).
     """
 
     identity: Sequence[str]
@@ -88,15 +92,19 @@ class Rows:
     checksum: NDArray[np.uint64]
     digest: Sequence[str]
     skipped: Sequence[tuple[str, str]] = ()
+    noted: Sequence[Noted] = ()
 
     def write(self, file: h5py.Group) -> None:
-        """Write the columns below ``/recordings`` and ``/skipped``."""
+        """Write the columns below ``/recordings``, ``/skipped`` and ``/noted``."""
         group = file.create_group("recordings")
         for name, kind in _COLUMNS.items():
             write_column(group, name, getattr(self, name), kind)
         skipped = file.create_group("skipped")
         write_column(skipped, "file", [name for name, _ in self.skipped], "text")
         write_column(skipped, "reason", [reason for _, reason in self.skipped], "text")
+        noted = file.create_group("noted")
+        for name in Noted._fields:
+            write_column(noted, name, [getattr(each, name) for each in self.noted], "text")
 
     @classmethod
     def read(cls, file: h5py.Group) -> Rows:
@@ -107,7 +115,10 @@ class Rows:
             for name, kind in _COLUMNS.items()
         }
         pairs = zip(read_text(skipped, "file"), read_text(skipped, "reason"), strict=True)
-        return cls(**columns, skipped=tuple(pairs))
+        noted: Iterable[Noted] = ()
+        if "noted" in file:
+            noted = map(Noted, *(read_text(file["noted"], name) for name in Noted._fields))
+        return cls(**columns, skipped=tuple(pairs), noted=tuple(noted))
 
     @classmethod
     def join(cls, parts: Sequence[Rows]) -> Rows:
@@ -117,7 +128,11 @@ class Rows:
             values = [getattr(part, name) for part in parts]
             joined: Any = [v for part in values for v in part]
             columns[name] = joined if kind == "text" else np.concatenate(values)
-        return cls(**columns, skipped=tuple(s for part in parts for s in part.skipped))
+        return cls(
+            **columns,
+            skipped=tuple(s for part in parts for s in part.skipped),
+            noted=tuple(n for part in parts for n in part.noted),
+        )
 
 
 @dataclass(frozen=True)
@@ -137,6 +152,9 @@ class Index:
         static_splits: protocol → part of each static image, ``(m,)`` uint8.
         planes: names of the planes of a static image.
         manifest: name below ``raw/`` or ``static/`` → size and digest of each raw file.
+        copy_of: first recording of the same bytes, -1 for what is no copy, ``(n,)`` int64.
+        static_copy_of: first static image of the same pixels, -1 likewise, ``(m,)`` int64.
+        notes: what was passed over, unpaired, a copy or odd, for people.
     """
 
     attributes: Mapping[str, Any]
@@ -151,6 +169,9 @@ class Index:
     static_splits: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     planes: Sequence[str] = ()
     manifest: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    copy_of: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    static_copy_of: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    notes: Sequence[Note] = ()
 
     def write(self, path: Path) -> None:
         """Write ``index.h5``."""
@@ -160,11 +181,12 @@ class Index:
             write_column(file, "classes", self.classes, "text")
             self.rows.write(file)
             group = file["recordings"]
-            for name, kind in (("shard", "<i4"), ("row", "<i4"), ("twin", "<i8")):
+            for name, kind in _PLACES.items():
                 write_column(group, name, getattr(self, name), kind)
             statics = file.create_group("statics")
             write_column(statics, "identity", self.static_identity, "text")
             write_column(statics, "label", self.static_label, "<i8")
+            write_column(statics, "copy_of", self.static_copy_of, "<i8")
             write_column(statics, "planes", self.planes, "text")
             for parent, splits in ((group, self.splits), (statics, self.static_splits)):
                 parent.create_group("split")
@@ -174,12 +196,17 @@ class Index:
             write_column(manifest, "file", self.manifest, "text")
             write_column(manifest, "bytes", [size for size, _ in self.manifest.values()], "<i8")
             write_column(manifest, "digest", [each for _, each in self.manifest.values()], "text")
+            notes = file.create_group("notes")
+            write_column(notes, "kind", [each.kind for each in self.notes], "text")
+            write_column(notes, "count", [each.count for each in self.notes], "<i8")
+            write_column(notes, "text", [each.text for each in self.notes], "text")
 
     @classmethod
     def read(cls, path: Path) -> Index:
-        """Read ``index.h5``."""
-        with h5py.File(path, "r") as file:
+        """Read ``index.h5``; that of release 0.1 has no notes, and knows of no copies."""
+        with open_own(path) as file:
             group, statics = file["recordings"], file["statics"]
+            count, images = len(group["label"]), len(statics["label"])
             return cls(
                 attributes={k: v for k, v in file.attrs.items() if k != "about"},
                 classes=read_text(file, "classes"),
@@ -193,12 +220,20 @@ class Index:
                 static_splits={name: data[()] for name, data in statics["split"].items()},
                 planes=read_text(statics, "planes"),
                 manifest=_read_manifest(file["manifest"]) if "manifest" in file else {},
+                copy_of=group["copy_of"][()] if "copy_of" in group else none_of(count),
+                static_copy_of=statics["copy_of"][()] if "copy_of" in statics else none_of(images),
+                notes=_read_notes(file["notes"]) if "notes" in file else (),
             )
 
 
 def _read_manifest(group: h5py.Group) -> dict[str, tuple[int, str]]:
     contents = zip(group["bytes"][()].tolist(), read_text(group, "digest"), strict=True)
     return dict(zip(read_text(group, "file"), contents, strict=True))
+
+
+def _read_notes(group: h5py.Group) -> tuple[Note, ...]:
+    counts = group["count"][()].tolist()
+    return tuple(map(Note, read_text(group, "kind"), counts, read_text(group, "text")))
 
 
 def create_frames(file: h5py.File, count: int, shape: Sequence[int]) -> h5py.Dataset:
@@ -219,63 +254,3 @@ def write_frames(dataset: h5py.Dataset, row: int, tensor: NDArray[np.float32]) -
     space.select_hyperslab((row, 0, 0, 0, 0), (1, *tensor.shape))
     memory = h5py.h5s.create_simple((1, *tensor.shape))
     dataset.id.write(memory, space, np.ascontiguousarray(tensor, FRAMES))
-
-
-def seal(directory: Path, key: str, draft: str) -> None:
-    """Write ``SEALED`` last and make every file read-only."""
-    files = {path.name: path.stat().st_size for path in sorted(directory.glob("*.h5"))}
-    text = json.dumps(
-        {
-            "format": "snntx frame cache",
-            "version": VERSION,
-            "key": key,
-            "draft": draft,
-            "files": files,
-            "index": digest((directory / INDEX).read_bytes()),
-        },
-        indent=1,
-    )
-    write_whole(directory / SEALED, f"{text}\n".encode())
-    for name in (*files, SEALED):
-        (directory / name).chmod(0o444)
-
-
-def read_seal(directory: Path) -> dict[str, Any]:
-    """Return the content of ``SEALED`` after checking version and files.
-
-    Raises:
-        SnntxError: not sealed, of another version, a file is missing or cut short, or the
-            index is damaged. (Shards are checked recording by recording as they are read.)
-    """
-    path = directory / SEALED
-    if not path.is_file():
-        raise SnntxError(
-            f"{directory}: not a sealed frame cache (no file {SEALED}); run snntx preprocess again"
-        )
-    try:
-        sealed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = sealed["version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SnntxError(
-            f"{path}: damaged: {error}; remove the cache and build it again"
-        ) from error
-    if version != VERSION:
-        raise SnntxError(
-            f"{directory}: cache format {version}, this release reads {VERSION}; "
-            "run snntx preprocess again"
-        )
-    if not {"key", "draft", "files", "index"} <= sealed.keys() or INDEX not in sealed["files"]:
-        raise SnntxError(f"{path}: damaged: incomplete; remove the cache and build it again")
-    for name, size in sealed["files"].items():
-        file = directory / name
-        found = file.stat().st_size if file.is_file() else None
-        if found != size:
-            state = "is missing" if found is None else f"has {found} bytes"
-            raise SnntxError(
-                f"{file}: {state}, sealed with {size} bytes; remove the cache and build it again"
-            )
-    if digest((directory / INDEX).read_bytes()) != sealed["index"]:
-        raise SnntxError(
-            f"{directory / INDEX}: does not match its checksum; remove the cache and build it again"
-        )
-    return sealed

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from ...errors import SnntxError, UsageError, nearest
 from ..framing.options import FrameOptions
-from .format import INDEX, STATIC, Index, checksum, read_seal, shard_name
+from .files import open_own
+from .format import INDEX, STATIC, Index, checksum, shard_name
+from .seal import read_seal
 from .splits import PARTS
 
 
@@ -27,7 +29,7 @@ class _OpenShard:
 
     def __init__(self, path: Path) -> None:
         # a chunk is read whole, and once: no chunk cache
-        self._file = h5py.File(path, "r", rdcc_nbytes=0)
+        self._file = open_own(path, rdcc_nbytes=0)
         frames = self._file["frames"]
         self._frames = frames.id
         self._count = (1, *frames.shape[1:])
@@ -62,7 +64,7 @@ class FrameCache:
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
-        self.key: str = read_seal(self.directory)["key"]
+        self.key: str = read_seal(self.directory).key
         self.index = Index.read(self.directory / INDEX)
         rows = self.index.rows
         self.identities: list[str] = list(rows.identity)
@@ -182,7 +184,7 @@ class FrameCache:
         """
         path = self.directory / STATIC
         try:
-            with h5py.File(path, "r") as file:
+            with open_own(path) as file:
                 images: NDArray[np.uint8] | NDArray[np.float32] = file["images"][()]
                 sums = file["checksum"][()]
         except (OSError, KeyError, ValueError, RuntimeError) as error:

@@ -82,18 +82,33 @@ MEANINGS = {
     "recordings/twin": Meaning(
         "static image it was recorded from: a row of static.h5, -1 for none", "recording"
     ),
+    "recordings/copy_of": Meaning(
+        "first recording whose raw bytes are the same; -1 where it is no copy, or the first",
+        "recording",
+    ),
     "recordings/split/*": Meaning(_PARTS, "recording"),
     "skipped/file": Meaning("raw files that were passed over", "file"),
     "skipped/reason": Meaning("why each of them was passed over", "file"),
+    "noted/name": Meaning("recordings and static images with something odd about them", "remark"),
+    "noted/kind": Meaning("one word for what is odd about each", "remark"),
+    "noted/text": Meaning("what is odd about each, and what was done", "remark"),
+    "notes/kind": Meaning("one word for what each note is about", "note"),
+    "notes/count": Meaning("how many files, recordings, images or classes it is about", "note"),
+    "notes/text": Meaning("the note, with its count and examples", "note"),
     "statics/identity": Meaning(
         "identity of each static image: its path without suffix", "static image"
     ),
     "statics/label": Meaning("class of each static image: position in classes", "static image"),
+    "statics/copy_of": Meaning(
+        "first static image of the same pixels; -1 where it is no copy, or the first",
+        "static image",
+    ),
     "statics/planes": Meaning(
         "names of the planes of an image: L, or R, G, B, or V, R, G, B", "plane"
     ),
     "statics/split/*": Meaning(
-        f"{_PARTS}; an image takes the part of the recordings it is the twin of", "static image"
+        f"{_PARTS}; an image takes the part of the recordings that it, or a copy, is the twin of",
+        "static image",
     ),
     "manifest/file": Meaning(
         "every raw file the cache was made from: raw/ or static/, then its path below the folder",

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ...data_cards.found import EventFiles
 from ...data_cards.schema import Card
 from ...data_cards.vocabulary import FREQUENCIES
 from ..disk.digests import fingerprint
 from ..framing.options import FrameOptions
 from .format import VERSION
+from .notes import Note
 
 
 def settings_of(
@@ -27,10 +29,11 @@ def settings_of(
     static_rules = dataclasses.asdict(card.static) if card.static and statics else None
     if static_rules:
         del static_rules["twin_evidence"]  # prose: a better wording is no other cache
+        del static_rules["min_paired"]  # it stops a build, and changes none
     return {
         "version": VERSION,
         "card": card.name,
-        "events": dataclasses.asdict(card.events),
+        "events": _events(card.events),
         "static": static_rules,
         "splits": {name: dataclasses.asdict(rule) for name, rule in card.splits.items()},
         "classes": classes,
@@ -38,9 +41,31 @@ def settings_of(
     }
 
 
-def key_of(settings: Mapping[str, Any], manifest: Mapping[str, tuple[int, str]]) -> str:
-    """Return the key of a cache with these settings (:func:`settings_of`) and raw files."""
-    return fingerprint({"settings": settings, "manifest": manifest})
+def _events(spec: EventFiles) -> dict[str, Any]:
+    """Return ``[events]``; what a later release added is there only where it changes something."""
+    table = dataclasses.asdict(spec)
+    for name, default in (("wraps", False), ("outside", "stop")):
+        if table[name] == default:
+            del table[name]
+    return table
+
+
+def key_of(
+    settings: Mapping[str, Any],
+    manifest: Mapping[str, tuple[int, str]],
+    passed_over: Sequence[Note] = (),
+) -> str:
+    """Return the key of a cache.
+
+    Args:
+        settings: :func:`settings_of`.
+        manifest: size and digest of its raw files.
+        passed_over: its notes on files that are not in the manifest; the same key stands for the
+            same bytes, and the notes are among them.
+    """
+    content = {"settings": settings, "manifest": manifest}
+    lines = {"passed_over": [each.text for each in passed_over]} if passed_over else {}
+    return fingerprint({**content, **lines})
 
 
 def attributes(card: Card, options: FrameOptions, settings: Mapping[str, Any]) -> dict[str, Any]:

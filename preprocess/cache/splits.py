@@ -7,8 +7,9 @@ the published split does once its listing is sorted by name. ``window`` takes th
 ``train_count`` of each class for training and the next ``test_count`` for the test, and
 leaves the rest unused. ``field`` uses the dataset's own folders.
 
-A static image takes the part of the recordings it is the twin of; with no twin it may be
-used in training. So no twin of a validation or test recording is ever a partner.
+A static image takes the part of the recordings it is the twin of; with no recording it may be
+used in training. Of images of the same pixels, all are held out where one is. So no twin of a
+validation or test recording is ever a partner.
 """
 
 from __future__ import annotations
@@ -79,7 +80,10 @@ def _rank(identity: str) -> bytes:
 
 
 def split_statics(
-    count: int, twins: NDArray[np.int64], parts: NDArray[np.uint8]
+    count: int,
+    twins: NDArray[np.int64],
+    parts: NDArray[np.uint8],
+    copy_of: NDArray[np.int64] | None = None,
 ) -> NDArray[np.uint8]:
     """Return the part of each static image, ``(count,)`` uint8.
 
@@ -87,9 +91,12 @@ def split_statics(
         count: number of static images.
         twins: index of each recording's twin, -1 for none.
         parts: part of each recording.
+        copy_of: first image of the same pixels as each, -1 for none; None for no copies.
     """
+    own = np.arange(count)
+    first = own if copy_of is None else np.where(copy_of >= 0, copy_of, own)
     result = np.full(count, TRAIN, np.uint8)
     for part in (UNUSED, VALIDATION, TEST):
         held = twins[(parts == part) & (twins >= 0)]
-        result[held] = part
-    return result
+        result[first[held]] = part
+    return result[first]

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import math
-import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ...data_cards.found import StaticFiles
 from ...errors import BadFileError, UsageError
@@ -37,13 +35,14 @@ PLANES = {"images": ("R", "G", "B"), "mnist": ("L",)}
 VALUE_PLANES = ("V", "R", "G", "B")
 IDX_IMAGES, IDX_LABELS = 0x803, 0x801
 MNIST_PIXELS = 28 * 28
-MAX_PIXELS = 100_000_000
 
 _IDX_SETS = {
     "Train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "Test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
     "Unpaired": ("images-idx3-ubyte", "labels-idx1-ubyte"),
 }
+_PARTNERS = "Unpaired"
+"""The set whose images are class partners only: nobody knows which digit of MNIST each is."""
 _CSV_TWINS = "train_first_100.csv"
 _IDX_FOLDERS = (".", "MNIST/raw", "raw")
 """Where the IDX sets lie below ``--static``: in it, or where torchvision puts them."""
@@ -59,6 +58,7 @@ class StaticImage:
         path: the file it lies in.
         pixels: its pixels where the file holds many images, ``(H, W)`` uint8.
         member: its name in the archive that ``path`` is; empty for a file of its own.
+        may_be_twin: the twin rule may match it; False for what its format makes a class partner.
     """
 
     identity: str
@@ -66,6 +66,7 @@ class StaticImage:
     path: Path
     pixels: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
     member: str = ""
+    may_be_twin: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,13 @@ class StaticSet:
         images: sorted by identity, or by number.
         files: name below ``--static`` → path, of every file that was or will be read.
         planes: names of the planes an image has.
+        root: the folder that the pattern of unpacked pictures is below, if there are any.
     """
 
     images: tuple[StaticImage, ...]
     files: Mapping[str, Path]
     planes: tuple[str, ...]
+    root: Path | None = None
 
 
 def list_statics(
@@ -104,7 +107,9 @@ def list_statics(
     images = tuple(StaticImage(f.identity, f.class_name, f.path, member=f.member) for f in found)
     planes = VALUE_PLANES if spec.order == "channel-then-resize" else PLANES["images"]
     planes = PLANES["mnist"] if spec.grey else planes
-    return StaticSet(images, {f.file: f.path for f in found}, planes)
+    alone = next((f for f in found if not f.member), None)
+    root = alone.path.parents[alone.file.count("/")] if alone else None
+    return StaticSet(images, {f.file: f.path for f in found}, planes, root)
 
 
 def plane_type(planes: Sequence[str]) -> np.dtype[np.uint8] | np.dtype[np.float32]:
@@ -152,38 +157,6 @@ def planes_of(
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def decode_picture(data: bytes, path: Path) -> Image.Image:
-    """Decode a picture file of any mode (grey, palette, CMYK, alpha) to RGB.
-
-    Raises:
-        BadFileError: not a picture, truncated, or absurdly large.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # size is checked here, damage raises or does not matter
-            with Image.open(io.BytesIO(data)) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise BadFileError(
-                        f"{path}: {picture.width} x {picture.height} pixels, more than the "
-                        f"{MAX_PIXELS} allowed; shrink the image"
-                    )
-                if picture.mode.startswith("I;16"):  # convert() would clip at 255
-                    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert(
-                        "RGB"
-                    )
-                if picture.mode in ("I", "F"):
-                    raise BadFileError(f"{path}: 32-bit pixels; convert the picture to 8 bits")
-                return picture.convert("RGB")
-    except BadFileError:
-        raise
-    except UnidentifiedImageError as error:  # its text holds an address, and a cache lists reasons
-        raise BadFileError(f"{path}: not a readable picture: of no known format") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadFileError(f"{path}: not a readable picture: {error}") from error
-
-
 def _list_mnist(folder: Path) -> StaticSet:
     """List the digits of the IDX sets and of the twin CSV in a folder."""
     require_folder(folder, "--static")
@@ -203,7 +176,9 @@ def _list_mnist(folder: Path) -> StaticSet:
             )
         files |= {path.relative_to(folder).as_posix(): path for path in pair if path is not None}
         images += [
-            StaticImage(f"{name}/{number:05d}", str(label), pair[0], pixel)
+            StaticImage(
+                f"{name}/{number:05d}", str(label), pair[0], pixel, may_be_twin=name != _PARTNERS
+            )
             for number, (pixel, label) in enumerate(zip(pixels, labels, strict=True), 1)
         ]
     twins = folder / _CSV_TWINS

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ...errors import SnntxError, UsageError
 from ..cache.format import SEALED
+from ..disk.locks import BusyError, Lock
 from .stored import OWN_FILE, Stored, lock_of, match, stored_in
 
 _NOTE_FILE = re.compile(r"\.?frames-\d{5,}\.h5\.json(\..+)?")
@@ -40,7 +39,7 @@ def removable(root: Path, name: str, keys: Sequence[str], *, unfinished: bool) -
     for each in chosen.values():
         _refuse_foreign(each)
         if each.busy:
-            raise SnntxError(f"{each.directory}: is being built; stop that build first")
+            raise _being_built(each.directory, Lock(lock_of(root / name, each.draft)))
     return list(chosen.values())
 
 
@@ -82,8 +81,16 @@ def _held(path: Path | None, directory: Path) -> Iterator[None]:
     if path is None:
         yield
         return
+    lock = Lock(path)
     try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout:
-        raise SnntxError(f"{directory}: is being built; stop that build first") from None
+        lock.acquire()
+    except BusyError:
+        raise _being_built(directory, lock) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _being_built(directory: Path, lock: Lock) -> SnntxError:
+    return SnntxError(f"{directory}: is being built by {lock.holder()}; {lock.way_out()} first")

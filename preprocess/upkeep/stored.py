@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
-from filelock import FileLock, Timeout
-
 from ...data_cards import card_names, load_card
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest
 from ..cache.differences import differences
-from ..cache.format import INDEX, SEALED, STATIC, read_seal
+from ..cache.files import open_own
+from ..cache.format import INDEX, SEALED, STATIC
+from ..cache.seal import read_seal
 from ..disk.atomic import PART_SUFFIX
 from ..disk.digests import KEY_DIGITS
 from ..disk.hdf5 import read_text
+from ..disk.locks import Lock
 
 _KEY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}")
 BUILDING = ".building-"
@@ -128,7 +128,7 @@ def _look(path: Path, card: Card | None) -> Stored | None:
     facts: tuple[int, tuple[int, ...], tuple[str, ...] | None] = (0, (), None)
     if not unfinished:
         try:
-            draft = str(read_seal(path)["draft"])
+            draft = read_seal(path).draft
             facts = _facts(path / INDEX, card)
         except (
             SnntxError,
@@ -155,12 +155,12 @@ def _look(path: Path, card: Card | None) -> Stored | None:
         size_bytes=sum(state.st_size for state in states) if files else 0,
         changed=max(state.st_mtime for state in states),
         draft=draft,
-        busy=bool(draft) and _is_locked(lock_of(path.parent, draft)),
+        busy=bool(draft) and Lock(lock_of(path.parent, draft)).is_held(),
     )
 
 
 def _facts(index: Path, card: Card | None) -> tuple[int, tuple[int, ...], tuple[str, ...] | None]:
-    with h5py.File(index, "r") as file:
+    with open_own(index) as file:
         shape = tuple(int(n) for n in file.attrs["frame_shape"])
         settings = file.attrs.get("settings")
         differs = (
@@ -216,16 +216,3 @@ def match(home: Path, found: Sequence[Stored], key: str) -> Stored:
 def lock_of(home: Path, draft: str) -> Path:
     """Return the lock file that the builder of a draft holds."""
     return home / f"{BUILDING}{draft}.lock"
-
-
-def _is_locked(path: Path) -> bool:
-    """Say whether another process holds a lock; the file is not made for asking."""
-    if not path.is_file():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # a root that cannot be written cannot be built in either
-        return False

@@ -7,22 +7,24 @@ place in it, what was found, what was expected and what to do.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
+from ...errors import SnntxError
 from ..cache import format as fmt
+from ..cache.files import open_own
+from ..cache.notes import PASSED_OVER
+from ..cache.seal import REBUILD, Seal, SealError, parse_seal
 from ..cache.settings import key_of
-from ..cache.splits import split_statics
-from ..disk.digests import digest
+from ..disk.digests import digest, digest_or_none
 from ..disk.hdf5 import read_text
+from .consistency import index_problems
 
-REBUILD = "remove the cache and build it again"
-_DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError)
+_DAMAGE = (SnntxError, OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError)
 """Whatever h5py and NumPy say of a damaged file."""
 
 
@@ -105,7 +107,7 @@ def verify(
     sealed = _check_seal(check)
     if sealed is not None:
         index = _check_index(check, sealed)
-        names = [name for name in sealed["files"] if name.startswith("frames-")]
+        names = [name for name in sealed.files if name.startswith("frames-")]
         if index is not None:
             check.expect(len(index.rows.identity) + len(index.static_identity))
             for number in sorted(set(index.shard.tolist())):
@@ -114,52 +116,64 @@ def verify(
         for name in names:
             _check_shard(check, name, index)
         _check_statics(check, index)
+        _check_digests(check, sealed)
     return Verified(
         directory, check.shards, check.recordings, check.statics, tuple(check.problems), index
     )
 
 
-def _check_seal(check: _Check) -> dict[str, Any] | None:
+def _check_seal(check: _Check) -> Seal | None:
     """Return the seal if it can be read; check that its files are there and no other."""
     path = check.directory / fmt.SEALED
     if not path.is_file():
         check.add(fmt.SEALED, "", "no such file", "the seal of a finished cache")
         return None
     try:
-        sealed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if sealed["version"] != fmt.VERSION:
-            found, remedy = f"cache format {sealed['version']}", "run snntx preprocess again"
-            check.add(fmt.SEALED, "version", found, f"format {fmt.VERSION}", remedy)
-            return None
-        sizes = {str(name): int(size) for name, size in sealed["files"].items()}
-        complete = {fmt.INDEX, fmt.STATIC} <= sizes.keys() and {"key", "index"} <= sealed.keys()
-    except _DAMAGE:
-        complete = False
-    if not complete:
-        check.add(fmt.SEALED, "", "damaged JSON", "version, key, index digest and files")
+        sealed = parse_seal(path.read_bytes())
+    except SealError as error:
+        check.add(fmt.SEALED, "", error.found, error.expected, error.remedy)
         return None
-    if check.directory.name != sealed["key"]:
+    except OSError as error:
+        check.add(fmt.SEALED, "", f"no access ({error.strerror})", "the seal of a finished cache")
+        return None
+    if not {fmt.INDEX, fmt.STATIC} <= sealed.files.keys():
+        check.add(fmt.SEALED, "files", ", ".join(sealed.files), f"{fmt.INDEX} and {fmt.STATIC}")
+        return None
+    if check.directory.name != sealed.key:
         remedy = "give the folder its own name back"
-        check.add(fmt.SEALED, "key", sealed["key"], check.directory.name, remedy)
-    for name, size in sizes.items():
+        check.add(fmt.SEALED, "key", sealed.key, check.directory.name, remedy)
+    for name, (size, _) in sealed.files.items():
         file = check.directory / name
         if not file.is_file():
             check.add(name, "", "no such file", f"{size} bytes")
         elif file.stat().st_size != size:
             check.add(name, "", f"{file.stat().st_size} bytes", f"{size} bytes")
     for file in sorted(check.directory.iterdir()):
-        if file.name not in sizes and file.name != fmt.SEALED:
+        if file.name not in sealed.files and file.name != fmt.SEALED:
             check.add(file.name, "", "a file", "none that was not sealed", "move it away")
     return sealed
 
 
-def _check_index(check: _Check, sealed: dict[str, Any]) -> fmt.Index | None:
+def _check_digests(check: _Check, sealed: Seal) -> None:
+    """Check the bytes of every file in which nothing more particular was found."""
+    named = {problem.file for problem in check.problems}
+    for name, (_, expected) in sealed.files.items():
+        path = check.directory / name
+        if path in named or not expected:  # format 1 sealed the digest of its index alone
+            continue
+        found = digest_or_none(path) or "unreadable bytes"
+        if found != expected:
+            check.add(name, "digest", found, expected)
+
+
+def _check_index(check: _Check, sealed: Seal) -> fmt.Index | None:
     """Return the index if its bytes are those that were sealed; check that it fits together."""
     path = check.directory / fmt.INDEX
     try:
         found = digest(path.read_bytes())
-        if found != sealed["index"]:
-            check.add(fmt.INDEX, "digest", found, sealed["index"])
+        expected = sealed.files[fmt.INDEX].digest
+        if found != expected:
+            check.add(fmt.INDEX, "digest", found, expected)
             return None
         index = fmt.Index.read(path)
         settings = json.loads(index.attributes["settings"]) if index.manifest else None
@@ -168,46 +182,23 @@ def _check_index(check: _Check, sealed: dict[str, Any]) -> fmt.Index | None:
             check.add(fmt.INDEX, "", " ".join(str(error).split()), "a readable index")
         return None
     key = index.attributes.get("key")
-    if key != sealed["key"]:
-        check.add(fmt.INDEX, "attribute key", key, sealed["key"])
+    if key != sealed.key:
+        check.add(fmt.INDEX, "attribute key", key, sealed.key)
     if settings is not None:
-        named = key_of({**settings, "classes": list(index.classes)}, index.manifest)
+        passed_over = [each for each in index.notes if each.kind in PASSED_OVER]
+        whole = {**settings, "classes": list(index.classes)}
+        named = key_of(whole, index.manifest, passed_over)
         if named != key:
             check.add(fmt.INDEX, "key of its settings and manifest", named, key)
-    for problem in _index_problems(index):
+    for problem in index_problems(index):
         check.add(fmt.INDEX, *problem)
     return index
-
-
-def _index_problems(index: fmt.Index) -> Iterator[tuple[str, str, str]]:
-    """Yield place, found and expected of what does not fit together in an index."""
-    rows, count = index.rows, len(index.static_identity)
-    places = set(zip(index.shard.tolist(), index.row.tolist(), strict=True))
-    if len(places) != len(rows.identity):
-        yield "shard and row", f"{len(places)} places", f"{len(rows.identity)}, one a recording"
-    if len(set(rows.identity)) != len(rows.identity):
-        yield "recordings/identity", "an identity twice", "each once"
-    if rows.label.size and not 0 <= rows.label.min() <= rows.label.max() < len(index.classes):
-        yield "recordings/label", "a label without a class", f"0 to {len(index.classes) - 1}"
-        return
-    if index.twin.size and not -1 <= index.twin.min() <= index.twin.max() < count:
-        yield "recordings/twin", "a row that is not there", f"-1 to {count - 1}"
-        return
-    paired = np.flatnonzero(index.twin >= 0)
-    for i in paired[index.static_label[index.twin[paired]] != rows.label[paired]]:
-        wrong = index.classes[index.static_label[index.twin[i]]]
-        place = f"twin of {rows.identity[i]}"
-        yield place, f"an image of class {wrong}", f"class {index.classes[rows.label[i]]}"
-    for name, parts in index.splits.items():
-        if not np.array_equal(index.static_splits[name], split_statics(count, index.twin, parts)):
-            expected = "the part of the recordings they are the twins of"
-            yield f"statics/split/{name}", "images in another part", expected
 
 
 def _check_shard(check: _Check, name: str, index: fmt.Index | None) -> None:
     """Check the frames of a shard against its own rows, and its rows against the index."""
     try:
-        with h5py.File(check.directory / name, "r") as file:
+        with open_own(check.directory / name) as file:
             rows, frames = fmt.Rows.read(file), file["frames"]
             shape, dtype = tuple(frames.shape), frames.dtype
             if shape[0] != len(rows.identity) or dtype != fmt.FRAMES:
@@ -266,7 +257,7 @@ def _check_statics(check: _Check, index: fmt.Index | None) -> None:
     """Check every static image, and their columns against the index."""
     path = check.directory / fmt.STATIC
     try:
-        with h5py.File(path, "r") as file:
+        with open_own(path) as file:
             images, sums = file["images"], file["checksum"][()]
             identities, labels = read_text(file, "identity"), file["label"][()]
             counts = [len(images), len(sums), len(identities), len(labels)]

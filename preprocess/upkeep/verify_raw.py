@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ...data_cards.schema import Card
 from ...errors import UsageError
-from ..build.builder import UNREADABLE
 from ..build.plan import Request, make_plan
+from ..build.sealed import UNREADABLE
 from ..cache.differences import differences
 from ..cache.format import INDEX, Index
 from ..disk.digests import digest_or_none

@@ -13,7 +13,8 @@ from snntx.data_cards import load_card
 from snntx.data_cards.found import StaticFiles
 from snntx.errors import BadFileError, UsageError
 from snntx.preprocess.statics import zips as zip_pictures
-from snntx.preprocess.statics.images import decode_picture, list_statics, planes_of
+from snntx.preprocess.statics.decoding import decode_picture
+from snntx.preprocess.statics.images import list_statics, planes_of
 from snntx.preprocess.statics.zips import Archives, archive_members
 
 

@@ -15,10 +15,10 @@ from PIL import Image
 from snntx.data_cards import load_card
 from snntx.data_cards.found import StaticFiles
 from snntx.errors import BadFileError, UsageError
+from snntx.preprocess.statics.decoding import decode_picture
 from snntx.preprocess.statics.images import (
     StaticImage,
     by_class,
-    decode_picture,
     list_statics,
     planes_of,
     read_idx,
@@ -110,8 +110,8 @@ def test_one_bit_palette_and_alpha() -> None:
     assert np.asarray(decode_picture(encoded(palette), NAME.path)).tolist() == [
         [[40, 50, 60], [10, 20, 30]]
     ]
-    alpha = Image.new("RGBA", (1, 1), (9, 8, 7, 128))
-    assert decode_picture(encoded(alpha), NAME.path).getpixel((0, 0)) == (9, 8, 7)
+    alpha = Image.new("RGBA", (1, 1), (9, 8, 7, 128))  # laid on white: 255 + (9 - 255) * 128 / 255
+    assert decode_picture(encoded(alpha), NAME.path).getpixel((0, 0)) == (132, 131, 131)
 
 
 def test_cmyk_jpeg() -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from snntx.cli import run
-from snntx.preprocess.cache.format import Index, seal
+from snntx.preprocess.cache.format import Index
+from snntx.preprocess.cache.seal import seal
 from snntx.preprocess.upkeep.verify import verify
 
 CARD = "simulated-digits"
