@@ -66,7 +66,8 @@ def train(
     from .terminal.text import TrainingDisplay
 
     loaded = load_card(card, cache_root(cache))
-    resolved = load_recipe(loaded, recipe, settings)
+    note = say if is_first() else lambda line: None
+    resolved = load_recipe(loaded, recipe, settings, on_note=note)
     frames = open_cache(
         cache_root(cache),
         loaded,
@@ -74,7 +75,7 @@ def train(
         size=resolved.data.size,
         key=key,
         given=card,
-        on_note=say if is_first() else lambda note: None,
+        on_note=note,
     )
     where = pick_device(device)
     out = out or Path("runs") / f"{loaded.name}-{Path(recipe).stem}-seed{resolved.run.seed}"
@@ -94,7 +95,7 @@ def train(
                 workers=workers,
                 resume=resume,
                 group=group,
-                on_note=say,
+                on_note=note,
                 on_step=display.step,
                 on_epoch=display.epoch,
             )

@@ -78,6 +78,7 @@ def card_text(name: str) -> str:
         "[recipes.default]",
         f"network.model = {_text(model)}",
         "optim.epochs = 100",
+        'optim.lr_scaling = "linear"',
         'method.name = "event-only"',
     ]
     if "[splits.paper]" in lines:

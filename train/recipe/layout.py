@@ -14,6 +14,9 @@ Release 0.1 chose the method by five flat settings, which are still read::
     hard_switch = true (and sliding = false)      replacement = "hard-switch"
     both false                                    replacement = "none"
 
+Release 0.1 multiplied lr by batch_size / 1024 always, so that a whole table in its layout has
+``lr_scaling = "linear-nominal"`` unless it names another.
+
 Without static images (``static_fraction = 0``) release 0.1 saved ``transfer = false``; that
 reads as the strategy, which trains the event branch alone then.
 """
@@ -38,8 +41,21 @@ OLD = {
 }
 """Settings of release 0.1 that chose the method, with their defaults."""
 OLD_CHOICES = {"branch": ("both", "event", "static"), "strategy": ("sliding", "time-mixup")}
+LATER = ("method", "replacement", "lr_scaling")
+"""Settings that release 0.1 did not have, by which a table without groups is known as newer."""
+OLD_SCALING = {"lr_scaling": "linear-nominal"}
+"""What release 0.1 did to every learning rate."""
 SHORT = {"method": ("method", "name"), "augment": ("augment", "augment")}
 """Names that a group shares with the setting that it is short for."""
+
+
+def is_old(table: Mapping[str, Any]) -> bool:
+    """Return whether a table of settings is in the flat layout of release 0.1."""
+    for key, value in table.items():
+        group, dot, _ = key.partition(".")
+        if group in GROUPS and (dot or isinstance(value, Mapping)):
+            return False
+    return bool(table) and not any(key in table for key in LATER)
 
 
 @functools.cache

@@ -19,15 +19,25 @@ class Optim(Declared):
     what: ClassVar[str] = "recipe"
 
     epochs: Annotated[int, Setting("passes over the training part", low=1)]
-    batch_size: Annotated[int, Setting("recordings a step", note="lr is scaled by it")] = 120
+    batch_size: Annotated[
+        int, Setting("recordings a step", note="fewer where there are fewer to train on")
+    ] = 120
     lr: Annotated[
         float,
         Setting(
-            "base learning rate",
+            "learning rate after the warm-up",
             low=0,
-            note="the rate after the warm-up is lr times batch_size / 1024",
+            note="times what lr_scaling says; the published one was scaled",
         ),
     ] = 5e-3
+    lr_scaling: Annotated[
+        Literal["none", "linear", "linear-nominal"],
+        Setting(
+            "leave lr as it is, multiply it by the batch that is drawn / 1024, or by batch_size / "
+            "1024 even where there are fewer recordings",
+            note="the last is release 0.1's, and that of recipes in its layout",
+        ),
+    ] = "none"
     min_lr: Annotated[float, Setting("floor of the cosine schedule, not scaled", low=0)] = 1e-5
     warmup_lr: Annotated[float, Setting("learning rate of the first epoch, not scaled", low=0)] = (
         1e-6

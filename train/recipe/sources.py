@@ -7,49 +7,83 @@ then each ``--set key=value``, override it.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...data_cards.schema import Card
 from ...errors import UsageError, nearest
 from .groups import GROUPS
-from .layout import Layers
+from .layout import OLD_SCALING, Layers, is_old
 from .whole import Recipe, recipe_of
 
 
-def load_recipe(card: Card, name: str = "default", settings: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    card: Card,
+    name: str = "default",
+    settings: Sequence[str] = (),
+    *,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> Recipe:
     """Resolve a recipe.
 
     Args:
         card: whose recipes to use.
         name: one of the card's recipes, or the path of a TOML file over its default.
         settings: overrides, each ``key=value`` with a TOML value (a bare word is a string).
+        on_note: told in one line of a recipe in the layout of release 0.1, whose rates are kept.
 
     Raises:
         UsageError: an unknown recipe, key or value.
     """
     layers = Layers()
-    where = f"recipe {name} of card {card.name}"
-    layers.add(card.recipes["default"], f"recipe default of card {card.name}")
+    default = f"recipe default of card {card.name}"
+    layers.add(_scaled(card.recipes["default"], default, on_note), default)
+    table, where = named_table(card, name)
     if name.endswith(".toml"):
-        where = name
-        layers.add(_read_toml(Path(name)), where)
-    elif name not in card.recipes:
-        raise UsageError(
-            f"unknown recipe '{name}'{nearest(name, card.recipes)} "
-            f"(card {card.name} has: {', '.join(card.recipes)}; or give the path of a .toml file)"
-        )
-    elif name != "default":
-        layers.add(card.recipes[name], where)
-    layers.add(dict(_parse_setting(setting) for setting in settings), where)
+        table = _scaled(table, where, on_note)
+    if name != "default":
+        layers.add(table, where)
+    layers.add(parse_settings(settings), where)
     recipe = recipe_of(layers.tables, where)
     recipe.check_parts()
     return recipe
 
 
+def named_table(card: Card, name: str) -> tuple[dict[str, Any], str]:
+    """Return the settings that a named recipe or a file itself has, and what to call it in errors.
+
+    Raises:
+        UsageError: an unknown recipe, or a file that cannot be read.
+    """
+    if name.endswith(".toml"):
+        return _read_toml(Path(name)), name
+    if name not in card.recipes:
+        raise UsageError(
+            f"unknown recipe '{name}'{nearest(name, card.recipes)} "
+            f"(card {card.name} has: {', '.join(card.recipes)}; or give the path of a .toml file)"
+        )
+    return dict(card.recipes[name]), f"recipe {name} of card {card.name}"
+
+
+def _scaled(
+    table: Mapping[str, Any], where: str, on_note: Callable[[str], None]
+) -> Mapping[str, Any]:
+    """Return a layer with the learning rate's scaling of release 0.1 where it is in its layout."""
+    if not is_old(table):
+        return table
+    on_note(
+        f"{where}: is in the layout of release 0.1, so lr is multiplied by batch_size / 1024 "
+        "(lr_scaling = linear-nominal); name lr_scaling in it to choose"
+    )
+    return {**table, **OLD_SCALING}
+
+
 def recipe_from_table(table: Mapping[str, Any], where: str) -> Recipe:
     """Return a saved recipe, of this release or of 0.1; ``where`` names it in errors.
+
+    Every saved recipe names all settings, so one without ``lr_scaling`` is older than that and
+    was trained as release 0.1 did.
 
     Raises:
         UsageError: a key or value that is not known here.
@@ -59,6 +93,7 @@ def recipe_from_table(table: Mapping[str, Any], where: str) -> Recipe:
     if flat and table.get("tensorboard") is True:  # release 0.1 always had it
         table["tensorboard"] = "auto"
     layers = Layers()
+    layers.add(OLD_SCALING, where)
     layers.add(table, where)
     return recipe_of(layers.tables, where)
 
@@ -70,6 +105,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not valid TOML: {error}") from error
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Return overrides, each ``key=value``, as a table; the last of a name wins.
+
+    Raises:
+        UsageError: one is not ``key=value``.
+    """
+    return dict(_parse_setting(setting) for setting in settings)
 
 
 def _parse_setting(setting: str) -> tuple[str, Any]:

@@ -28,7 +28,7 @@ from ..recipe.whole import Recipe
 from .distributed import Group
 from .logs import RunLog, wants_tensorboard
 from .running import Running
-from .schedule import recipe_rate
+from .schedule import rate_lines, recipe_rate
 from .stopping import StoppedError, listening
 
 Report = Callable[[dict[str, Any]], None]
@@ -95,6 +95,8 @@ def train(
     run = Running(card, cache, recipe, out, data, method, group, fresh=previous is None)
     for note in run.notes:
         on_note(f"initial weights: {note}")
+    for line in rate_lines(recipe.optim, data.batch_size):
+        on_note(line)
     if previous is not None:
         run.take_up(previous)
     group.wait()
@@ -106,7 +108,7 @@ def train(
         with listening() as request:
             while run.epoch < recipe.optim.epochs and not run.finished:
                 began = time.perf_counter()
-                rate = recipe_rate(recipe.optim, run.epoch)
+                rate = recipe_rate(recipe.optim, run.epoch, data.batch_size)
                 run.updater.set_rate(rate)
                 run.model.train()
                 first = run.batch

@@ -1,7 +1,7 @@
 """Learning rates and decay groups: closed forms of the epoch, no state to save or restore.
 
-``scaled_lr`` turns the recipe's rate into the base rate of a batch size, ``learning_rate``
-gives the rate at which an epoch runs, ``parameter_groups`` feeds AdamW.
+``base_rate`` turns the recipe's rate into the one after the warm-up, ``learning_rate`` gives the
+rate at which an epoch runs, ``rate_lines`` says both for people, ``parameter_groups`` feeds AdamW.
 """
 
 from __future__ import annotations
@@ -71,11 +71,53 @@ def learning_rate(
     return floor + 0.5 * (base_lr - floor) * (1 + math.cos(math.pi * epoch / epochs))
 
 
-def recipe_rate(settings: Optim, epoch: int) -> float:
-    """Return the learning rate of one epoch of a recipe."""
+def base_rate(settings: Optim, drawn: int | None = None) -> float:
+    """Return the learning rate after the warm-up, as ``lr_scaling`` says.
+
+    Args:
+        settings: of the recipe.
+        drawn: recordings that a batch really has; None for as many as ``batch_size``.
+    """
+    if settings.lr_scaling == "none":
+        return settings.lr
+    if drawn is None or settings.lr_scaling == "linear-nominal":
+        drawn = settings.batch_size
+    return scaled_lr(settings.lr, drawn)
+
+
+def rate_lines(settings: Optim, drawn: int) -> list[str]:
+    """Return what a user should know of the learning rate before the first step.
+
+    Args:
+        settings: of the recipe.
+        drawn: recordings that a batch really has.
+    """
+    how = ""
+    if settings.lr_scaling != "none":
+        batch = drawn if settings.lr_scaling == "linear" else settings.batch_size
+        how = f" x {batch} / {REFERENCE_BATCH}"
+    lines = [
+        f"learning rate {base_rate(settings, drawn):.4g}: lr = {settings.lr:g}{how} "
+        f"(lr_scaling = {settings.lr_scaling})"
+    ]
+    if drawn != settings.batch_size:
+        lines.append(
+            f"batches of {drawn}, not {settings.batch_size}: there are no more to train on"
+        )
+    warmup = warmup_length(settings.epochs, settings.warmup_epochs)
+    if warmup != settings.warmup_epochs:
+        lines.append(
+            f"warm-up of {warmup} epochs, not {settings.warmup_epochs}: at most a third of "
+            f"epochs = {settings.epochs}"
+        )
+    return lines
+
+
+def recipe_rate(settings: Optim, epoch: int, drawn: int | None = None) -> float:
+    """Return the learning rate of one epoch of a recipe; ``drawn`` as :func:`base_rate` has it."""
     return learning_rate(
         epoch,
-        base_lr=scaled_lr(settings.lr, settings.batch_size),
+        base_lr=base_rate(settings, drawn),
         epochs=settings.epochs,
         schedule=settings.schedule,
         warmup_epochs=settings.warmup_epochs,

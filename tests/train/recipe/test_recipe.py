@@ -68,7 +68,9 @@ def test_the_published_settings_are_the_defaults() -> None:
 
 
 def test_the_card_comes_over_the_defaults(card: Card) -> None:
-    assert load_recipe(card) == Recipe.of(model="nmnist", epochs=7, lr=0.05, batch_size=32)
+    assert load_recipe(card) == Recipe.of(
+        model="nmnist", epochs=7, lr=0.05, batch_size=32, lr_scaling="linear-nominal"
+    )
 
 
 def test_a_named_recipe_comes_over_the_cards_default(card: Card) -> None:
@@ -126,6 +128,7 @@ PAPER = {
     "ema_decay": 0.0,
     "patience": 0,
     "accumulate": 1,
+    "lr_scaling": "linear",
 }
 """What all runs of the paper have in common (He et al., AAAI 2024)."""
 
@@ -372,7 +375,8 @@ def test_an_unknown_recipe_names_the_nearest(card: Card) -> None:
 def test_a_file_comes_over_the_cards_default(card: Card, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('epochs = 3\nlr = 1\nchannel = "mean"\n')
-    expected = Recipe.of(model="nmnist", epochs=5, lr=1.0, batch_size=32, channel="mean")
+    settings = {"lr": 1.0, "batch_size": 32, "lr_scaling": "linear-nominal"}
+    expected = Recipe.of(model="nmnist", epochs=5, channel="mean", **settings)
     assert load_recipe(card, str(path), ["epochs=5"]) == expected
 
 
@@ -513,7 +517,8 @@ def test_a_whole_recipe_of_release_0_1_drops_what_its_method_never_used() -> Non
         "hard_switch": False,
     }
     recipe = recipe_from_table({**old, "sliding": True, "tensorboard": True}, "here")
-    assert recipe == Recipe.of(model="vgg", epochs=1, method="event-only")
+    expected = Recipe.of(model="vgg", epochs=1, method="event-only", lr_scaling="linear-nominal")
+    assert recipe == expected
 
 
 def test_old_and_new_names_come_over_one_another(card: Card) -> None:

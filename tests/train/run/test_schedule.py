@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from snntx.errors import UsageError
 from snntx.train.checkpoints.reference import reference_names
 from snntx.train.network.create import create_model
-from snntx.train.run.schedule import learning_rate, parameter_groups, scaled_lr, warmup_length
+from snntx.train.recipe.whole import Recipe
+from snntx.train.run.schedule import (
+    base_rate,
+    learning_rate,
+    parameter_groups,
+    rate_lines,
+    recipe_rate,
+    scaled_lr,
+    warmup_length,
+)
 
 RUNS: dict[str, dict[str, Any]] = {
     "ncaltech": {"lr": 5e-3, "batch": 120, "epochs": 300, "schedule": "cosine"},
@@ -115,3 +124,37 @@ def test_epoch_outside_the_run_is_refused(epoch: int) -> None:
 def test_unknown_schedule_names_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"unknown schedule 'cosin'.*did you mean 'cosine'"):
         learning_rate(0, base_lr=1.0, epochs=3, schedule="cosin")
+
+
+@pytest.mark.parametrize(
+    ("scaling", "drawn", "rate"),
+    [
+        ("none", 8, 0.5),
+        ("none", 4, 0.5),
+        ("linear", 8, 0.5 * 8 / 1024),
+        ("linear", 4, 0.5 * 4 / 1024),
+        ("linear", None, 0.5 * 8 / 1024),
+        ("linear-nominal", 4, 0.5 * 8 / 1024),
+    ],
+)
+def test_a_rate_is_scaled_as_its_recipe_says(scaling: str, drawn: int, rate: float) -> None:
+    optim = Recipe.of(model="vgg", epochs=300, lr=0.5, batch_size=8, lr_scaling=scaling).optim
+    assert base_rate(optim, drawn) == rate
+    assert recipe_rate(optim, 5, drawn) == learning_rate(5, base_lr=rate, epochs=300)
+
+
+def test_what_is_said_of_the_rate_before_the_first_step() -> None:
+    optim = Recipe.of(model="vgg", epochs=300, lr=0.5, batch_size=8).optim
+    assert rate_lines(optim, 8) == ["learning rate 0.5: lr = 0.5 (lr_scaling = none)"]
+    optim = Recipe.of(model="vgg", epochs=9, lr=0.5, batch_size=8, lr_scaling="linear").optim
+    assert rate_lines(optim, 4) == [
+        "learning rate 0.001953: lr = 0.5 x 4 / 1024 (lr_scaling = linear)",
+        "batches of 4, not 8: there are no more to train on",
+        "warm-up of 3 epochs, not 5: at most a third of epochs = 9",
+    ]
+    optim = Recipe.of(
+        model="vgg", epochs=9, lr=0.5, batch_size=8, lr_scaling="linear-nominal"
+    ).optim
+    assert rate_lines(optim, 4)[0] == (
+        "learning rate 0.003906: lr = 0.5 x 8 / 1024 (lr_scaling = linear-nominal)"
+    )
