@@ -67,8 +67,8 @@ def pairing_notes(plan: Plan, pairs: Pairs) -> Iterator[Note]:
     lost = [s for i, s in enumerate(plan.statics) if s.may_be_twin and i not in paired]
     doubtful = sum(image.class_name in open_classes for image in lost)
     promise = (
-        f"of {doubtful:,} of them nobody knows whether they are twins of test recordings, so that "
-        "none of those is shown in training cannot be promised"
+        f"for {doubtful:,} of them, whose classes have recordings without a twin, it cannot be "
+        "promised that no twin of a test recording is shown in training"
     )
     yield from note(
         "unpaired-static",

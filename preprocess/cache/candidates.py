@@ -17,7 +17,7 @@ from ...data_cards.schema import Card
 from ...errors import UsageError
 from ..disk.hdf5 import read_text
 from ..framing.options import FrameOptions
-from .differences import differences
+from .differences import OLDER_THAN, differences
 from .format import INDEX, SEALED
 
 
@@ -102,6 +102,19 @@ def implied(found: Sequence[Candidate], card: Card) -> list[Candidate]:
         [each for each in whole if each.shape == shape],
     )
     return next((tier for tier in tiers if tier), whole)
+
+
+def newest(found: Sequence[Candidate]) -> list[Candidate]:
+    """Return caches without those of an older format that are there again in a newer one."""
+    options = [{line for line in each.differs if not line.startswith(OLDER_THAN)} for each in found]
+    return [
+        one
+        for one, own in zip(found, options, strict=True)
+        if not any(
+            other.version > one.version and same == own
+            for other, same in zip(found, options, strict=True)
+        )
+    ]
 
 
 def choosing(one: Candidate, found: Sequence[Candidate], card: Card, *, by_setting: bool) -> str:

@@ -15,6 +15,9 @@ from ...data_cards.schema import Card
 from ..framing.options import FrameOptions
 from .settings import settings_of
 
+OLDER_THAN = "older than the options"
+"""Starts the line on options that a cache of an earlier release does not know."""
+
 
 def differences(
     settings: dict[str, Any], classes: Sequence[str], card: Card | None
@@ -35,7 +38,7 @@ def differences(
     ]
     unknown = [_short(name) for name in sorted(default.keys() - found.keys())]
     if unknown:
-        lines.append(f"older than the options {', '.join(unknown)}")
+        lines.append(f"{OLDER_THAN} {', '.join(unknown)}")
     return tuple(lines)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest, shell_word
 from ..framing.options import FrameOptions
-from .candidates import Candidate, candidates_of, implied, listed, sealed_caches
+from .candidates import Candidate, candidates_of, implied, listed, newest, sealed_caches
 from .frame_cache import FrameCache
 
 __all__ = ["open_cache", "sealed_caches"]
@@ -52,7 +52,8 @@ def open_cache(
         return _two_channels(cache)
     wanted = FrameOptions.from_card(card, steps=steps, size=size).frame_shape
     asked = steps is not None or size is not None
-    chosen = [each for each in found if each.shape == wanted] if asked else implied(found, card)
+    fitting = newest([each for each in found if each.shape == wanted])
+    chosen = fitting if asked else implied(found, card)
 
     def told(some: Sequence[Candidate]) -> str:
         return listed(some, found, card, by_setting=by_setting)

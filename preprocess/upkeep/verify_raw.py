@@ -16,9 +16,13 @@ from ...data_cards.schema import Card
 from ...errors import UsageError
 from ..build.plan import Request, make_plan
 from ..build.sealed import UNREADABLE
+from ..build.unpaired import Unpaired
 from ..cache.differences import differences
 from ..cache.format import INDEX, Index
+from ..cache.notes import PASSED_OVER
+from ..cache.settings import key_of
 from ..disk.digests import digest_or_none
+from ..disk.files import size_of
 from ..disk.memo import MEMO, DigestMemo
 from ..framing.options import FrameOptions
 from .verify import Problem
@@ -73,7 +77,8 @@ def compare_raw(
     if static is not None and settings["static"] is None:
         raise UsageError(f"{directory}: was made without static images; leave out --static")
     options = FrameOptions.from_table(settings["options"])
-    plan = make_plan(Request(card, raw, static, Path(), options), skip=True)
+    unpaired: Unpaired = "drop" if "unpaired" in settings else "class"
+    plan = make_plan(Request(card, raw, static, Path(), options, unpaired), skip=True)
     place = directory / INDEX
     expected = {
         name: entry
@@ -91,7 +96,7 @@ def compare_raw(
     progress(0, len(files))
     for done, (name, path) in enumerate(sorted(files.items()), 1):
         digests[name] = digest_or_none(path) or UNREADABLE
-        found = (path.stat().st_size, digests[name])
+        found = (size_of(path), digests[name])
         if name not in expected:
             problems.append(Problem(path, "", "a new file", "none of that name", AGAIN))
         elif found != expected[name]:
@@ -102,8 +107,11 @@ def compare_raw(
         progress(done, len(files))
     built = {**settings, "classes": list(index.classes)}
     current = json.loads(json.dumps(plan.settings))
+    older = built["version"] != current["version"]  # release 0.1 kept no notes
+    current["version"] = built["version"]
     if static is None:
         current["static"] = built["static"]
+        current |= {name: built[name] for name in ("unpaired",) if name in built}
     elsewhere = {name for name in current if current[name] != built.get(name)}
     if elsewhere:
         lines = differences(settings, index.classes, card) or sorted(elsewhere)
@@ -111,8 +119,15 @@ def compare_raw(
         place_in = "settings other than the card's"
         problems.append(Problem(place, place_in, "; ".join(lines), "the card's", remedy))
     compared = static is not None or settings["static"] is None
-    if compared and not problems and plan.key(digests) != directory.name:
-        problems.append(Problem(place, "key", directory.name, plan.key(digests)))
+    passed_over = [] if older else [each.text for each in plan.passed_over]
+    kept = [each.text for each in index.notes if each.kind in PASSED_OVER]
+    if compared and kept != passed_over:
+        texts = ["; ".join(lines) or "nothing" for lines in (passed_over, kept)]
+        problems.append(Problem(place, "files passed over", texts[0], texts[1], AGAIN))
+    if compared and not problems:
+        key = key_of(current, plan.manifest(digests), () if older else plan.passed_over)
+        if key != directory.name:
+            problems.append(Problem(place, "key", directory.name, key))
     return Compared(equal, static is not None, tuple(problems))
 
 

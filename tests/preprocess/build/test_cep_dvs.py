@@ -174,8 +174,11 @@ def test_twins_are_of_the_same_number(summary: Summary, cache: FrameCache) -> No
     assert names == [*(f"data/img/{i}" for i in range(COUNT - 1)), None]
     assert list(index.static_identity) == [f"data/img/{i}" for i in range(COUNT - 1)]
     assert index.static_label.tolist() == cache.labels[:-1].tolist()
-    assert "1 static images left out: their classes are unknown without a recording" in (
-        summary.notes
+    left_out = "1 static images left out: their classes are unknown without a recording, such as "
+    assert summary.notes == (
+        f"{left_out}data/img/99",
+        "1 recordings have no twin, such as data/MAT/img/24",
+        "17 of 20 classes have no recording here",
     )
     assert (summary.twins, summary.statics, summary.recordings) == (24, 24, 25)
 
@@ -319,7 +322,7 @@ def test_an_interrupted_build_does_not_keep_old_labels(
         raise SnntxError("the machine stopped")
 
     with monkeypatch.context() as patched:
-        patched.setattr(cache_format, "seal", fails)
+        patched.setattr(build, "seal", fails)
         with pytest.raises(SnntxError, match="stopped"):
             run(root, tmp_path / "cache", own)
     names = [class_of(i) for i in range(12)]

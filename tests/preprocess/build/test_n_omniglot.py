@@ -274,8 +274,15 @@ def test_recordings_without_a_drawing_and_drawings_without_a_recording(
     request = make_request(card, raw=raw[0], static=tmp_path / "static", cache=tmp_path / "cache")
     summary = preprocess(request)
     assert (summary.recordings, summary.twins, summary.statics) == (47, 46, 48)
-    (note,) = [note for note in summary.notes if "static images" in note]
-    assert note.startswith("1 static images of classes that card n-omniglot does not name: Other")
+    unknown, alone_there, alone_here = summary.notes
+    assert unknown.startswith(
+        "1 static images of classes that card n-omniglot does not name: Other"
+    )
+    assert alone_there == (
+        "2 static images have no recording of their name and are class partners, such as "
+        "Early Aramaic/character01/04, Ökumene/character10/20"
+    )
+    assert alone_here == "1 recordings have no twin, such as Tagalog/character02/05"
     cache = FrameCache(summary.directory)
     alone = [cache.identities[i] for i in np.flatnonzero(cache.index.twin < 0)]
     assert alone == ["Tagalog/character02/05"]

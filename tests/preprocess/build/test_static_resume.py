@@ -20,6 +20,7 @@ from snntx.preprocess.build import builder as build
 from snntx.preprocess.build.pictures import Decoded, PictureTask
 from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.build.tasks import Done
+from snntx.preprocess.build.unpaired import Unpaired
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.readers.formats.atis import encode
@@ -78,19 +79,31 @@ def write_digits(static: Path, seed: int) -> None:
     (static / "train-images-idx3-ubyte").write_bytes(header + images.tobytes())
 
 
-def make(data: Path, card: Card, cache: str = "cache", *, skip: bool = False) -> build.Summary:
+def make(
+    data: Path,
+    card: Card,
+    cache: str = "cache",
+    *,
+    skip: bool = False,
+    unpaired: Unpaired = "stop",
+) -> build.Summary:
     request = make_request(
-        card, raw=data / "raw", static=data / "static", cache=data / cache, steps=3
+        card,
+        raw=data / "raw",
+        static=data / "static",
+        cache=data / cache,
+        unpaired=unpaired,
+        steps=3,
     )
     return build.preprocess(request, skip=skip)
 
 
-def interrupted(data: Path, card: Card, *, skip: bool = False) -> Path:
+def interrupted(data: Path, card: Card, *, skip: bool = False, unpaired: Unpaired = "stop") -> Path:
     """Build up to the index; returns the static images left."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache_format.Index, "write", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            make(data, card, skip=skip)
+            make(data, card, skip=skip, unpaired=unpaired)
     (left,) = (data / "cache").glob("*/.building-*/static.h5")
     return left
 
@@ -189,12 +202,12 @@ def test_changed_labels(digits: tuple[Path, Card]) -> None:
         path.unlink()
     write_events(data / "raw/Test/0/00001.bin", 0)  # no twins, whose classes would differ
     settle(data)
-    interrupted(data, card)
+    interrupted(data, card, unpaired="class")
     labels = bytes((i + 1) % 3 for i in range(COUNT))
     (data / "static/train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, COUNT) + labels)
     settle(data / "static")
     with counting() as decoded:  # by time and size, nothing has changed
-        make(data, card)
+        make(data, card, unpaired="class")
     assert decoded == [COUNT]
 
 
