@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import UsageError
+from ..errors import BadFileError, SnntxError, UsageError, plain
 from .options import (
     FOLDER,
     cache_option,
@@ -15,6 +15,7 @@ from .options import (
     json_option,
     key_option,
     print_json,
+    say,
 )
 
 
@@ -65,14 +66,22 @@ def evaluate(
         return
     if key is not None or protocol is not None:
         raise UsageError(f"{run}: a run knows its data and protocol; --key, --protocol need --card")
-    from ..train.assess.evaluate import evaluate_run
-    from .terminal.text import print_metrics
+    from ..train.assess.evaluate import Evaluation, UnwrittenError, evaluate_run
+    from .terminal.checkpoints import print_metrics
 
-    result = evaluate_run(run, root, pick_device(device))
-    if as_json:
-        print_json(result.to_json())
-    else:
-        print_metrics(result)
+    def show(result: Evaluation) -> None:
+        if as_json:
+            print_json(result.to_json())
+        else:
+            print_metrics(result)
+
+    try:
+        evaluate_run(run, root, pick_device(device), on_result=show)
+    except UnwrittenError as error:
+        how = "" if as_json else "; --json prints what belongs into that file"
+        raise UnwrittenError(
+            f"{error}; the result went to standard output and nowhere else{how}"
+        ) from error
 
 
 @click.command()
@@ -84,18 +93,26 @@ def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: boo
     """Classify new recordings in the card's raw format, framed as the cache was.
 
     CHECKPOINT is a run directory (its best.pt is used), a checkpoint file or a safetensors
-    export.
+    export. A file that cannot be used is named, and the others are classified all the same.
     """
     from ..train.assess.predict import predict as classify
     from ..train.checkpoints.weights import open_weights
     from ..train.run.distributed import pick_device
-    from .terminal.text import print_predictions
+    from .terminal.checkpoints import print_predictions
 
-    results = classify(open_weights(checkpoint).trained(), list(files), pick_device(device))
-    if as_json:
+    bad: list[BadFileError] = []
+    trained, where = open_weights(checkpoint).trained(), pick_device(device)
+    results = classify(trained, list(files), where, on_bad=bad.append)
+    if results and as_json:
         print_json([vars(result) for result in results])
-    else:
+    elif results:
         print_predictions(results)
+    if len(bad) == 1:
+        raise bad[0]
+    for error in bad:
+        say(f"passed over {error}")
+    if bad:
+        raise SnntxError(f"{len(bad)} of {len(files)} files could not be classified")
 
 
 @click.command()
@@ -120,4 +137,4 @@ def export(run: Path, kind: str, out: Path | None) -> None:
     weights = open_weights(run)
     out = out or default_out(weights.path, kind)
     write(weights.trained(), kind, out)
-    click.echo(f"wrote {out}")
+    click.echo(f"wrote {plain(out)}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from ..errors import SnntxError, UsageError
+from ..errors import SnntxError, UsageError, plain, shell_word
 from .options import FOLDER, cache_option, cache_root, device_option, json_option, print_json, say
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _report(
             f"{len(failed)} of {len(outcomes)} runs failed; the same command tries them again"
         )
     measured = all(each.part == "test" for each in outcomes)
-    say(f"next: snntx compare {out}" + ("" if measured else " --part validation"))
+    say(f"next: snntx compare {shell_word(out)}" + ("" if measured else " --part validation"))
 
 
 def _gpus(devices: str | None, device: str, jobs: int | None, scheduler: str | None) -> list[str]:
@@ -254,6 +254,7 @@ def compare(
     group. With --baseline, each other group is compared with it on the seeds they share.
     """
     from ..preprocess.disk.atomic import write_atomic
+    from ..preprocess.disk.folders import cause_of
     from ..train.study.compare import compare as compare_runs
     from ..train.study.tables import footnotes, headline, table, to_csv, to_json, to_markdown
     from .terminal.text import print_table
@@ -267,18 +268,23 @@ def compare(
         from ..train.study.plot import plot as draw
 
         draw(found, plot, axis)
-    for path, text in ((csv, to_csv), (markdown, to_markdown)):
-        if path is not None:
-            write_atomic(path, text(found))
-    for path in (plot, csv, markdown):
-        if path is not None:
-            say(f"wrote {path}")
+        say(f"wrote {plot}")
     if as_json:
         print_json(to_json(found))
-        return
-    click.echo(f"{headline(found)}\n")
-    header, rows = table(found)
-    print_table(header, rows)
-    click.echo()
-    for note in footnotes(found):
-        click.echo(click.wrap_text(note, 96, "", "  "))
+    else:
+        click.echo(f"{plain(headline(found))}\n")
+        header, rows = table(found)
+        print_table(header, rows)
+        click.echo()
+        for note in footnotes(found):
+            click.echo(click.wrap_text(plain(note), 96, "", "  "))
+    for path, text in ((csv, to_csv), (markdown, to_markdown)):
+        if path is not None:
+            try:
+                write_atomic(path, text(found))
+            except OSError as error:
+                raise SnntxError(
+                    f"{path}: cannot be written: {cause_of(error)}; the comparison went to "
+                    "standard output and nowhere else"
+                ) from error
+            say(f"wrote {path}")

@@ -1,4 +1,8 @@
-"""What ``snntx evaluate`` prints for people of a published checkpoint."""
+"""What ``snntx evaluate`` and ``snntx predict`` print for people.
+
+Names of files and classes are foreign text: they are printed on one line, without control
+characters.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...errors import plain
 from .text import print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...train.assess.evaluate import Evaluation
+    from ...train.assess.predict import Prediction
     from ...train.assess.published import PublishedEvaluation
 
 
@@ -17,17 +26,40 @@ def print_published(result: PublishedEvaluation) -> None:
     metrics = result.metrics
     epoch = "" if result.epoch is None else f", epoch {result.epoch + 1}"
     seed = "" if result.seed is None else f", seed {result.seed}"
-    click.echo(f"{result.checkpoint}: published {result.model}{epoch}{seed}")
-    click.echo(
-        f"  card {result.card}, cache {result.cache_key}, protocol {result.protocol}, "
-        f"part {result.part}"
-    )
+    click.echo(plain(f"{result.checkpoint}: published {result.model}{epoch}{seed}"))
+    data = f"card {result.card}, cache {result.cache_key}, protocol {result.protocol}"
+    click.echo(f"  {plain(data)}, part {result.part}")
     click.echo(f"  recordings {metrics.recordings:,}")
     click.echo(f"  top-1      {metrics.top1:.4f}")
     click.echo(f"  top-5      {metrics.top5:.4f}")
     click.echo(f"  loss       {metrics.loss:.4f}")
     for note in result.notes:
-        click.echo(click.wrap_text(note, 96, "  note       ", " " * 13))
+        click.echo(click.wrap_text(plain(note), 96, "  note       ", " " * 13))
     click.echo()
     rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in metrics.per_class.items()]
     print_table(["class", "recordings", "accuracy"], rows)
+
+
+def print_metrics(result: Evaluation) -> None:
+    """Print a run's result on its test part."""
+    metrics = result.metrics
+    click.echo(plain(f"{result.checkpoint}: epoch {result.epoch + 1} of card {result.card}"))
+    chosen = f"chosen on {result.selected_on}"
+    protocol = plain(result.protocol)
+    click.echo(f"  protocol {protocol}, part {result.part}, {chosen}, seed {result.seed}")
+    click.echo(f"  recordings {metrics.recordings:,}")
+    click.echo(f"  top-1      {metrics.top1:.4f}")
+    click.echo(f"  top-5      {metrics.top5:.4f}")
+    click.echo(f"  loss       {metrics.loss:.4f}\n")
+    rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in metrics.per_class.items()]
+    print_table(["class", "recordings", "accuracy"], rows)
+
+
+def print_predictions(results: Sequence[Prediction]) -> None:
+    """Print the most probable classes of each file."""
+    rows = []
+    for result in results:
+        best = list(result.probabilities.items())[:3]
+        shown = ", ".join(f"{name} {probability:.3f}" for name, probability in best)
+        rows.append([result.file, result.predicted, f"{result.events:,}", shown])
+    print_table(["file", "class", "events", "probabilities"], rows, right=9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import Counter
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from ...errors import SnntxError, plain
 from .text import print_table
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ def print_plan(runs: Sequence[SweepRun], states: Mapping[str, str]) -> None:
         rows.append([run.name, WORDS[states[run.name]], own])
     print_table(["run", "state", "settings"], rows, right=3)
     if common:
-        click.echo(f"\nevery run: {', '.join(common)}")
+        click.echo()
+        click.echo(plain(f"every run: {', '.join(common)}"))
     click.echo(f"\n{len(runs)} runs: {counts_text(list(states.values()), WORDS)}")
 
 
@@ -83,7 +86,7 @@ class SweepDisplay:
             line += f": {outcome.part} top-1 {outcome.top1:.4f}"
         elif outcome.problem:
             line += f": {outcome.problem}"
-        self._bar.write(f"snntx: {line}", file=sys.stderr)
+        self._bar.write(f"snntx: {plain(line)}", file=sys.stderr)
         self._bar.update(outcome.state == "finished")
 
     def waiting(self, names: Sequence[str]) -> None:
@@ -96,8 +99,9 @@ class SweepDisplay:
         self._looked = now
         shown = []
         for job in (self._jobs[name] for name in names[:SHOWN]):
-            epochs = read_log(job.run, job.recipe).epochs
-            shown.append(f"{job.name} {epochs}/{job.recipe.optim.epochs}")
+            with contextlib.suppress(SnntxError):  # the run itself says what is wrong with its log
+                epochs = read_log(job.run, job.recipe).epochs
+                shown.append(f"{job.name} {epochs}/{job.recipe.optim.epochs}")
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         self._bar.set_postfix_str(", ".join(shown) + more)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from ...errors import plain
+
 if TYPE_CHECKING:
     from ...data_cards.schema import Card
     from ...preprocess.build.builder import Summary
-    from ...train.assess.evaluate import Evaluation
-    from ...train.assess.predict import Prediction
+
+WIDTH, SUMMARY_WIDTH = 96, 80
+"""Columns of what is printed, and of the summary of a build, which scrolls by in any terminal."""
 
 
 @contextmanager
@@ -42,6 +46,18 @@ def bytes_text(count: float) -> str:
     raise AssertionError("unreachable")
 
 
+def wrapped(text: str, first: str, following: str, width: int = WIDTH) -> str:
+    """Return foreign text in lines of ``width``; names and commands are not broken at a hyphen."""
+    return textwrap.fill(
+        plain(text),
+        width,
+        initial_indent=first,
+        subsequent_indent=following,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
 def print_summary(summary: Summary) -> None:
     """Print what a preprocess did."""
     verb = "reusing the sealed cache" if summary.reused else "sealed a new cache"
@@ -61,13 +77,14 @@ def print_summary(summary: Summary) -> None:
     for name, reason in summary.skipped:
         click.echo(f"    {name}: {reason}")
     for note in summary.notes:
-        click.echo(f"  note        {note}")
+        click.echo(wrapped(note, "  note        ", " " * 14, SUMMARY_WIDTH))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 1) -> None:
-    """Print aligned columns; those from index ``right`` on are set right."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    for row in [header, *rows]:
+    """Print aligned columns, each cell on one line; those from index ``right`` on are set right."""
+    lines = [[plain(cell) for cell in row] for row in [header, *rows]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    for row in lines:
         cells = [
             value.rjust(width) if i >= right else value.ljust(width)
             for i, (value, width) in enumerate(zip(row, widths, strict=True))
@@ -172,27 +189,3 @@ class TrainingDisplay:
             + ("  *" if record["best_epoch"] == record["epoch"] else "")
         )
         self._bar.write(line, file=sys.stderr)
-
-
-def print_metrics(result: Evaluation) -> None:
-    """Print a run's result on its test part."""
-    metrics = result.metrics
-    click.echo(f"{result.checkpoint}: epoch {result.epoch + 1} of card {result.card}")
-    chosen = f"chosen on {result.selected_on}"
-    click.echo(f"  protocol {result.protocol}, part {result.part}, {chosen}, seed {result.seed}")
-    click.echo(f"  recordings {metrics.recordings:,}")
-    click.echo(f"  top-1      {metrics.top1:.4f}")
-    click.echo(f"  top-5      {metrics.top5:.4f}")
-    click.echo(f"  loss       {metrics.loss:.4f}\n")
-    rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in metrics.per_class.items()]
-    print_table(["class", "recordings", "accuracy"], rows)
-
-
-def print_predictions(results: Sequence[Prediction]) -> None:
-    """Print the most probable classes of each file."""
-    rows = []
-    for result in results:
-        best = list(result.probabilities.items())[:3]
-        shown = ", ".join(f"{name} {probability:.3f}" for name, probability in best)
-        rows.append([result.file, result.predicted, f"{result.events:,}", shown])
-    print_table(["file", "class", "events", "probabilities"], rows, right=9)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...errors import SnntxError, UsageError
+from ...errors import SnntxError, UsageError, shell_word
 from ...preprocess.cache.frame_cache import FrameCache
 from ...preprocess.disk.atomic import write_atomic
+from ...preprocess.disk.folders import cause_of
 from ..checkpoints.names import METRICS
 from ..checkpoints.state import Checkpoint
 from ..checkpoints.weights import open_weights
 from ..measure.metrics import Metrics, evaluate_part
 from ..method.choice import make_method
+
+
+class UnwrittenError(SnntxError):
+    """A result was measured and could not be kept beside its run."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,13 @@ class Evaluation:
         return content | metrics
 
 
-def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:
+def evaluate_run(
+    run: Path,
+    root: Path,
+    device: torch.device,
+    *,
+    on_result: Callable[[Evaluation], None] = lambda result: None,
+) -> Evaluation:
     """Measure a run's best checkpoint, or one checkpoint, on the test part of its cache.
 
     For a run directory the result is written to its ``metrics.json`` too.
@@ -63,9 +75,12 @@ def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:
         run: run directory, checkpoint file or safetensors export.
         root: root of all caches.
         device: where to compute.
+        on_result: called with the result before it is written, so that a disk that fails takes
+            nothing away.
 
     Raises:
-        SnntxError: the checkpoint is damaged, its cache is not there, or the disk fails.
+        SnntxError: the checkpoint is damaged or its cache is not there.
+        UnwrittenError: the result was measured and ``metrics.json`` cannot be written.
         UsageError: no such run, weights that do not name their data, a run on static images
             alone, or a protocol without test recordings here.
     """
@@ -76,7 +91,8 @@ def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:
     if make_method(recipe).judged == "static":
         raise UsageError(
             f"{weights.path}: was trained on static images alone, so its event head is untrained; "
-            f"fine-tune it with snntx train {checkpoint.card} --set initial={run}"
+            f"fine-tune it with snntx train {checkpoint.card} --set "
+            f"{shell_word(f'initial={run}')}"
         )
     indices = cache.split(recipe.data.protocol, "test")
     if indices.size == 0:
@@ -96,6 +112,7 @@ def evaluate_run(run: Path, root: Path, device: torch.device) -> Evaluation:
         epoch=checkpoint.epoch - 1,
         metrics=evaluate_part(checkpoint.build_model(device), cache, indices, device),
     )
+    on_result(result)
     if weights.kind == "run":
         _write(run / METRICS, result)
     return result
@@ -115,4 +132,4 @@ def _write(path: Path, result: Evaluation) -> None:
     try:
         write_atomic(path, json.dumps(result.to_json(), indent=1) + "\n")
     except OSError as error:
-        raise SnntxError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise UnwrittenError(f"{path}: cannot be written: {cause_of(error)}") from error

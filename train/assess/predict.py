@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from ...errors import BadFileError
 from ...preprocess.framing.recording import frame_recording
 from ...preprocess.readers.reading import read_events
 from ..checkpoints.state import Checkpoint
@@ -29,8 +31,21 @@ class Prediction:
     probabilities: dict[str, float]
 
 
-def predict(checkpoint: Checkpoint, files: list[Path], device: torch.device) -> list[Prediction]:
+def predict(
+    checkpoint: Checkpoint,
+    files: list[Path],
+    device: torch.device,
+    *,
+    on_bad: Callable[[BadFileError], None] | None = None,
+) -> list[Prediction]:
     """Classify raw files of the checkpoint's format.
+
+    Args:
+        checkpoint: the network, and how its recordings were framed.
+        files: the recordings.
+        device: where to compute.
+        on_bad: called with the error of each file that cannot be used, which is then passed over;
+            None lets the first one end it all.
 
     Raises:
         BadFileError: a file cannot be read, decoded or framed.
@@ -38,8 +53,14 @@ def predict(checkpoint: Checkpoint, files: list[Path], device: torch.device) -> 
     model = checkpoint.build_model(device)
     results = []
     for file in files:
-        events = read_events(file, checkpoint.event_format, sort=checkpoint.sort)
-        frames = torch.from_numpy(frame_recording(events, file, checkpoint.frames))
+        try:
+            events = read_events(file, checkpoint.event_format, sort=checkpoint.sort)
+            frames = torch.from_numpy(frame_recording(events, file, checkpoint.frames))
+        except BadFileError as error:
+            if on_bad is None:
+                raise
+            on_bad(error)
+            continue
         with torch.inference_mode():
             logits = model.forward_event(frames[None].to(device)).mean(0)[0]
         probability, order = logits.float().softmax(0).cpu().sort(descending=True)

@@ -22,9 +22,8 @@ from torch import Tensor
 from ... import __version__
 from ...errors import SnntxError, UsageError
 from ...preprocess.disk.atomic import write_whole
-from ...preprocess.framing.options import FrameOptions
-from ..recipe.sources import recipe_from_table
-from .state import Checkpoint, save_content
+from ...preprocess.disk.folders import cause_of
+from .state import Checkpoint, checked, save_content
 
 FORMAT = 1
 ENDINGS = {"safetensors": ".safetensors", "torch": ".weights.pt"}
@@ -66,7 +65,9 @@ def export(checkpoint: Checkpoint, kind: str, out: Path) -> None:
 
             write_whole(out, save(tensors, metadata=_metadata(checkpoint, tensors)))
     except OSError as error:
-        raise SnntxError(f"{out}: cannot be written: {error.strerror or error}") from error
+        raise SnntxError(
+            f"{out}: cannot be written: {cause_of(error)}; mend that and try again"
+        ) from error
 
 
 def is_export(path: Path) -> bool:
@@ -139,23 +140,9 @@ def _checksum(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> str:
 
 
 def _checkpoint(path: Path, content: Mapping[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
-    return Checkpoint(
-        recipe=recipe_from_table(content["recipe"], str(path)),
-        card=content["card"],
-        cache_key=content["cache_key"],
-        classes=content["classes"],
-        event_format=content["event_format"],
-        sort=content["sort"],
-        frames=FrameOptions.from_table(content["frames"]),
-        epoch=content["epoch"],
-        validation=content["validation"],
-        best={"epoch": content["epoch"] - 1, **content["validation"]},
-        model=tensors,
-        optimizer={},
-        scaler={},
-        auxiliary={},
-        average={},
-        batch=0,
-        sums={},
-        rng=torch.empty(0, dtype=torch.uint8),
-    )
+    names = ("recipe", "card", "cache_key", "classes", "event_format", "sort", "frames", "epoch")
+    fields: dict[str, Any] = {name: content[name] for name in (*names, "validation")}
+    fields["best"] = {"epoch": content["epoch"] - 1, **content["validation"]}
+    fields |= {name: {} for name in ("optimizer", "scaler", "auxiliary", "average", "sums")}
+    rng = torch.empty(0, dtype=torch.uint8)
+    return checked(path, {**fields, "model": tensors, "batch": 0, "rng": rng})

@@ -16,6 +16,7 @@ import argparse
 import io
 import pickle
 import pickletools
+import re
 import tarfile
 import warnings
 import zipfile
@@ -47,6 +48,10 @@ DAMAGE = (
 PARALLEL = "module."
 """Prefix of every name where the model was wrapped for several devices."""
 ZIP = b"PK\x03\x04"
+UNSAFE = "weights_only"
+"""Stands in torch's messages that advise to set it to False."""
+DETAIL = re.compile(r"WeightsUnpickler error: (Unsupported [a-z]+ \w+)")
+LONGEST = 60
 LEGACY_PICKLES = 5
 """Magic number, protocol, machine, content and keys of the storages, in this order."""
 
@@ -98,8 +103,19 @@ def load_foreign(path: Path) -> Any:
         ):
             return torch.load(file, map_location="cpu", weights_only=True)
     except DAMAGE as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SnntxError(f"{path}: not a readable checkpoint: {cause}") from error
+        raise SnntxError(f"{path}: not a readable checkpoint: {_cause(error)}") from error
+
+
+def _cause(error: Exception) -> str:
+    """Return why a file was not read, without torch's advice to read it unsafely."""
+    text = str(error)
+    if UNSAFE in text:
+        said = DETAIL.search(text)
+        detail = f" ({said[1].strip()[:LONGEST]})" if said and UNSAFE not in said[1] else ""
+        return f"its pickle holds more than tensors, numbers and text{detail}"
+    if "resize storage" in text or "out of bounds for storage" in text:
+        return "a tensor claims more values than the file holds"
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def weights_of(path: Path, content: Any) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
@@ -128,13 +144,22 @@ def weights_of(path: Path, content: Any) -> tuple[dict[str, Tensor], Mapping[str
                 f"{path}: holds no weights: {name!r} is a {type(tensor).__name__}, expected "
                 "tensors by name"
             )
-        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise SnntxError(f"{path}: {name} claims more values than the file holds")
+        check_size(path, name, tensor)
         if not bool(torch.isfinite(tensor).all()):
             raise SnntxError(f"{path}: {name} holds a value that is not finite")
     if all(name.startswith(PARALLEL) for name in state):
         state = {name.removeprefix(PARALLEL): tensor for name, tensor in state.items()}
     return dict(state), around
+
+
+def check_size(path: Path, name: str, tensor: Tensor) -> None:
+    """Refuse a tensor that a few bytes of a file stretch to more.
+
+    Raises:
+        SnntxError: it has more values than are stored.
+    """
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise SnntxError(f"{path}: {name} claims more values than the file holds")
 
 
 def _programs(path: Path) -> Iterator[IO[bytes]]:
@@ -145,6 +170,12 @@ def _programs(path: Path) -> Iterator[IO[bytes]]:
         zipped = file.read(len(ZIP)) == ZIP  # as torch decides
     if zipped:
         with zipfile.ZipFile(path) as archive:
+            claimed = sum(record.file_size for record in archive.infolist())
+            if claimed > path.stat().st_size:  # torch.save does not compress
+                raise zipfile.BadZipFile(
+                    f"its records claim {claimed:,} bytes, the file has {path.stat().st_size:,}; "
+                    "no torch.save wrote it"
+                )
             if (damaged := archive.testzip()) is not None:
                 raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
             names = [name for name in archive.namelist() if name.endswith(".pkl")]

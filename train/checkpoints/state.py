@@ -8,9 +8,10 @@ ever executed. Files of every other kind: :mod:`snntx.train.checkpoints.weights`
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -23,12 +24,38 @@ from ..network.model import TransferModel
 from ..recipe.networks import build_model
 from ..recipe.sources import recipe_from_table
 from ..recipe.whole import Recipe
-from .foreign import load_foreign
-from .names import BEST
+from .foreign import check_size, load_foreign
+from .names import BEST, RECIPE
 
 FORMAT = 2
 MARK = "snntx_checkpoint"
 """Entry of every checkpoint that names its format."""
+
+
+KINDS = {
+    "card": str,
+    "cache_key": str,
+    "classes": list,
+    "event_format": str,
+    "sort": bool,
+    "epoch": int,
+    "validation": dict,
+    "best": dict,
+    "model": dict,
+    "optimizer": dict,
+    "scaler": dict,
+    "auxiliary": dict,
+    "average": dict,
+    "batch": int,
+    "sums": dict,
+    "rng": Tensor,
+    "processes": int,
+}
+"""What a checkpoint's fields are, but for the recipe and the framing options."""
+ADDED = {"processes": 0}
+"""Fields that files of release 0.1 do not have, and what stands for them there."""
+TENSORS = ("model", "auxiliary", "average")
+"""Fields that hold tensors by name and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +81,7 @@ class Checkpoint:
         batch: batches trained of the epoch that was stopped in the middle.
         sums: sums of this epoch's terms over these batches.
         rng: state of torch's generator.
+        processes: that shared each batch; 0 in a file of a release that did not keep it.
     """
 
     recipe: Recipe
@@ -74,6 +102,7 @@ class Checkpoint:
     batch: int
     sums: dict[str, float]
     rng: Tensor
+    processes: int = 0
 
     def build_model(self, device: torch.device) -> TransferModel:
         """Return the network with this checkpoint's weights, in evaluation mode.
@@ -82,16 +111,17 @@ class Checkpoint:
             SnntxError: the weights are of another network than the recipe's.
         """
         *_, height, width = self.frames.frame_shape
-        model = build_model(
-            self.recipe,
-            num_classes=len(self.classes),
-            steps=self.frames.steps,
-            size=(height, width),
-        )
         try:
+            model = build_model(
+                self.recipe,
+                num_classes=len(self.classes),
+                steps=self.frames.steps,
+                size=(height, width),
+            )
             model.load_state_dict(self.model)
-        except RuntimeError as error:
-            problems = "; ".join(line.strip() for line in str(error).splitlines()[1:3])
+        except (RuntimeError, MemoryError) as error:
+            lines = [line.strip() for line in str(error).splitlines()]
+            problems = "; ".join(lines[1:3] or lines) or type(error).__name__
             raise SnntxError(
                 f"a checkpoint of card {self.card}: its weights are not of the network that its "
                 f"recipe names: {problems}"
@@ -159,18 +189,70 @@ def checkpoint_from(path: Path, content: Any) -> Checkpoint:
             f"{path}: checkpoint format {version}, this release reads {FORMAT}; "
             "is it a checkpoint of snntx train?"
         )
-    missing = [name for name in Checkpoint.__dataclass_fields__ if name not in content]
+    names = [name for name in Checkpoint.__dataclass_fields__ if name in content]
+    missing = [name for name in Checkpoint.__dataclass_fields__ if name not in {*names, *ADDED}]
     if missing:
         raise SnntxError(f"{path}: not a whole checkpoint: it has no {', '.join(missing)}")
-    fields = {name: content[name] for name in Checkpoint.__dataclass_fields__}
+    return checked(path, {name: content[name] for name in names})
+
+
+def checked(path: Path, fields: dict[str, Any]) -> Checkpoint:
+    """Return a checkpoint of fields that a file holds; recipe and framing options are tables.
+
+    Args:
+        path: the file, for errors.
+        fields: all of a checkpoint's, but perhaps for those of :data:`ADDED`.
+
+    Raises:
+        SnntxError: one is not what a checkpoint has there.
+    """
+    fields = {**ADDED, **fields}
     try:
-        fields["recipe"] = recipe_from_table(content["recipe"], str(path))
-        fields["frames"] = FrameOptions(**content["frames"])
+        fields["recipe"] = recipe_from_table(fields["recipe"], str(path))
+        fields["frames"] = _frames(fields["frames"])
     except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise SnntxError(
             f"{path}: not a whole checkpoint: its recipe or framing options cannot be read: {error}"
         ) from error
+    for name, kind in KINDS.items():
+        value = fields[name]
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            _refuse(path, name, value, f"a {kind.__name__}")
+    for name in fields["classes"]:
+        if not isinstance(name, str):
+            _refuse(path, "classes", name, "names")
+    for part in TENSORS:
+        for name, value in fields[part].items():
+            if not isinstance(value, Tensor):
+                _refuse(path, f"{part} {name}", value, "a Tensor")
+    for name, tensor in _tensors(fields):
+        check_size(path, name, tensor)
     return Checkpoint(**fields)
+
+
+def _frames(table: Any) -> FrameOptions:
+    try:
+        return FrameOptions.from_table(table)
+    except SnntxError as error:
+        raise ValueError(str(error)) from error
+
+
+def _refuse(path: Path, name: str, value: Any, expected: str) -> NoReturn:
+    raise SnntxError(
+        f"{path}: not a whole checkpoint: {name} is a {type(value).__name__}, expected {expected}"
+    )
+
+
+def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield every tensor in a table of tables and lists, with its name."""
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _tensors(each, f"{name} {key}".strip())
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _tensors(each, name)
 
 
 def checkpoint_path(run: Path) -> Path:
@@ -180,9 +262,18 @@ def checkpoint_path(run: Path) -> Path:
         UsageError: neither a checkpoint nor a run directory with one.
     """
     if run.is_dir():
-        if not (run / BEST).is_file():
-            raise UsageError(f"{run}: no {BEST} in this directory; is it a run of snntx train?")
-        return run / BEST
+        if (run / BEST).is_file():
+            return run / BEST
+        if (run / RECIPE).is_file():
+            raise UsageError(
+                f"{run}: a run with no {BEST}, since it ended before its first epoch was finished; "
+                "give the same snntx train again, with a lower lr if it diverged"
+            )
+        inside = sorted(path.parent.name for path in run.glob(f"*/{BEST}"))
+        what = f"; it holds runs, give one of them, such as {run / inside[0]}" if inside else ""
+        raise UsageError(
+            f"{run}: no {BEST} in this directory{what or '; is it a run of snntx train?'}"
+        )
     if not run.is_file():
         raise UsageError(f"{run}: no such run directory or checkpoint")
     return run

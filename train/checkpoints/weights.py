@@ -14,19 +14,21 @@ Nothing of a file is executed (:mod:`snntx.train.checkpoints.foreign`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from torch import Tensor
 
-from ...errors import SnntxError, UsageError
+from ...errors import SnntxError, UsageError, shell_word
 from .export import is_export, read_export
 from .foreign import load_foreign, weights_of
 from .published import CLASS_NAMES, Published, read_published, reference_model
 from .state import MARK, Checkpoint, checkpoint_from, checkpoint_path
 
 Kind = Literal["run", "checkpoint", "export", "published", "state"]
+HEADS = ("event_head", "shared_head")
 LISTED = 3
 
 
@@ -54,15 +56,18 @@ class Weights:
         """
         if isinstance(self.content, Checkpoint):
             return self.content
+        start = f"snntx train CARD --set {shell_word(f'initial={self.path}')}"
         if isinstance(self.content, Published):
             raise UsageError(
                 f"{self.path}: {self._published_as(self.content)} does not name its data; add "
-                "--card CARD to snntx evaluate, or train from it with snntx train CARD --set "
-                f"initial={self.path}"
+                f"--card CARD to snntx evaluate, or train from it with {start}"
             )
+        own = ", as snntx export --to torch writes them" if _is_own(self.content) else ""
+        more = f" (snntx export RUN --to safetensors), or train from it with {start}" if own else ""
         raise UsageError(
-            f"{self.path}: weights alone ({len(self.content)} tensors), which name neither their "
-            "data nor their settings; give the run, its checkpoint or a safetensors export"
+            f"{self.path}: weights alone ({len(self.content)} tensors{own}), which name neither "
+            "their data nor their settings; give the run, its checkpoint or a safetensors export"
+            f"{more}"
         )
 
     def published(self) -> Published:
@@ -77,7 +82,8 @@ class Weights:
         if isinstance(self.content, Checkpoint):
             what = "an export" if self.kind == "export" else "a checkpoint"
             raise UsageError(
-                f"{self.path}: {what} of snntx train, not a published one; leave out --card"
+                f"{self.path}: {what} of snntx train, not a published one; leave out --card, --key "
+                f"and --protocol: it knows its card {self.content.card}, cache and protocol"
             )
         first = ", ".join(sorted(self.content)[:LISTED])
         raise SnntxError(
@@ -90,6 +96,11 @@ class Weights:
         if self.kind == "published":
             return f"a published checkpoint of {CLASS_NAMES[found.model]}"
         return f"a state by the names of {CLASS_NAMES[found.model]}"
+
+
+def _is_own(state: Mapping[str, Tensor]) -> bool:
+    """Whether tensors have the names that every network here has."""
+    return "coefficient" in state and any(f"{head}.weight" in state for head in HEADS)
 
 
 def open_weights(path: Path) -> Weights:

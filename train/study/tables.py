@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...errors import plain
 from .compare import Comparison, Row
 from .runs import METRIC_NAMES
 from .statistics import Paired
@@ -96,21 +99,40 @@ def footnotes(found: Comparison) -> list[str]:
     return [*lines, *found.notes]
 
 
+_NUMBERS = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?( [+-]?[\d.]+(e[+-]?\d+)?)*", re.IGNORECASE)
+FORMULA = ("=", "+", "-", "@")
+
+
+def _inert(text: str) -> str:
+    """Return foreign text that a spreadsheet takes for text: no formula, no control character."""
+    shown = plain(text)
+    if shown.lstrip().startswith(FORMULA) and not _NUMBERS.fullmatch(shown):
+        return f"'{shown}"
+    return shown
+
+
+def _inert_markdown(text: str) -> str:
+    """Return foreign text for Markdown: on one line, and with no HTML that a page would run."""
+    return html.escape(plain(text), quote=False)
+
+
 def to_markdown(found: Comparison) -> str:
     """Return a Markdown table with what it is of above, and how it was made below."""
     header, rows = table(found)
+    rows = [[_inert(label), *cells] for label, *cells in rows]
     lines = [
-        f"{headline(found)}:",
+        f"{_inert_markdown(headline(found))}:",
         "",
         _cells(header),
         _cells(["---", *["---:"] * (len(header) - 1)]),
     ]
     lines += [_cells(row) for row in rows]
-    return "\n".join([*lines, "", "; ".join(footnotes(found)) + ".", ""])
+    return "\n".join([*lines, "", _inert_markdown("; ".join(footnotes(found))) + ".", ""])
 
 
 def _cells(values: Sequence[str]) -> str:
-    return f"| {' | '.join(value.replace('|', chr(92) + '|') for value in values)} |"
+    cells = [_inert_markdown(value).replace("|", "\\|") for value in values]
+    return f"| {' | '.join(cells)} |"
 
 
 def to_csv(found: Comparison) -> str:
@@ -123,7 +145,8 @@ def to_csv(found: Comparison) -> str:
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for row in found.rows:
-        writer.writerow({**_settings(row), **common, **_values(row)})
+        cells = {**_settings(row), **common, **_values(row)}
+        writer.writerow({k: _inert(v) if isinstance(v, str) else v for k, v in cells.items()})
     return text.getvalue()
 
 

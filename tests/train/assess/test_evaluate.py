@@ -1,6 +1,9 @@
 """``snntx evaluate`` and ``snntx predict`` from outside."""
 
+import errno
 import json
+import os
+import shlex
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -209,6 +212,108 @@ def test_evaluate_on_a_damaged_cache(
     one_line(snntx("evaluate", trained, "--cache", root), 1, f"{path}: ", "build it again")
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "Read-only file system")],
+)
+def test_a_result_that_cannot_be_kept_is_printed(
+    snntx: Snntx, trained: Path, number: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, plain = snntx("evaluate", trained), snntx("evaluate", trained, "--json")
+    (trained / "metrics.json").unlink()
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("snntx.preprocess.disk.atomic.os.replace", fail)
+        for more, expected in ([], table), (["--json"], plain):
+            output = snntx("evaluate", trained, *more)
+            assert (output.code, output.out) == (1, expected.out)
+            assert output.err.startswith(f"snntx: error: {trained / 'metrics.json'}: cannot be wri")
+            assert words in output.err
+            assert "the result went to standard output and nowhere else" in output.err
+            assert output.err.count("\n") == 1
+    assert not (trained / "metrics.json").exists()
+    # what --json printed belongs into that file, as the line says
+    (trained / "metrics.json").write_text(plain.out)
+    assert snntx("compare", trained).code == 0
+    assert snntx("evaluate", trained, "--json") == plain
+
+
+def test_names_with_escapes_are_printed_on_one_line(
+    snntx: Snntx, trained: Path, small_cache: Path, tmp_path: Path
+) -> None:
+    content = torch.load(trained / "best.pt", weights_only=True)
+    content["classes"] = ["\x1b[31mred\n", *content["classes"][1:]]
+    torch.save(content, tmp_path / "best.pt")
+    (raw, *_) = sorted((small_cache / "data/raw").glob("*/*/*.bin"))
+    named = tmp_path / "a\x1b]0;\nb.bin"
+    shutil.copy(raw, named)
+    output = snntx("predict", tmp_path / "best.pt", named)
+    assert output.code == 0
+    assert "\\x1b[31mred\\n" in output.out
+    assert "a\\x1b]0;\\nb.bin" in output.out
+    assert "\x1b" not in output.out
+    assert output.out.count("\n") == 2
+    (prediction,) = json.loads(snntx("predict", tmp_path / "best.pt", named, "--json").out)
+    assert prediction["file"] == str(named)
+    assert "\x1b[31mred\n" in prediction["probabilities"]
+
+
+def test_a_run_given_with_a_card_is_measured_without(snntx: Snntx, trained: Path) -> None:
+    words = ["--card", CARD, "--key", "0", "--protocol", "holdout"]
+    for path in (trained, trained / "best.pt"):
+        one_line(
+            snntx("evaluate", path, *words),
+            2,
+            "a checkpoint of snntx train, not a published one; leave out --card, --key and "
+            f"--protocol: it knows its card {CARD}",
+        )
+        assert snntx("evaluate", path).code == 0
+
+
+def test_weights_alone_say_both_ways_on(snntx: Snntx, trained: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own weights.pt"
+    assert snntx("export", trained, "--to", "torch", "--out", own).code == 0
+    output = snntx("evaluate", own)
+    one_line(output, 2, "as snntx export --to torch writes them), which name neither their data")
+    # give a safetensors export
+    assert "(snntx export RUN --to safetensors)" in output.err
+    whole = tmp_path / "whole.safetensors"
+    assert snntx("export", trained, "--to", "safetensors", "--out", whole).code == 0
+    assert snntx("evaluate", whole).code == 0
+    # or train from it
+    advice = shlex.split(output.err.partition("train from it with snntx ")[2])
+    assert advice == ["train", "CARD", "--set", f"initial={own}"]
+    settings = ("steps=3", "epochs=1", "draws_per_epoch=16", "batch_size=16", "tensorboard=false")
+    more = [word for setting in settings for word in ("--set", setting)]
+    out = tmp_path / "tuned"
+    assert snntx("train", CARD, *advice[2:], *more, "--out", out).code == 0
+    # a published checkpoint it is not
+    one_line(snntx("evaluate", own, "--card", CARD), 1, "of weights of snntx itself give the run")
+
+
+def test_evaluate_of_a_run_without_a_whole_epoch(
+    snntx: Snntx, trained: Path, tmp_path: Path
+) -> None:
+    run_path = tmp_path / "runs" / "a"
+    run_path.mkdir(parents=True)
+    shutil.copy(trained / "recipe.toml", run_path)
+    one_line(
+        snntx("evaluate", run_path), 2, "a run with no best.pt, since it ended before its first"
+    )
+    # the same snntx train again
+    words = ["--recipe", run_path / "recipe.toml", "--set", "epochs=1", "--out", run_path]
+    assert snntx("train", CARD, *words).code == 0
+    one_line(
+        snntx("evaluate", tmp_path / "runs"),
+        2,
+        f"it holds runs, give one of them, such as {run_path}",
+    )
+    assert snntx("evaluate", run_path).code == 0
+
+
 def test_evaluate_of_nothing(snntx: Snntx, tmp_path: Path) -> None:
     one_line(snntx("evaluate", tmp_path / "none"), 2, "none: no such run directory or checkpoint")
     one_line(snntx("evaluate", tmp_path), 2, f"{tmp_path}: no best.pt in this directory")
@@ -296,7 +401,29 @@ def test_predict_of_a_bad_file(
     if content is not None:
         bad.write_bytes(content)
     for more in ([], ["--json"]):
-        one_line(snntx("predict", trained, good, bad, *more), 1, f"{bad}: ", message)
+        one_line(snntx("predict", trained, bad, *more), 1, f"{bad}: ", message)
+        alone = snntx("predict", trained, good, *more)
+        beside = snntx("predict", trained, good, bad, *more)
+        assert (beside.code, beside.out) == (1, alone.out)
+        assert beside.err.startswith(f"snntx: error: {bad}: ")
+        assert beside.err.count("\n") == 1
+
+
+def test_predict_names_every_bad_file_and_classifies_the_good_ones(
+    snntx: Snntx, trained: Path, small_cache: Path, tmp_path: Path
+) -> None:
+    first, second, *_ = sorted((small_cache / "data/raw").glob("*/*/*.bin"))
+    bad, gone = tmp_path / "bad.bin", tmp_path / "gone.bin"
+    bad.write_bytes(b"abc")
+    output = snntx("predict", trained, first, bad, second, gone, "--json")
+    assert output.code == 1
+    assert [each["file"] for each in json.loads(output.out)] == [str(first), str(second)]
+    lines = output.err.splitlines()
+    assert [line.partition(".bin: ")[0] for line in lines[:2]] == [
+        f"snntx: passed over {tmp_path}/bad",
+        f"snntx: passed over {tmp_path}/gone",
+    ]
+    assert lines[2:] == ["snntx: error: 2 of 4 files could not be classified"]
 
 
 def test_predict_of_a_folder(snntx: Snntx, trained: Path, tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_a_save_is_synced_and_put_in_place_last(
 def test_a_full_disk_is_called_full_however_torch_takes_it(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state, "placing", lambda path: open("/dev/full", "wb", buffering=0))
+    monkeypatch.setattr(state, "placing", lambda path: open("/dev/full", "wb", buffering=0))  # noqa: SIM115
     with pytest.raises(SnntxError) as caught:
         save_checkpoint(saved, make(epoch=2))
     assert str(caught.value) == (
@@ -328,6 +328,30 @@ def test_a_recipe_of_another_release_is_named(saved: Path) -> None:
 def test_entries_of_another_kind(saved: Path, changes: dict[str, Any]) -> None:
     rewrite(saved, **changes)
     refuse(saved, "its recipe or framing options cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"card": 3}, "card is a int, expected a str"),
+        ({"classes": {"a": 1}}, "classes is a dict, expected a list"),
+        ({"classes": ["a", 1]}, "classes is a int, expected names"),
+        ({"epoch": True}, "epoch is a bool, expected a int"),
+        ({"best": []}, "best is a list, expected a dict"),
+        ({"model": {"a": 1}}, "model a is a int, expected a Tensor"),
+        ({"rng": 3}, "rng is a int, expected a Tensor"),
+        ({"model": {"a": torch.ones(1).expand(99)}}, "model a claims more values than the file"),
+        (
+            {"optimizer": {"state": {0: {"m": torch.ones(1).expand(99)}}}},
+            "optimizer state 0 m claims more values than the file",
+        ),
+    ],
+)
+def test_entries_that_are_something_else(
+    saved: Path, changes: dict[str, Any], message: str
+) -> None:
+    rewrite(saved, **changes)
+    refuse(saved, message)
 
 
 def test_weights_of_another_network_than_the_recipes() -> None:

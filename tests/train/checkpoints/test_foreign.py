@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pickle
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -194,3 +195,55 @@ def test_a_namespace_cannot_change_its_class(tmp_path: Path) -> None:
         archive.writestr("a/version", b"3\n")
         archive.writestr("a/byteorder", b"little")
     refuse(path, "not a readable checkpoint: __class__ assignment")
+
+
+# what torch would say or read
+
+
+def zipped(path: Path, program: bytes, **options: Any) -> Path:
+    """A file of torch.save with this pickle in it."""
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        archive.writestr("a/data.pkl", program)
+        archive.writestr("a/byteorder", "little")
+        archive.writestr("a/version", "3\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pickle.dumps({"a": frozenset({1})}, 4),
+        pickle.dumps({"a": bytearray(b"x")}, 5),
+        b"\x80\x02}q\x00}b.",  # a state for a dictionary
+        b"\x80\x02(X\x01\x00\x00\x00atQ.",  # a tensor without a storage
+    ],
+)
+def test_nobody_is_advised_to_read_unsafely(program: bytes, tmp_path: Path) -> None:
+    message = refuse(
+        zipped(tmp_path / "a.pt", program), "its pickle holds more than tensors, numbers and text"
+    )
+    for advice in ("weights_only", "trusted", "False", "\x1b", "torch.load"):
+        assert advice not in message
+
+
+def test_records_that_inflate_are_not_unpacked(tmp_path: Path) -> None:
+    program = pickle.dumps({"a": "x" * 3_000_000}, 2)
+    path = zipped(tmp_path / "a.pt", program, compression=zipfile.ZIP_DEFLATED)
+    tracemalloc.start()
+    refuse(path, "its records claim 3,000,0", f"the file has {path.stat().st_size:,}; no torch.sa")
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+    assert load_foreign(zipped(tmp_path / "b.pt", program)) == {"a": "x" * 3_000_000}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"K\x04\x85", b"K\x40\x85"), (b"K\0K\x04", b"K\x09K\x04")]
+)
+def test_a_tensor_beyond_its_storage(old: bytes, new: bytes, tmp_path: Path) -> None:
+    torch.save({"w": torch.ones(4)}, tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt") as whole, zipfile.ZipFile(tmp_path / "b.pt", "w") as b:
+        for record in whole.infolist():
+            content = whole.read(record)
+            assert (old in content) == record.filename.endswith("data.pkl")
+            b.writestr(record.filename, content.replace(old, new))
+    refuse(tmp_path / "b.pt", "a tensor claims more values than the file holds")

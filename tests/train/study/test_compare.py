@@ -1,13 +1,14 @@
 """Comparisons: statistics by hand and by scipy, groups, refusals, tables and pictures."""
 
 import csv
+import errno
 import io
 import json
 import math
 import re
 import sys
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -411,6 +412,99 @@ def test_the_validation_part_and_other_metrics(tmp_path: Path) -> None:
         compare([paper], part="validation")
 
 
+# damage, and runs that came to nothing
+
+
+def write_last(path: Path, *, epochs: int = 2, best: int = 0, top1: float = 0.4) -> None:
+    """A last checkpoint, without what is not read here."""
+    chosen = {"epoch": best, "part": "validation", "top1": top1, "top5": 1.0, "loss": 1.0}
+    torch.save({"card": CARD, "cache_key": "k", "epoch": epochs, "best": chosen}, path / "last.pt")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda line: line.replace(b"epoch", b"ep\xffch", 1), "'utf-8' codec can't decode byte"),
+        (lambda line: line.replace(b'"best_epoch"', b'"best"'), "it has no best_epoch"),
+        (lambda line: line.replace(b'"top1"', b'"top2"'), "it has no top1"),
+        (lambda line: line.replace(b'"selection": {', b'"selection": 3, "x": {'), "not subscr"),
+        (lambda line: b"[]", "list indices must be"),
+        (lambda line: b"[" * 99999, "nested too deep"),
+        (lambda line: b"\x1b[31m", "Expecting value"),
+    ],
+)
+def test_a_damaged_line_of_a_log(
+    tmp_path: Path, called: Any, damage: Callable[[bytes], bytes], reason: str
+) -> None:
+    path = write_run(tmp_path / "a", 0.5, epochs=3)
+    write_last(path, epochs=3)
+    first, *rest = (path / "log.jsonl").read_bytes().splitlines()
+    (path / "log.jsonl").write_bytes(b"\n".join([damage(first), *rest]))
+    for part in ("test", "validation"):
+        done = called(path, "--part", part)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith(f"snntx: error: {path / 'log.jsonl'}: line 1 is not what snntx")
+        assert reason in done.err
+        assert done.err.endswith("; remove this line\n")
+        assert done.err.count("\n") == 1
+    (path / "log.jsonl").write_bytes(b"\n".join(rest))
+    assert compare([path]).rows[0].sample.mean == 0.5
+    assert compare([path], part="validation").rows[0].sample.mean == pytest.approx(0.4)
+    (path / "last.pt").unlink()
+    with pytest.raises(SnntxError, match=r"no line of the best epoch, 0, and there is no last\.pt"):
+        compare([path], part="validation")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"seed"', '"sead"'),
+        ('"per_class"', '"per_clas"'),
+        ('"loss"', '"los"'),
+        ('"cache_key": "k"', '"cache_key": 3'),
+        ('"epoch": 0', '"epoch": Infinity'),
+        ('"per_class": {"0": [30', '"per_class": {"0": ["x"'),
+        ('"per_class": {"0": [30, 0.5]', '"per_class": {"0": 3'),
+        ('"card"', '"car\udcff"'),
+        ("{", "[" * 99999),
+    ],
+)
+def test_damaged_metrics(tmp_path: Path, called: Any, old: str, new: str) -> None:
+    path = write_run(tmp_path / "a", 0.5)
+    text = (path / "metrics.json").read_text()
+    assert old in text
+    changed = text.replace(old, new, 1).encode("utf-8", "surrogateescape")
+    (path / "metrics.json").write_bytes(changed)
+    done = called(path)
+    assert (done.code, done.out) == (1, "")
+    assert "metrics.json: not what snntx evaluate writes (" in done.err
+    assert done.err.endswith(f"; make it again with: snntx evaluate {path}\n")
+    assert done.err.count("\n") == 1
+
+
+def test_a_run_that_diverged_says_so(tmp_path: Path) -> None:
+    write_run(tmp_path / "good-seed1", 0.5, "seed=1")
+    at_once = write_run(tmp_path / "at once", 0.5, "seed=2", trained=0)
+    later = write_run(tmp_path / "later", 0.5, "seed=3", trained=1)
+    for path in (at_once, later):
+        (path / "metrics.json").unlink()
+        (path / "diverged.pt").touch()
+    write_last(later, epochs=1)
+    stopped = write_run(tmp_path / "stopped", 0.5, "seed=4", trained=0)
+    (stopped / "metrics.json").unlink()
+    assert compare([tmp_path]).left_out == (
+        f"{at_once}: diverged before its first epoch was finished; train it again with a lower lr "
+        "(it is 0.1), which may be in the same --out",
+        f"{later}: trained 1 of 2 epochs and diverged; train it again with a lower lr (it is 0.1) "
+        "in another --out",
+        f"{stopped}: ended before its first epoch was finished; give the same snntx train again, "
+        "with a lower lr if it diverged",
+    )
+    for path in (at_once, later, stopped):
+        with pytest.raises(UsageError, match="train"):
+            compare([path])
+
+
 # tables
 
 
@@ -607,3 +701,55 @@ def test_no_torch_is_needed_to_compare(sliding: Path, monkeypatch: pytest.Monkey
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+FOREIGN = ("=1+1", "+A1", "-2+3", "@SUM(A1)", "  =1", "<script>x</script>", "a|b", "\x1b[31m")
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_cells_are_text_to_a_spreadsheet_and_a_page(tmp_path: Path, called: Any, name: str) -> None:
+    write_run(tmp_path / name.replace("/", "_"), 0.5)
+    write_run(tmp_path / "b", 0.6, "lr=0.2", f"initial={json.dumps(name)}")
+    done = called(tmp_path, "--csv", tmp_path / "t.csv", "--markdown", tmp_path / "t.md")
+    assert done.code == 0
+    assert "\x1b" not in done.out
+    with (tmp_path / "t.csv").open(newline="") as file:
+        first, second = sorted(csv.DictReader(file), key=lambda row: row["mean"])
+    for cell in (first["group"], second["initial"]):
+        assert not cell.lstrip().startswith(("=", "+", "-", "@"))
+        assert "\x1b" not in cell
+    assert first["mean"] == "0.5"
+    text = (tmp_path / "t.md").read_text()
+    assert "<script" not in text
+    (label,) = re.findall(r"^\| (.+?) \| 1 \| 0\.5000 \|", text, re.MULTILINE)
+    assert not label.lstrip().startswith(("=", "+", "-", "@"))
+    assert "<" not in label
+    assert not re.search(r"(?<!\\)\|", label)
+
+
+def test_numbers_stay_numbers(tmp_path: Path) -> None:
+    write_runs(tmp_path, "event", [0.6, 0.7, 0.8], "transfer=false")
+    write_runs(tmp_path, "static", [0.5, 0.59, 0.68])
+    found = compare([tmp_path], baseline="event")
+    (row,) = (each for each in csv.DictReader(io.StringIO(to_csv(found))) if each["difference"])
+    assert float(row["difference"]) < 0
+    assert float(row["t"]) < 0
+    assert "| -0.1100 |" in to_markdown(found)
+
+
+def test_a_table_that_cannot_be_written_is_printed(
+    tmp_path: Path, called: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path / "a", 0.5)
+    expected = called(tmp_path).out
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("snntx.preprocess.disk.atomic.os.replace", fail)
+    done = called(tmp_path, "--csv", tmp_path / "t.csv")
+    assert (done.code, done.out) == (1, expected)
+    assert done.err == (
+        f"snntx: error: {tmp_path / 't.csv'}: cannot be written: the disk is full; the comparison "
+        "went to standard output and nowhere else\n"
+    )
