@@ -13,7 +13,6 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Iterable
-from pathlib import Path
 
 
 class SnntxError(Exception):
@@ -69,12 +68,10 @@ def shell_word(text: object) -> str:
     return f"$'{''.join(safe)}'"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the known name closest to ``name``, else ``""``."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """Return ``"; did you mean 'x'?"`` for the known name closest to ``name``, else ``""``.
+
+    ``cutoff`` is the least likeness, from 0 to 1.
+    """
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"; did you mean '{matches[0]}'?" if matches else ""
-
-
-def reason_of(error: BadFileError, path: Path, name: str) -> str:
-    """Return an error's text without the path, which differs from machine to machine."""
-    return str(error).removeprefix(plain(f"{path}: ")).replace(plain(path), plain(name))

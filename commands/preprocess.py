@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .framing import framing_options
 from .options import FOLDER, cache_option, cache_root, json_option, print_json, say
+
+if TYPE_CHECKING:
+    from ..preprocess.build.unpaired import Unpaired
 
 
 @click.command()
@@ -29,6 +32,14 @@ from .options import FOLDER, cache_option, cache_root, json_option, print_json, 
     help="On a file that cannot be used: stop, or skip it and list it in the cache.",
 )
 @click.option(
+    "--unpaired",
+    type=click.Choice(["stop", "class", "drop"]),
+    default="stop",
+    show_default=True,
+    help="Where too few static images are twins by name: stop, keep the others as class partners "
+    "(perhaps twins of test recordings), or leave them out.",
+)
+@click.option(
     "--rehash", is_flag=True, help="Read every raw file again, instead of trusting size and times."
 )
 @click.option("--no-space-check", is_flag=True, help="Start however little room the disk has.")
@@ -41,6 +52,7 @@ def preprocess(
     jobs: int | None,
     scheduler: str | None,
     bad_files: str,
+    unpaired: Unpaired,
     rehash: bool,
     no_space_check: bool,
     as_json: bool,
@@ -66,7 +78,7 @@ def preprocess(
         loaded = write_card(card.removeprefix(TONIC), root)
     else:
         loaded = load_card(card)
-    request = make_request(loaded, raw=raw, static=static, cache=root, **framing)
+    request = make_request(loaded, raw=raw, static=static, cache=root, unpaired=unpaired, **framing)
     with build_bar() as progress:
         summary = build(
             request,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from snntx.errors import BadFileError, SnntxError, UsageError, nearest, plain, reason_of, shell_word
+from snntx.errors import BadFileError, SnntxError, UsageError, nearest, plain, shell_word
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,6 @@ def test_every_error_is_plain_by_itself(kind: type[SnntxError]) -> None:
     assert str(error) == r"a\nb\x1b[31m: bad"
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
     assert type(pickle.loads(pickle.dumps(error))) is kind
-
-
-def test_a_reason_has_no_path_whatever_the_path_holds() -> None:
-    path = Path("/data/a\nb.bin")
-    error = BadFileError(f"{path}: cut off; see {path}")
-    assert reason_of(error, path, "raw/a\nb.bin") == r"cut off; see raw/a\nb.bin"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .text import bytes_text, print_table
+from .text import bytes_text, print_table, wrapped
 
 if TYPE_CHECKING:
     from ...preprocess.upkeep.inspect import Bin, RecordingFacts, Spread, Statistics
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from ...preprocess.upkeep.verify import Verified
     from ...preprocess.upkeep.verify_raw import Compared
 
-WIDTH, INDENT = 96, 12
+INDENT = 12
 BAR_CELLS = 40
 EXAMPLES = 3
 
@@ -40,18 +39,6 @@ def bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         yield progress
     finally:
         drawn.close()
-
-
-def wrapped(text: str, first: str, following: str) -> str:
-    """Return text in lines of :data:`WIDTH`; names and commands are never broken at a hyphen."""
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=following,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
 
 
 def age_text(seconds: float) -> str:
@@ -160,6 +147,8 @@ def print_statistics(found: Statistics) -> None:
     _line("skipped", f"{len(found.skipped)} files")
     for file, reason in found.skipped:
         click.echo(wrapped(f"{file}: {reason}", " " * INDENT, " " * (INDENT + 2)))
+    for note in found.notes:
+        _line("note", note.text)
     raw = f"{bytes_text(found.raw_bytes)} in {found.files:,} raw files, " if found.files else ""
     _line("bytes", f"{raw}{bytes_text(found.cache_bytes)} cached")
     if found.differs is not None:

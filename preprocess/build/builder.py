@@ -92,7 +92,7 @@ def preprocess(
     """
     started = time.perf_counter()
     workers = Workers(jobs)
-    if scheduler is not None:  # another process may be in another folder
+    if skip or scheduler is not None:  # reasons are kept, another process may be elsewhere
         request = request.absolute()
     plan = make_plan(request, skip=skip)
     home = request.cache / request.card.name

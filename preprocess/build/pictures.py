@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import BadFileError, reason_of
+from ...errors import BadFileError
 from ..cache import format as fmt
 from ..cache.meanings import explain
 from ..cache.notes import Noted
@@ -22,6 +22,7 @@ from ..disk.digests import digest, digest_or_none
 from ..disk.files import read_file, state_of
 from ..disk.hdf5 import creating, write_column
 from ..disk.memo import DigestMemo
+from ..disk.reasons import reason_of
 from ..disk.remarks import hearing
 from ..statics.decoding import decode_picture
 from ..statics.images import StaticImage, plane_type, planes_of, value_planes

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import BadFileError, plain, reason_of
+from ...errors import BadFileError, plain
 from ..cache import format as fmt
 from ..cache.meanings import explain
 from ..cache.notes import Noted
@@ -21,6 +21,7 @@ from ..disk.digests import digest_or_none
 from ..disk.files import state_of
 from ..disk.hdf5 import creating
 from ..disk.memo import DigestMemo
+from ..disk.reasons import reason_of
 from ..disk.remarks import hearing
 from ..framing.events import Events
 from ..framing.recording import frame_recording

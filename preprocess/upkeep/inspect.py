@@ -1,8 +1,7 @@
 """What a sealed cache holds, in numbers; and which recordings show it best.
 
 In: an open :class:`~snntx.preprocess.cache.frame_cache.FrameCache`. Out: :class:`Statistics`, or
-rows for
-:func:`~snntx.preprocess.upkeep.contact_sheet.contact_sheet`. Nothing here prints.
+rows for :func:`~snntx.preprocess.upkeep.contact_sheet.contact_sheet`. Nothing here prints.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from ...data_cards.schema import Card
 from ...errors import UsageError, nearest
 from ..cache.differences import differences
 from ..cache.frame_cache import FrameCache
+from ..cache.notes import Note
 from ..cache.splits import PARTS
 from .contact_sheet import SheetRow
 
@@ -82,6 +82,7 @@ class Statistics:
         twins: recordings with a twin.
         missing: identities of those without.
         skipped: file and reason of what was passed over.
+        notes: what was ignored, unpaired, a copy or odd.
         options: every option, by the name of its attribute.
         differs: those that are not the card's defaults; None without the card.
         files: raw files it was made from.
@@ -107,6 +108,7 @@ class Statistics:
     twins: int
     missing: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
+    notes: tuple[Note, ...]
     options: dict[str, Any]
     differs: tuple[str, ...] | None
     files: int
@@ -144,6 +146,7 @@ def statistics(cache: FrameCache, card: Card | None = None) -> Statistics:
         twins=int((index.twin >= 0).sum()),
         missing=tuple(cache.identities[i] for i in np.flatnonzero(index.twin < 0)),
         skipped=tuple(rows.skipped),
+        notes=tuple(index.notes),
         options={name: _plain(value) for name, value in attributes.items()},
         differs=differences(settings, cache.classes, card) if settings else None,
         files=len(index.manifest),
