@@ -31,6 +31,7 @@ def check_card(card: Card, where: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", card.name):
         raise UsageError(f"{where}: name = '{card.name}' may hold a-z, 0-9, '.', '_' and '-' only")
     _check_words(card.framing, f"{where}: [framing]")
+    _check_words(card.events, f"{where}: [events]")
     fields = _check_events(card, where)
     if card.framing.size is None and card.framing.extent == "recording":
         raise UsageError(f"{where}: [framing] extent = 'recording' needs a size")
@@ -58,6 +59,10 @@ def check_card(card: Card, where: str) -> None:
         whole = min(shares) >= 0 and split.validation + split.test < 1 and split.train <= 1
         if not whole or (split.rule == "leading" and split.train == 0):
             raise UsageError(f"{place} shares must be at least 0 and leave a part to train on")
+    if card.events.outside == "drop" and not (card.events.sensor or card.events.limit):
+        raise UsageError(
+            f"{where}: [events] outside = 'drop' needs sensor = [height, width], or limit"
+        )
     if card.events.sensor is not None and card.events.limit is not None:
         raise UsageError(f"{where}: [events] gives sensor and limit; a fixed sensor needs no limit")
     if len(set(card.classes)) != len(card.classes):

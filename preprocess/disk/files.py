@@ -23,6 +23,37 @@ def read_file(path: Path | str) -> bytes:
     return data
 
 
+TEXT_BYTES = 256
+"""So many bytes of nothing but text are no recording's of a binary format."""
+_TEXT = bytes(range(32, 127)) + b"\t\n\r"
+_STARTS = (b"<!doctype", b"<html", b"<?xml", b"version https://git-lfs")
+
+
+def is_text(data: bytes) -> bool:
+    """Whether bytes that should be binary are text, such as a page of the web or a pointer.
+
+    Bytes above 127 count as text where a page has begun, since pages come in any language.
+    """
+    start = data[:TEXT_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.lower().startswith(_STARTS):
+        return True
+    return len(data) >= TEXT_BYTES and not start.translate(None, _TEXT)
+
+
+def refuse_text(data: bytes, path: Path | str, expected: str) -> None:
+    """Refuse text where a binary file was expected, naming what it starts with.
+
+    Raises:
+        BadFileError: it is text.
+    """
+    if is_text(data):
+        start = " ".join(data[:TEXT_BYTES].decode("utf-8", "replace").split())[:40]
+        raise BadFileError(
+            f"{path}: is text that starts with '{start}', expected {expected}; a download that "
+            "went wrong? download the file again"
+        )
+
+
 def state_of(path: Path) -> os.stat_result:
     """Return size and times of a file that was listed, or one clear line that it is gone.
 

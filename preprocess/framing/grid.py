@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 from ...errors import SnntxError
 
 
+class OutsideError(SnntxError):
+    """An event lies outside the sensor."""
+
+
 class Span(NamedTuple):
     """Smallest and largest coordinates of a recording, in pixels, ends included."""
 
@@ -65,13 +69,13 @@ def axes(
         zero_origin: subtract the span's smallest x and y.
 
     Raises:
-        SnntxError: an event lies outside the sensor.
+        OutsideError: an event lies outside the sensor.
     """
     x_0, y_0 = (span.x_low, span.y_low) if zero_origin else (0, 0)
     height, width = sensor or (span.y_high - y_0 + 1, span.x_high - x_0 + 1)
     outside = span.x_high - x_0 >= width or span.y_high - y_0 >= height
     if min(span.x_low, span.y_low) < 0 or outside:
-        raise SnntxError(
+        raise OutsideError(
             f"events lie in x [{span.x_low}, {span.x_high}] and y [{span.y_low}, {span.y_high}], "
             f"outside the sensor of {height} rows and {width} columns"
         )

@@ -17,8 +17,13 @@ from ...errors import BadFileError, SnntxError
 from .events import Events
 from .frames import frames_from_events, frames_from_records
 from .frequency import frequency_frames
+from .grid import OutsideError
 from .options import FrameOptions
 from .records import Records
+
+_ADVICE = (
+    'the file is damaged, or set outside = "drop" in [events] of the card to leave such events out'
+)
 
 
 def frame_recording(
@@ -34,7 +39,7 @@ def frame_recording(
         if rows > options.limit[0] or columns > options.limit[1]:
             raise BadFileError(
                 f"{path}: events span {rows} rows and {columns} columns, but the sensor has "
-                f"{options.limit[0]} rows and {options.limit[1]} columns; the file is damaged"
+                f"{options.limit[0]} rows and {options.limit[1]} columns; {_ADVICE}"
             )
     if options.values in FREQUENCIES:
         return _frequency_frames(events, path, options)
@@ -54,6 +59,8 @@ def frame_recording(
             polarity=options.polarity,
             crop=options.crop,
         )
+    except OutsideError as error:
+        raise BadFileError(f"{path}: {error}; {_ADVICE}") from error
     except SnntxError as error:
         raise BadFileError(f"{path}: {error}") from error
 
@@ -65,6 +72,12 @@ def _frequency_frames(
     assert options.sensor is not None  # FrameOptions sees to it
     if isinstance(events, Records):
         events = events.events()
+    rows, columns = events.reach
+    if rows > options.sensor[0] or columns > options.sensor[1]:
+        raise BadFileError(
+            f"{path}: events span {rows} rows and {columns} columns, outside the sensor of "
+            f"{options.sensor[0]} rows and {options.sensor[1]} columns; {_ADVICE}"
+        )
     try:
         return frequency_frames(
             *events,

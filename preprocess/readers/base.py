@@ -8,17 +8,34 @@ from :class:`Reader` and gives columns in file order, or raises a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ...declared.doors import Door
-from ...errors import BadFileError, UsageError
+from ...errors import BadFileError, UsageError, nearest
 from ..disk.files import read_file
 
 if TYPE_CHECKING:
     from ..framing.events import Events
     from ..framing.records import Records
+
+
+class Usable(NamedTuple):
+    """What a card says of its raw files; what may be mended in them is off by default.
+
+    Attributes:
+        format: of the files.
+        sort: sort a recording whose times go back.
+        wraps: undo the turns of the format's timer.
+        outside: ``drop`` leaves out events outside the sensor, ``stop`` refuses the recording.
+    """
+
+    format: str
+    sort: bool = False
+    wraps: bool = False
+    outside: str = "stop"
 
 
 class Reader:
@@ -31,11 +48,14 @@ class Reader:
         record_bytes: the fewest bytes that an event takes in a file; at least 1.
         slices: a file's parts may be the rows of a table beside it (``[events.slices]`` of a
             card): ``(start, end, row)``, times in microseconds and the row's number.
+        timers: ranges in microseconds of the timers that such files' times come from, where they
+            are so short that they start over; a card may then have that undone.
         version: what decodes, where that may change: it is part of a cache's key.
     """
 
     record_bytes: ClassVar[int]
     slices: ClassVar[bool] = False
+    timers: ClassVar[tuple[int, ...]] = ()
     version: ClassVar[str] = ""
 
     def decode(self, data: bytes, path: Path | str) -> Events:
@@ -94,7 +114,26 @@ def _problem(part: Any) -> str | None:
     return None
 
 
-READERS: Door[type[Reader]] = Door(
+class _ReaderDoor(Door[type[Reader]]):
+    """The door of readers, which takes no format for another one of nearly the same name."""
+
+    def unknown(self, name: str, where: str = "") -> UsageError:
+        """Return the error for a name that is not known: what is, and how to add one."""
+        known = self.names()
+        alike = [each for each in known if _numbers(each) == _numbers(name)]
+        hint = nearest(name, alike, cutoff=0.75)
+        return UsageError(
+            f"{where}unknown event format '{name}'{hint} (known: {', '.join(known)}; your own: "
+            "package.module:Name, see docs/extending.md)"
+        )
+
+
+def _numbers(name: str) -> list[str]:
+    """Return the numbers in a format's name: AEDAT 2, 3 and 4 have little in common."""
+    return re.findall(r"\d+", name)
+
+
+READERS = _ReaderDoor(
     "event format", "snntx.readers", shipped="snntx.preprocess.readers.formats", fits=_problem
 )
 

@@ -18,10 +18,15 @@ from __future__ import annotations
 import os
 import struct
 import xml.etree.ElementTree as ElementTree
+from array import array
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...errors import BadFileError
+from ..disk.files import TEXT_BYTES, refuse_text
 
 MAGIC = b"#!AER-DAT4.0\r\n"
 COMPRESSIONS = ("none", "LZ4", "LZ4 high", "ZSTD", "ZSTD high")
@@ -38,11 +43,13 @@ class Container(NamedTuple):
         compression: one of :data:`COMPRESSIONS`.
         streams: stream id → four-letter type of its packets, ``EVTS`` for events.
         packets: number of packets of all streams.
+        order: stream of each packet, in file order, ``(packets,)`` int32.
     """
 
     compression: str
     streams: dict[int, str]
     packets: int
+    order: NDArray[np.int32]
 
 
 def check_container(path: Path) -> Container:
@@ -63,6 +70,7 @@ def _check(file: BinaryIO, size: int, path: Path) -> Container:
         raise BadFileError(f"{path}: the file is empty (0 bytes); {AGAIN}")
     magic = file.read(len(MAGIC))
     if magic != MAGIC:
+        refuse_text(magic + file.read(TEXT_BYTES), path, "an AEDAT 4 file")
         raise BadFileError(
             f"{path}: starts with {magic!r}, expected {MAGIC!r}: not an AEDAT 4 file"
         )
@@ -85,7 +93,8 @@ def _check(file: BinaryIO, size: int, path: Path) -> Container:
             f"file: truncated; {AGAIN}"
         )
     end = size if table == -1 else table
-    return Container(compression, streams, _count_packets(file, start, end, streams, path))
+    order = _order_of_packets(file, start, end, streams, path)
+    return Container(compression, streams, order.size, order)
 
 
 def _header(data: bytes) -> tuple[str, int, str]:
@@ -141,11 +150,12 @@ def _streams(description: str) -> dict[int, str]:
     return streams
 
 
-def _count_packets(
+def _order_of_packets(
     file: BinaryIO, start: int, end: int, streams: dict[int, str], path: Path
-) -> int:
+) -> NDArray[np.int32]:
     """Step from packet to packet; the last one must end where the packets end."""
     at, packets = start, 0
+    order = array("i")
     while at < end:
         file.seek(at)
         head = file.read(min(8, end - at))
@@ -165,4 +175,5 @@ def _count_packets(
             )
         at += 8 + length
         packets += 1
-    return packets
+        order.append(stream)
+    return np.array(order, np.int32)

@@ -4,44 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ...errors import BadFileError
 from ..disk.digests import digest, digest_file
 from ..disk.files import read_file
 from ..framing.events import Events
-from .base import reader_of
+from ..framing.options import FrameOptions
+from ..framing.records import Records
+from .base import Usable, reader_of
+from .order import checked
+from .outside import within
 
-if TYPE_CHECKING:
-    from ..framing.records import Records
+__all__ = ["Usable", "checked", "read_events", "read_recordings", "usable"]
 
 
-def checked(events: Events, path: Path | str, *, sort: bool = False) -> Events:
-    """Return events whose times never go back, or say where they do.
+def usable(
+    events: Events | Records,
+    path: Path | str,
+    spec: Usable,
+    options: FrameOptions,
+) -> Events | Records:
+    """Return a recording that may be framed: in order of time and inside the sensor.
 
     Args:
-        events: columns as decoded.
+        events: as :func:`read_recordings` gives them.
         path: names the file in errors.
-        sort: sort by time instead (stable: ties keep their file order).
+        spec: format and what may be mended.
+        options: where the sensor is.
 
     Raises:
-        BadFileError: no event at all, or a timestamp smaller than the one before it.
+        BadFileError: no event at all, none inside the sensor, or times that go back.
     """
-    if events.size == 0:
-        raise BadFileError(f"{path}: no events; a recording needs at least one")
-    backwards = np.flatnonzero(events.t[1:] < events.t[:-1])
-    if backwards.size == 0:
-        return events
-    if not sort:
-        at = int(backwards[0]) + 1
+    if isinstance(events, Events):
+        timers = reader_of(spec.format).timers
+        events = checked(events, path, sort=spec.sort, wraps=spec.wraps, timers=timers)
+    held = within(events, options, drop=spec.outside == "drop")
+    if held.size == 0:
         raise BadFileError(
-            f"{path}: time goes back at event {at}, from {events.t[at - 1]} to {events.t[at]} us "
-            f"({backwards.size} such places); set sort = true in the card to sort by time"
+            f"{path}: no event inside the sensor; is sensor = [height, width] of the card right?"
         )
-    order = np.argsort(events.t, kind="stable")
-    return events.take(order)
+    return held
 
 
 def read_recordings(
@@ -64,7 +66,9 @@ def read_recordings(
     return digest(data), [reader.decode(data, path) if records is None else records]
 
 
-def read_events(path: Path | str, format: str, *, sort: bool = False) -> Events:
+def read_events(
+    path: Path | str, format: str, *, sort: bool = False, wraps: bool = False
+) -> Events:
     """Read one recording.
 
     Args:
@@ -72,9 +76,11 @@ def read_events(path: Path | str, format: str, *, sort: bool = False) -> Events:
         format: a name that :data:`~snntx.preprocess.readers.base.READERS` knows, such as
             ``atis``, or ``package.module:Name``.
         sort: sort events by time where the file's times go back, instead of an error.
+        wraps: go on where the format's timer starts over, instead of an error.
 
     Raises:
         UsageError: the format is unknown, or its files are not read one by one.
         BadFileError: the file is unreadable, damaged, empty, or its times go back.
     """
-    return checked(reader_of(format).read(Path(path)), path, sort=sort)
+    reader = reader_of(format)
+    return checked(reader.read(Path(path)), path, sort=sort, wraps=wraps, timers=reader.timers)

@@ -1,8 +1,9 @@
 """AEDAT 4 files (DAVIS, DVXplorer): events of one stream among frames, IMU and triggers.
 
 Packets are decoded one after the other by the ``aedat`` package, LZ4 and ZSTD included, so
-no file is ever held whole unless it is wanted whole. Timestamps are microseconds since 1970,
-about 1.6e15: int64 throughout.
+no file is ever held whole unless it is wanted whole. Packets of other streams that cannot be
+decoded are passed over with a remark, where all events are there. Timestamps are microseconds
+since 1970, about 1.6e15: int64 throughout.
 
 A part of a file is ``(start, end, row)``: the events from the first one whose time equals
 ``start`` up to, not including, the first one whose time equals ``end``; thousands of events
@@ -11,6 +12,7 @@ may share either time. ``row`` is the row of the table beside the file, for erro
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import BadFileError
+from ...disk.remarks import remark
 from ...framing.events import Events
 from ..base import READERS, Reader
-from ..container import AGAIN, EVENTS, check_container
+from ..container import AGAIN, EVENTS, Container, check_container
 
 MAX_TIME_US = 1 << 62
+PASSED = "with packets that hold no events and cannot be decoded in their file: passed over"
 _LIBRARY_ERRORS = (RuntimeError, OSError, ValueError, KeyError)
 
 
@@ -134,43 +138,67 @@ def _packets(path: Path) -> Iterator[Events]:
         kinds = ", ".join(sorted(set(container.streams.values())))
         raise BadFileError(f"{path}: has no stream of events, expected one (found {kinds})")
     stream: int | None = None
-    shape = (0, 0)
-    count = 0
-    for packet in _decoded(path, container.packets):
-        count += 1
-        if "events" not in packet:
-            continue
+    for number, packet in _decoded(path, container):
         if stream is None:
-            stream, shape = packet["stream_id"], packet["shape"]
+            stream = packet["stream_id"]
         elif stream != packet["stream_id"]:
             raise BadFileError(
                 f"{path}: events in streams {stream} and {packet['stream_id']}, expected one "
                 "stream; write the one you want to a file of its own"
             )
-        yield _columns(packet["events"], shape, f"{path}: packet {count - 1}")
-    if count != container.packets:
-        raise BadFileError(f"{path}: {count} packets decoded of {container.packets}; {AGAIN}")
+        yield _columns(packet["events"], packet["shape"], f"{path}: packet {number}")
 
 
-def _decoded(path: Path, count: int) -> Iterator[dict[str, Any]]:
-    """Yield every packet; those of events with the ``shape`` (height, width) of their sensor."""
+def _decoded(path: Path, container: Container) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and content of every event packet, with the ``shape`` of its sensor.
+
+    Packets of other streams may be such as the library cannot decode, frames of a rare format
+    for one, and it passes over some of them by itself. Packets of events must all be there.
+
+    Raises:
+        BadFileError: a packet of events cannot be decoded.
+    """
+    order = container.order.tolist()
+    of_events = {number for number, kind in container.streams.items() if kind == EVENTS}
+    reason = "the library passed over it"
     number = 0
+
+    def pass_over() -> None:
+        nonlocal number
+        if order[number] in of_events:
+            raise BadFileError(
+                f"{path}: packet {number} of {len(order)} cannot be decoded: {reason}; {AGAIN}"
+            )
+        remark("packets", PASSED)
+        number += 1
+
     try:
         decoder = aedat.Decoder(path)
         sensors = decoder.id_to_stream()
-        for packet in decoder:
-            if "events" in packet:
-                sensor = sensors[packet["stream_id"]]
-                packet["shape"] = (sensor["height"], sensor["width"])
-            yield packet
-            number += 1
-    except BaseException as error:  # the library's own panics are no Exception
-        if not (isinstance(error, _LIBRARY_ERRORS) or type(error).__name__ == "PanicException"):
-            raise
-        reason = " ".join(str(error).split())
-        raise BadFileError(
-            f"{path}: packet {number} of {count} cannot be decoded: {reason}; {AGAIN}"
-        ) from error
+    except BaseException as error:
+        raise BadFileError(f"{path}: cannot be decoded: {_reason(error)}; {AGAIN}") from error
+    while number < len(order):
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of frames that it passes over
+                packet = next(decoder, None)
+        except BaseException as error:
+            reason = _reason(error)
+            pass_over()
+            continue
+        while number < len(order) and (packet is None or order[number] != packet["stream_id"]):
+            pass_over()
+        if packet is not None and "events" in packet:
+            sensor = sensors[packet["stream_id"]]
+            packet["shape"] = (sensor["height"], sensor["width"])
+            yield number, packet
+        number += 1
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the library says of damage; raise again what is none of its errors."""
+    if isinstance(error, _LIBRARY_ERRORS) or type(error).__name__ == "PanicException":
+        return " ".join(str(error).split())
+    raise error
 
 
 def _columns(packet: NDArray[np.void], shape: tuple[int, int], where: str) -> Events:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import BadFileError
+from ...disk.files import is_text, refuse_text
 from ...framing.events import Events
 from ...framing.kernels import RECORD_BYTES
 from ...framing.records import OVERFLOW_ROW, Records, plain_records, unpacked
@@ -41,8 +42,9 @@ def decode(data: bytes, path: Path | str) -> Events:
     """Decode the bytes of an ATIS file; ``path`` names it in errors.
 
     Raises:
-        BadFileError: the length is not a whole number of records.
+        BadFileError: it is text, or the length is not a whole number of records.
     """
+    refuse_text(data, path, "ATIS records")
     require_whole(len(data), path)
     return unpacked(np.frombuffer(data, np.uint8))
 
@@ -74,6 +76,7 @@ class Atis(Reader):
     """Reads ATIS files: one recording each."""
 
     record_bytes = RECORD_BYTES
+    timers = (TIMESTAMP_LIMIT_US,)
 
     def decode(self, data: bytes, path: Path | str) -> Events:
         """Decode the bytes of a file."""
@@ -81,4 +84,4 @@ class Atis(Reader):
 
     def plain_records(self, data: bytes) -> Records | None:
         """Return the records of a file of nothing but events in order of time."""
-        return plain_records(data)
+        return None if is_text(data) else plain_records(data)

@@ -1,8 +1,8 @@
 """MATLAB 5 files (``.mat``) of CEP-DVS: one recording as the arrays ``x, y, ts, p``.
 
 Each array is ``(n, 1)`` or ``(1, n)`` of any real numeric type: pixels from 0, microseconds,
-polarity -1 or 0 (off) and 1 (on). Further arrays of real numbers or of characters, such as a
-sensor's size or a note, are passed over; of any other class they are refused.
+polarity -1 or 0 (off) and 1 (on). Times may start below 0, as a signed counter's do. Further
+arrays, such as a sensor's size or a note, are passed over with a remark, and never built.
 
 Files come from strangers and are read here tag by tag: SciPy's reader ends the process on
 some damaged files. Every size is checked against the bytes that are there; a compressed
@@ -26,13 +26,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import BadFileError
+from ....errors import BadFileError, plain
+from ...disk.files import refuse_text
+from ...disk.remarks import remark
 from ...framing.events import Events
 from ..base import READERS, Reader
 
 ARRAYS = ("x", "y", "ts", "p")
 MAX_BYTES = 1 << 29
 """Most that the arrays of one file may take inflated: 16 million events of four doubles."""
+
+SECONDS = 10_000
+"""Times with fractions that span less than this are taken for seconds: under three hours."""
+EXTRA = "with arrays beside x, y, ts and p in their file: passed over"
 
 _HEADER_BYTES = 128
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -70,7 +76,8 @@ def decode(data: bytes, path: Path | str) -> Events:
     columns = _columns(list(_arrays(data, path)), path)
     x = _whole(columns["x"], "x", path, 0, np.iinfo(np.int16).max)
     y = _whole(columns["y"], "y", path, 0, np.iinfo(np.int16).max)
-    t = _whole(columns["ts"], "ts", path, 0, 1 << 62)
+    _refuse_seconds(columns["ts"], path)
+    t = _whole(columns["ts"], "ts", path, -(1 << 61), 1 << 62)
     p = _whole(columns["p"], "p", path, -1, 1)
     if p.size and p.min() < 0 and not p.all():
         raise BadFileError(
@@ -89,6 +96,7 @@ def _arrays(data: bytes, path: Path | str) -> Iterator[_Array]:
         )
     order = _ORDERS.get(data[124:_HEADER_BYTES])
     if order is None:
+        refuse_text(data, path, "a MATLAB 5 file")
         raise BadFileError(
             f"{path}: bytes 124 to 127 are '{data[124:_HEADER_BYTES].hex()}', expected '0001494d' "
             "or '01004d49': not a MATLAB 5 file, or cut off; save it again with save(..., '-v7')"
@@ -214,11 +222,7 @@ def _columns(arrays: list[_Array], path: Path | str) -> dict[str, NDArray[Any]]:
         )
     for array in arrays:
         if array.name not in ARRAYS:
-            if array.kind not in ("numbers", "char"):
-                raise BadFileError(
-                    f"{path}: array {_shown(array)}, expected beside {', '.join(ARRAYS)} only real "
-                    "numbers and characters; save the file again without it"
-                )
+            remark("arrays", EXTRA)
         elif array.kind != "numbers":
             raise BadFileError(f"{path}: array {_shown(array)}, expected real numbers")
         elif names.count(array.name) > 1:
@@ -235,8 +239,24 @@ def _columns(arrays: list[_Array], path: Path | str) -> dict[str, NDArray[Any]]:
 
 
 def _shown(array: _Array) -> str:
-    name = array.name if array.name.isprintable() and array.name else repr(array.name)
+    name = plain(array.name) or "''"
     return name if array.kind == "numbers" else f"{name} of class {array.kind}"
+
+
+def _refuse_seconds(values: NDArray[Any], path: Path | str) -> None:
+    """Refuse times that are no whole numbers, and say so where they look like seconds."""
+    if values.dtype.kind != "f" or not values.size or not np.isfinite(values).all():
+        return
+    fractions = np.flatnonzero(np.floor(values) != values)
+    if fractions.size:
+        at = int(fractions[0])
+        span = float(values.max() - values.min())
+        unit = "seconds; multiply them by 1e6 and" if span < SECONDS else "fractions of one;"
+        raise BadFileError(
+            f"{path}: ts[{at}] is {values[at]} ({fractions.size} such values, {span:g} from first "
+            f"to last), expected whole microseconds: these look like {unit} round them, and save "
+            "the file again"
+        )
 
 
 def _whole(
@@ -262,6 +282,8 @@ class Mat(Reader):
 
     record_bytes = 1
     """Compressed columns of regular events take few bytes an event, never much less than one."""
+    timers = (1 << 31, 1 << 32)
+    """Of the 32-bit counters that such times are copied from, with or without a sign."""
 
     def decode(self, data: bytes, path: Path | str) -> Events:
         """Decode the bytes of a file."""

@@ -18,13 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import BadFileError, UsageError
+from ...disk.files import TEXT_BYTES, refuse_text
 from ...framing.events import Events
 from ..base import READERS, Reader
 from ..container import AGAIN, check_container
 from ..tonic_sets import dataset_class, opened, subsets
-from .atis import require_whole
+from .atis import TIMESTAMP_LIMIT_US, require_whole
 
-_COORDINATE_LIMIT = 1 << 15
+_LIMITS = {
+    "x": (0, 1 << 15),
+    "y": (0, 1 << 15),
+    "t": (-(1 << 61), 1 << 62),  # a signed counter goes on below zero
+    "p": (-1, 1 << 62),
+}
 _ATIS_FILES = ("NMNIST", "NCALTECH101")
 """Data sets of ATIS records, of which tonic drops some cut ones without a word."""
 
@@ -64,6 +70,10 @@ def _check_file(name: str, path: Path) -> None:
     size = path.stat().st_size
     if size == 0:
         raise BadFileError(f"{path}: the file is empty (0 bytes); {AGAIN}")
+    with path.open("rb") as file:
+        start = file.read(TEXT_BYTES)
+    if name in _ATIS_FILES or start.lstrip().startswith(b"<"):
+        refuse_text(start, path, "a recording")
     if name in _ATIS_FILES:
         require_whole(size, path)
     if path.suffix == ".aedat4":
@@ -87,8 +97,8 @@ def events_of(sample: Any, path: Path | str) -> Events:
         raise BadFileError(f"{path}: tonic gives {found}, expected events with x, y, t and p")
     columns = {name: np.ascontiguousarray(sample[name]).ravel() for name in "xytp"}
     for name, column in columns.items():
-        limit = _COORDINATE_LIMIT if name in "xy" else 1 << 62
-        bad = np.flatnonzero(~((column >= (-1 if name == "p" else 0)) & (column < limit)))
+        low, limit = _LIMITS[name]
+        bad = np.flatnonzero(~((column >= low) & (column < limit)))
         if bad.size:
             raise BadFileError(
                 f"{path}: event {bad[0]} has {name} = {column[bad[0]]} ({bad.size} such events)"
@@ -110,6 +120,8 @@ class Tonic(Reader):
 
     record_bytes = 1
     """Compressed formats are among those that tonic reads."""
+    timers = (TIMESTAMP_LIMIT_US, 1 << 31, 1 << 32)
+    """Of ATIS records, and of the counters of AEDAT files, with or without a sign."""
 
     def recordings(
         self, path: Path, parts: Sequence[tuple[int, ...]]
