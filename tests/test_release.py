@@ -8,10 +8,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import torch
 
 from snntx.cli import run
+from snntx.data_cards import load_card
+from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.cache.opening import open_cache
+from snntx.preprocess.cache.seal import parse_seal
 from snntx.preprocess.digits import write_simulated_digits
 from snntx.preprocess.upkeep.verify import verify
 from snntx.train.checkpoints.state import load_checkpoint
@@ -19,6 +25,12 @@ from snntx.train.checkpoints.state import load_checkpoint
 KEPT = Path(__file__).parent / "fixtures" / "release-0.1"
 CARD = "simulated-digits"
 KEY = "23eae219f7338201"
+NEW_DIGESTS = {
+    "frames-00000.h5": "12c95d2431b0dd339890a3ab4dcfbde6",
+    "index.h5": "d64d094774d5993f2dfc7ad049d255ed",
+    "static.h5": "fe3366a23678ed76c1463a1e161b7378",
+}
+"""XXH3-128 of every file of the format-2 cache of the same recordings."""
 SETTINGS = (
     "steps=2",
     "width=0.06",
@@ -40,22 +52,78 @@ def given(*settings: str) -> list[str]:
     return [word for each in (*SETTINGS, *settings) for word in ("--set", each)]
 
 
-def test_a_cache_is_found_by_its_key(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_older_cache_is_named_beside_a_new_one(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert verify(kept / "cache" / CARD / KEY).problems == ()
+    assert FrameCache(kept / "cache" / CARD / KEY).index.notes == ()
     write_simulated_digits(kept / "data", seed=1, recordings=50)
     folders = ["--raw", "data/raw", "--static", "data/static"]
+    words = ["preprocess", CARD, *folders, "--steps", "2", "--cache", "cache"]
+    assert run(words) == 0
+    told = capsys.readouterr()
+    assert "sealed a new cache: cache/" in told.out
+    (line,) = told.err.splitlines()
+    assert f"an older cache of these files is there, of format 1: cache/{CARD}/{KEY};" in line
+    assert f"train can still use it with --key {KEY}" in line
+    assert run(words) == 0  # the new one is found from now on
+    told = capsys.readouterr()
+    assert told.out.startswith("reusing the sealed cache: ")
+    assert KEY not in told.out + told.err
+    card = load_card(CARD)
+    chosen = open_cache(kept / "cache", card, steps=2, size=None, key=KEY)
+    assert chosen.directory.name == KEY
+    newer = open_cache(kept / "cache", card, steps=2, size=None, key=None)
+    assert newer.directory.name != KEY
+    for i in range(len(chosen)):
+        np.testing.assert_array_equal(chosen.frames(i), newer.frames(i))
+    for protocol in chosen.protocols:
+        np.testing.assert_array_equal(chosen.index.splits[protocol], newer.index.splits[protocol])
+        np.testing.assert_array_equal(
+            chosen.index.static_splits[protocol], newer.index.static_splits[protocol]
+        )
+
+
+def test_an_older_cache_is_compared_with_its_raw_files(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_simulated_digits(kept / "data", seed=1, recordings=50)
+    words = ["cache", "verify", CARD, "--raw", "data/raw", "--static", "data/static"]
+    assert run([*words, "--cache", "cache"]) == 0, capsys.readouterr().out
+    assert "52 raw files match the manifest" in capsys.readouterr().out
+    path = min((kept / "data" / "raw").rglob("*.bin"))
+    path.write_bytes(path.read_bytes()[:-5])
+    assert run([*words, "--cache", "cache"]) == 1
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_a_cache_of_other_files_is_not_called_older(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_simulated_digits(kept / "data", seed=2, recordings=50)
+    folders = ["--raw", "data/raw", "--static", "data/static"]
     assert run(["preprocess", CARD, *folders, "--steps", "2", "--cache", "cache"]) == 0
-    told = capsys.readouterr().out
-    assert f"reusing the sealed cache: cache/{CARD}/{KEY}" in told
+    assert "older" not in capsys.readouterr().err
 
 
-def test_the_same_files_make_the_same_bytes(kept: Path) -> None:
+def test_the_pixels_of_older_and_new_caches_are_the_same_bytes(kept: Path) -> None:
+    """Format 2 adds columns; the frames, images and their checksums stay what they were."""
     write_simulated_digits(kept / "data", seed=1, recordings=50)
     folders = ["--raw", "data/raw", "--static", "data/static"]
     assert run(["preprocess", CARD, *folders, "--steps", "2", "--cache", "new"]) == 0
-    for name in ("frames-00000.h5", "static.h5", "index.h5", "SEALED"):
-        old, new = (kept / root / CARD / KEY / name for root in ("cache", "new"))
-        assert new.read_bytes() == old.read_bytes(), name
+    (seal,) = (kept / "new" / CARD).glob("*/SEALED")
+    old = kept / "cache" / CARD / KEY
+    assert (seal.parent / "static.h5").read_bytes() == (old / "static.h5").read_bytes()
+    expected = {name: digest for name, (_, digest) in parse_seal(seal.read_bytes()).files.items()}
+    assert expected == NEW_DIGESTS
+    with (
+        h5py.File(old / "frames-00000.h5") as file,
+        h5py.File(seal.parent / "frames-00000.h5") as new,
+    ):
+        for i in range(50):
+            assert file["frames"].id.read_direct_chunk((i, 0, 0, 0, 0)) == new[
+                "frames"
+            ].id.read_direct_chunk((i, 0, 0, 0, 0))
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(kept: Path) -> None:

@@ -78,7 +78,7 @@ def find_pictures(
     except NothingFoundError as error:
         if not archives:
             hint = f", nor is there {' or '.join(spec.archives)}" if spec.archives else ""
-            raise UsageError(f"{error}{hint}") from error
+            raise NothingFoundError(f"{error}{hint}") from error
     if not (archives or spec.identity):
         return pictures
     known = {picture.identity: picture for picture in pictures}

@@ -24,7 +24,6 @@ from snntx.errors import BadFileError, SnntxError, UsageError
 from snntx.preprocess.build import builder as build
 from snntx.preprocess.build.builder import Summary, preprocess
 from snntx.preprocess.build.plan import make_request
-from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.train.batches.images import static_channel
 
