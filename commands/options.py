@@ -62,4 +62,6 @@ def say(line: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print a result for machines; paths become text."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+    text = json.dumps(value, indent=1, ensure_ascii=False, default=str)
+    # a byte of a file name that is no UTF-8 stays JSON's own escape
+    click.echo(text.encode("utf-8", "backslashreplace").decode())

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
-
 from ...data_cards.schema import Card
-from ...errors import UsageError
+from ...errors import SnntxError, UsageError
 from ..disk.hdf5 import read_text
 from ..framing.options import FrameOptions
 from .differences import OLDER_THAN, differences
+from .files import open_own
 from .format import INDEX, SEALED
 
 
@@ -72,7 +71,7 @@ def candidates_of(root: Path, card: Card) -> list[Candidate]:
 
 def _look(directory: Path, card: Card) -> Candidate:
     try:
-        with h5py.File(directory / INDEX, "r", locking=False) as file:
+        with open_own(directory / INDEX) as file:
             settings = json.loads(file.attrs["settings"])
             differs = differences(settings, read_text(file, "classes"), card)
             return Candidate(
@@ -82,7 +81,7 @@ def _look(directory: Path, card: Card) -> Candidate:
                 version=int(file.attrs["format_version"]),
                 recordings=int(file["recordings/events"].shape[0]),
             )
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError):
+    except (SnntxError, OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError):
         return Candidate(directory, None, (), 0, 0)
 
 

@@ -76,14 +76,27 @@ class Running:
         return bool(patience) and self.batch == 0 and waited >= patience
 
     def take_up(self, checkpoint: Checkpoint) -> None:
-        """Go on where a checkpoint was written."""
-        self.model.load_state_dict(checkpoint.model)
-        self.objective.load_auxiliary(checkpoint.auxiliary)
-        self.updater.load_state(checkpoint.optimizer, checkpoint.scaler, checkpoint.average)
+        """Go on where a checkpoint was written.
+
+        Raises:
+            SnntxError: its states do not fit the network of its recipe.
+        """
+        try:
+            self.model.load_state_dict(checkpoint.model)
+            self.objective.load_auxiliary(checkpoint.auxiliary)
+            self.updater.load_state(checkpoint.optimizer, checkpoint.scaler, checkpoint.average)
+            self.updater.check_state()
+            torch.set_rng_state(checkpoint.rng)
+        except (RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
+            lines = [line.strip() for line in str(error).splitlines()]
+            problem = "; ".join(lines[1:3] or lines) or type(error).__name__
+            raise SnntxError(
+                f"{self._out / LAST}: does not fit the network of its recipe: {problem}; remove "
+                f"{self._out} and train it again"
+            ) from error
         self.epoch, self.best = checkpoint.epoch, checkpoint.best
         self.batch, self.sums = checkpoint.batch, dict(checkpoint.sums)
         self.validation = checkpoint.validation
-        torch.set_rng_state(checkpoint.rng)
 
     def step(self, batch: Batch) -> dict[str, Any]:
         """Take one step and return what to show of it."""

@@ -86,6 +86,20 @@ class Updater:
         if self.average is not None:
             self.average.load_state_dict(average)
 
+    def check_state(self) -> None:
+        """Refuse an optimizer's state that was taken up and is not of these weights.
+
+        Raises:
+            ValueError: a tensor has neither the shape of its weight nor one value.
+        """
+        for number, (weight, state) in enumerate(self.optimizer.state.items()):
+            for name, value in state.items():
+                shape = tuple(value.shape) if isinstance(value, Tensor) else ()
+                if shape not in ((), (1,), tuple(weight.shape)):
+                    raise ValueError(
+                        f"optimizer {name} {number} is {shape} instead of {tuple(weight.shape)}"
+                    )
+
     def set_rate(self, rate: float) -> None:
         """Set the learning rate of every parameter group."""
         for group in self.optimizer.param_groups:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from ...errors import plain
 from .axis import Series, series_of
 from .compare import Comparison
 from .runs import METRIC_NAMES
@@ -156,7 +157,7 @@ def _label_ends(
     places = _spread(heights, LABEL_GAP_POINTS)
     for (end, text, colour), height, place in zip(labels, heights, places, strict=True):
         panel.annotate(
-            text,
+            plain(text),
             end,
             xytext=(8 + DODGE_POINTS * len(labels) / 2, place - height),
             textcoords="offset points",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import SnntxError, UsageError
+from ...errors import SnntxError, UsageError, plain
 from .axis import axis_of
 from .compare import Comparison
 from .lines import draw_lines
@@ -52,7 +52,7 @@ def plot(found: Comparison, path: Path, axis: str | None = None) -> None:
             _draw_dots(figure, found)
         else:
             draw_lines(figure, found, chosen)
-        figure.suptitle(headline(found), x=0.01, ha="left", fontsize=10, color="#222222")
+        figure.suptitle(plain(headline(found)), x=0.01, ha="left", fontsize=10, color="#222222")
         metadata = {"Date": None} if path.suffix == ".svg" else None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,9 @@ def _draw_dots(figure: Figure, found: Comparison) -> None:
             values = [scale * value for value in row.paired.differences.values()]
             ends = scaled(sample.low, sample.high, scale)
             _dot(panels[1], i, values, scale * sample.mean, ends, colour)
-    panels[0].set_yticks(range(len(rows)), [row.group.label for row in rows], color="#222222")
+    panels[0].set_yticks(
+        range(len(rows)), [plain(row.group.label) for row in rows], color="#222222"
+    )
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     panels[0].set_xlabel(f"{found.part} {METRIC_NAMES[found.metric]} ({unit_of(found)})")
     if compared:

@@ -18,6 +18,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "snntx",
     "font.size": 9,
+    "text.parse_math": False,  # names of groups are plain text, whatever signs they have
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GREY,

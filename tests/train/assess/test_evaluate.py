@@ -5,6 +5,8 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -259,6 +261,21 @@ def test_names_with_escapes_are_printed_on_one_line(
     (prediction,) = json.loads(snntx("predict", tmp_path / "best.pt", named, "--json").out)
     assert prediction["file"] == str(named)
     assert "\x1b[31mred\n" in prediction["probabilities"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_a_name_that_is_no_utf8_is_printed(
+    trained: Path, small_cache: Path, tmp_path: Path
+) -> None:
+    """In a process of its own, whose output takes UTF-8 alone."""
+    (raw, *_) = sorted((small_cache / "data/raw").glob("*/*/*.bin"))
+    named = Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.bin"))
+    shutil.copy(raw, named)
+    words = [sys.executable, "-m", "snntx", "predict", trained / "best.pt", named, "--json"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(words, capture_output=True, env=environment, check=True)
+    (prediction,) = json.loads(done.stdout)
+    assert prediction["file"] == str(named)
 
 
 def test_a_run_given_with_a_card_is_measured_without(snntx: Snntx, trained: Path) -> None:

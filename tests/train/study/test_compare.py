@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from snntx.cli import run
 from snntx.data_cards import load_card
-from snntx.errors import SnntxError, UsageError
+from snntx.errors import SnntxError, UsageError, plain
 from snntx.train.recipe.sources import load_recipe
 from snntx.train.study.axis import axis_of, series_of
 from snntx.train.study.compare import Comparison, compare
@@ -753,3 +753,13 @@ def test_a_table_that_cannot_be_written_is_printed(
         f"snntx: error: {tmp_path / 't.csv'}: cannot be written: the disk is full; the comparison "
         "went to standard output and nowhere else\n"
     )
+
+
+@pytest.mark.parametrize("name", ["$x_{$", "a$\\frac$", "a\nb\x1b"])
+def test_names_in_a_picture_are_plain_text(tmp_path: Path, called: Any, name: str) -> None:
+    pytest.importorskip("matplotlib")
+    write_run(tmp_path / name, 0.5)
+    write_run(tmp_path / "b", 0.6, "lr=0.2")
+    assert called(tmp_path, "--plot", tmp_path / "a.svg").code == 0
+    text = (tmp_path / "a.svg").read_text()
+    assert plain(name) in text
