@@ -210,15 +210,15 @@ def test_what_file_managers_leave_is_hidden_from_tonic(
         put(nmnist / "NMNIST" / name, b"12345")
     second = make("NMNIST", nmnist, tmp_path / "two")
     assert (second.key, second.recordings) == (first.key, 12)
-    assert second.notes == (
-        "files that file managers left below NMNIST passed over: 4, such as Test/0/.DS_Store",
-    )
+    told = "files that file managers left below NMNIST passed over: 4, such as Test/0/.DS_Store"
+    assert told in second.notes
+    assert not [line for line in first.notes if "file managers" in line]
     names = {p.name: p.read_bytes() for p in first.directory.glob("frames*")}
     assert names == {p.name: p.read_bytes() for p in second.directory.glob("frames*")}
 
 
-def gesture(path: Path) -> None:
-    rng = np.random.default_rng(0)
+def gesture(path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = [rng.integers(0, 128, 100), rng.integers(0, 128, 100), rng.integers(0, 2, 100)]
     np.save(path, np.stack([*columns, np.sort(rng.integers(0, 90_000, 100))], 1).astype(float))
@@ -228,7 +228,7 @@ def gesture(path: Path) -> None:
 def gestures(tmp_path: Path) -> Path:
     for part, count in (("ibmGestureTrain", 4), ("ibmGestureTest", 2)):
         for i in range(count):
-            gesture(tmp_path / f"data/DVSGesture/{part}/user0{i}_led/{i}.npy")
+            gesture(tmp_path / f"data/DVSGesture/{part}/user0{i}_led/{i}.npy", 10 * count + i)
     return tmp_path / "data"
 
 
@@ -237,8 +237,8 @@ def test_one_junk_file_does_not_lose_a_subset(gestures: Path, tmp_path: Path, ju
     put(gestures / "DVSGesture/ibmGestureTest" / junk, b"\0\5\x16\7")
     summary = make("DVSGesture", gestures, tmp_path / "cache", steps=2)
     assert summary.recordings == 6
-    assert len(summary.notes) == 2  # the junk, and classes without a recording
-    assert "passed over: 1, such as ibmGestureTest/" in summary.notes[0]
+    (told,) = [line for line in summary.notes if "file managers" in line]
+    assert "passed over: 1, such as ibmGestureTest/" in told
 
 
 def test_a_subset_that_is_there_and_cannot_be_listed_stops_the_build(
@@ -259,7 +259,7 @@ def test_a_subset_that_is_a_file_or_absent_is_said(
     test = nmnist / "NMNIST/Test"
     shutil.rmtree(test)
     summary = make("NMNIST", nmnist, tmp_path / "one")
-    assert summary.notes == ("tonic finds no recording of its subset 'test' below NMNIST",)
+    assert "tonic finds no recording of its subset 'test' below NMNIST" in summary.notes
     test.write_bytes(b"x")
     one_line(snntx.preprocess("NMNIST", nmnist), 2, f"{test}: tonic cannot list", "'test'")
 

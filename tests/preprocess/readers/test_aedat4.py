@@ -1,6 +1,7 @@
 """AEDAT 4: events among other packets, slices by time, and files that are damaged."""
 
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from snntx.errors import BadFileError
+from snntx.preprocess.disk.remarks import hearing
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.readers.container import check_container
@@ -234,3 +236,62 @@ def test_real_file(real: Path) -> None:
     first, last = np.searchsorted(events.t, [start, end])
     assert (part.size, int(part.t[0])) == (last - first, start)
     assert counts.max() > 1
+
+
+# packets of other streams that the library cannot decode
+
+
+def frame(format: int, pixels: bytes = bytes(4)) -> bytes:
+    """One size-prefixed ``FRME`` FlatBuffer of 2 x 2 pixels in a format of OpenCV's."""
+    fields = (0, 0, 0, 0, 0, 4, 6, 8, 0, 0, 12)
+    body = struct.pack("<I4sHH11H2x", 36, b"FRME", 26, 16, *fields)
+    body += struct.pack("<ibxhhxxII", 28, format, 2, 2, 4, len(pixels)) + pixels
+    return struct.pack("<I", len(body)) + body
+
+
+UNDECODABLE = {
+    "rare": frame(8),
+    "few pixels": frame(16),
+    "other": struct.pack("<I", 20) + b"\x10\0\0\0XXXX" + bytes(12),
+    "noise": b"\xff" * 40,
+}
+
+
+def among_frames(path: Path, files: Any, other: bytes, spoil: int = -1) -> None:
+    """Write three packets of two events, each followed by another; ``spoil`` one of events."""
+    data = files.header(files.description({7: "EVTS", 3: "FRME"}).encode())
+    for i in range(3):
+        content = files.event_packet(files.events((1, 2, 100 + 2 * i, 1), (3, 4, 101 + 2 * i, 0)))
+        if i == spoil:
+            content = content[:4] + b"\xff" * (len(content) - 4)
+        data += struct.pack("<ii", 7, len(content)) + content
+        data += struct.pack("<ii", 3, len(other)) + other
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", UNDECODABLE)
+@pytest.mark.filterwarnings("error")
+def test_frames_that_cannot_be_decoded_leave_the_events_whole(
+    tmp_path: Path, aedat4_files: Any, name: str
+) -> None:
+    path = tmp_path / "a.aedat4"
+    among_frames(path, aedat4_files, UNDECODABLE[name])
+    with hearing() as heard:
+        events = read_events(path, "aedat4")
+    assert events.t.tolist() == [100, 101, 102, 103, 104, 105]
+    assert [each.kind for each in heard] == ["packets"]
+    among_frames(path, aedat4_files, frame(0))
+    with hearing() as heard:
+        assert read_events(path, "aedat4").size == 6
+    assert heard == []
+
+
+@pytest.mark.parametrize("name", UNDECODABLE)
+@pytest.mark.parametrize("spoil", [0, 1, 2])
+def test_events_that_cannot_be_decoded_refuse_the_file_all_the_same(
+    tmp_path: Path, aedat4_files: Any, name: str, spoil: int
+) -> None:
+    path = tmp_path / "a.aedat4"
+    among_frames(path, aedat4_files, UNDECODABLE[name], spoil)
+    with pytest.raises(BadFileError, match=r"packet \d of 6 cannot be decoded: .*again"):
+        read_events(path, "aedat4")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.io import savemat
 
 from snntx.errors import BadFileError, SnntxError
+from snntx.preprocess.disk.remarks import hearing
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.readers.formats import mat as reader
 from snntx.preprocess.readers.formats.mat import decode
@@ -248,6 +249,40 @@ def test_sparse_arrays() -> None:
     assert decode(whole(extra=csc_array(np.ones((3, 1)))), "a.mat").t.tolist() == T
 
 
+@pytest.mark.parametrize(
+    "extra", [{"a": 1}, np.array([[1], ["a"]], object), column([1j], complex), "note"]
+)
+def test_further_arrays_are_passed_over_with_a_remark(extra: Any) -> None:
+    with hearing() as heard:
+        events = decode(whole(extra=extra), "a.mat")
+    assert [c.tolist() for c in events] == [X, Y, T, [0, 1, 1]]
+    assert [each.text for each in heard] == [
+        "with arrays beside x, y, ts and p in their file: passed over"
+    ]
+    with hearing() as heard:
+        decode(whole(), "a.mat")
+    assert heard == []
+
+
+def test_times_may_start_below_zero() -> None:
+    """A signed counter's do, and frames are the same wherever it starts."""
+    events = decode(whole(ts=column([-500, -20, 90], "i4")), "a.mat")
+    assert events.t.tolist() == [-500, -20, 90]
+    later = events._replace(t=events.t + 500)
+    np.testing.assert_array_equal(
+        frames_from_events(*events, steps=3, sensor=(260, 346)),
+        frames_from_events(*later, steps=3, sensor=(260, 346)),
+    )
+
+
+def test_seconds_are_told_and_microseconds_of_them_are_read() -> None:
+    seconds = np.array([0.000004, 0.000004, 0.000009])
+    line = refused(whole(ts=seconds[:, None]))
+    assert "expected whole microseconds: these look like seconds; multiply them by 1e6" in line
+    mended = decode(whole(ts=np.round(seconds * 1e6)[:, None]), "a.mat")
+    assert mended.t.tolist() == [4, 4, 9]
+
+
 def test_an_array_twice() -> None:
     again = whole() + saved(p=column(P))[128:]
     assert "2 arrays p, expected x, y, ts, p" in refused(again)
@@ -261,6 +296,11 @@ def test_objects_and_functions_are_never_built(code: int, last: str) -> None:
     at = data.rindex(b"\x06\0\0\0\x08\0\0\0") + 8  # the flags of the last array
     assert data[at] == 6
     data[at] = code
+    if last == "extra":
+        with hearing() as heard:
+            assert decode(bytes(data), "a.mat").t.tolist() == T
+        assert [each.kind for each in heard] == ["arrays"]
+        return
     line = refused(bytes(data))
     assert "function" in line or "object" in line or "unknown (99)" in line
 
