@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from ..declared.tables import from_table
-from ..errors import SnntxError, UsageError
+from ..errors import SnntxError, UsageError, shell_word
 from .checks import check_card
 from .door import CARDS, read_source
 from .schema import Card
@@ -58,7 +58,8 @@ def _tonic_card(name: str, cache: Path | None) -> Card:
     if path is None or not path.is_file():
         raise SnntxError(
             f"card {name}: no cache of it here ({path or 'a tonic data set'}); make one with: "
-            f"snntx preprocess {name} --raw DIR" + (f" --cache {cache}" if cache else "")
+            f"snntx preprocess {shell_word(name)} --raw DIR"
+            + (f" --cache {shell_word(cache)}" if cache else "")
         )
     return parse_card(path.read_bytes(), str(path))
 

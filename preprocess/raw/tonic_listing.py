@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import UsageError
+from ...errors import UsageError, shell_word
 from ..disk.listing import DEAD_LINK, junk_notes, require_folder
 from ..readers.tonic_sets import (
     UnlistableError,
@@ -66,7 +66,7 @@ def list_tonic_recordings(name: str, folder: Path, *, skip: bool = False) -> Rec
         raise UsageError(
             f"--raw {folder}: no recording of tonic's {name} below {root}: unpack there what "
             f"tonic downloads ({_archives(dataset)}), for instance with: snntx fetch "
-            f"tonic:{name} --to {folder}{expected}"
+            f"tonic:{name} --to {shell_word(folder)}{expected}"
         )
     found.sort(key=lambda recording: recording.identity)
     for one, other in pairwise(found):

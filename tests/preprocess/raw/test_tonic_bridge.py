@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import struct
 import subprocess
@@ -413,6 +414,14 @@ def test_a_missing_data_set(snntx: Snntx, tmp_path: Path) -> None:
     one_line(output, 2, str(where), "train.zip, test.zip", command)
     assert not where.exists()
     one_line(snntx.preprocess("DVSLip", tmp_path / "data"), 2, "DVS-Lip.zip", "tonic says")
+
+
+def test_the_command_it_names_can_be_pasted(snntx: Snntx, tmp_path: Path) -> None:
+    data = tmp_path / "my data; $(touch x)"
+    (data / "other").mkdir(parents=True)
+    line = snntx.preprocess("NMNIST", data).err
+    words = shlex.split(line[line.index("snntx fetch") :].partition("; tonic says")[0])
+    assert words[:5] == ["snntx", "fetch", "tonic:NMNIST", "--to", str(data)]
 
 
 def test_nothing_is_ever_downloaded(
