@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError, nearest, plain
+from .ending import code_of, interrupted_by_sigterm
 
 FOLDER = click.Path(path_type=Path)
 
@@ -27,6 +28,15 @@ class Commands(click.Group):
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             raise UsageError(f"unknown command '{args[0]}'{nearest(args[0], self.commands)}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; one that is interrupted says so in one line."""
+        try:
+            with interrupted_by_sigterm():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            say("interrupted; run the same command again to go on")
+            ctx.exit(code_of(stopped))
 
 
 cache_option = click.option(

@@ -5,20 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
+from ..errors import shell_word
+from .ending import code_of
 from .options import FOLDER, cache_option, cache_root, device_option, json_option, print_json, say
 
 
 @click.command()
-@click.argument("card")
+@click.argument("card", metavar="CARD|RUN")
 @cache_option
 @click.option("--key", help="Choose a cache by its key, or the start of one.")
 @click.option(
     "--recipe",
-    default="default",
-    show_default=True,
     metavar="NAME|FILE",
-    help="One of the card's recipes, or a .toml file over its default.",
+    help="One of the card's recipes, or a .toml file over its default [default: default].",
 )
 @click.option(
     "--set",
@@ -27,7 +28,9 @@ from .options import FOLDER, cache_option, cache_root, device_option, json_optio
     metavar="KEY=VALUE",
     help="Override a setting, such as epochs=20 or method=event-only; repeatable.",
 )
-@click.option("--out", type=FOLDER, help="Run directory [default: runs/CARD-RECIPE-seedN].")
+@click.option(
+    "--out", type=FOLDER, help="Run directory [default: runs/CARD-RECIPE-SETTINGS-seedN]."
+)
 @click.option(
     "--workers",
     type=click.IntRange(0),
@@ -36,13 +39,15 @@ from .options import FOLDER, cache_option, cache_root, device_option, json_optio
     help="Processes that make batches ahead; changes no result.",
 )
 @device_option
-@click.option("--resume", is_flag=True, help="Go on from the run directory's last epoch.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run directory, or start where it holds nothing."
+)
 @json_option
 def train(
     card: str,
     cache: Path | None,
     key: str | None,
-    recipe: str,
+    recipe: str | None,
     settings: tuple[str, ...],
     out: Path | None,
     device: str,
@@ -52,48 +57,42 @@ def train(
 ) -> None:
     """Train a spiking network on a sealed cache, with knowledge transfer from static images.
 
-    Raw files are never touched. --set method=event-only trains the baseline.
+    Raw files are never touched. --set method=event-only trains the baseline. To go on with a run,
+    snntx train --resume RUN is enough; --set epochs=N trains it on for more epochs.
     """
-    from ..data_cards import load_card
     from ..declared.tables import toml_value
-    from ..preprocess.cache.opening import open_cache
     from ..train.checkpoints.names import LAST
-    from ..train.recipe.sources import load_recipe
     from ..train.run.distributed import is_first, joined, pick_device
     from ..train.run.fit import train as fit
     from ..train.run.objective import chosen_backend
     from ..train.run.stopping import StoppedError
     from .terminal.text import TrainingDisplay
+    from .wanted import Asked, wanted_run
 
-    loaded = load_card(card, cache_root(cache))
+    context = click.get_current_context()
     note = say if is_first() else lambda line: None
-    resolved = load_recipe(loaded, recipe, settings, on_note=note)
-    frames = open_cache(
-        cache_root(cache),
-        loaded,
-        steps=resolved.data.steps,
-        size=resolved.data.size,
-        key=key,
-        given=card,
-        on_note=note,
-    )
-    where = pick_device(device)
-    out = out or Path("runs") / f"{loaded.name}-{Path(recipe).stem}-seed{resolved.run.seed}"
-    backend, epochs = chosen_backend(resolved, where), resolved.optim.epochs
-    if is_first():
-        say(f"cache {frames.directory}, device {where.type}, backend {backend}, run {out}")
-        given = {name: each for name, each in resolved.settings().items() if each is not None}
-        say(", ".join(f"{name} = {toml_value(each)}" for name, each in given.items()))
+    how = "" if resume else " with --resume"
     try:
+        named = context.get_parameter_source("cache") is ParameterSource.COMMANDLINE
+        root = cache_root(cache)
+        asked = Asked(card, root, named, key, recipe, settings, out, resume)
+        wanted = wanted_run(asked, note)
+        out, resolved, where = wanted.out, wanted.recipe, pick_device(device)
+        backend, epochs = chosen_backend(resolved, where), resolved.optim.epochs
+        frames = wanted.frames
+        note(f"cache {frames.directory}, device {where.type}, backend {backend}, run {out}")
+        given = {name: each for name, each in resolved.settings().items() if each is not None}
+        note(", ".join(f"{name} = {toml_value(each)}" for name, each in given.items()))
         with joined(where) as group, TrainingDisplay(epochs, group.first) as display:
             best = fit(
-                loaded,
+                wanted.card,
                 frames,
                 resolved,
                 out,
                 device=group.device,
                 workers=workers,
                 resume=resume,
+                given=wanted.given,
                 group=group,
                 on_note=note,
                 on_step=display.step,
@@ -102,16 +101,20 @@ def train(
             if not group.first:
                 return
     except StoppedError as stopped:
-        say(f"{stopped}; run the same command again with --resume to go on")
-        click.get_current_context().exit(143)
-    except KeyboardInterrupt:
-        how = " with --resume" if (out / LAST).is_file() else ""
-        say(f"interrupted; run the same command again{how} to go on")
-        click.get_current_context().exit(130)
+        note(f"{stopped}; run the same command again{how if _has(out, LAST) else ''} to go on")
+        context.exit(stopped.code)
+    except KeyboardInterrupt as stopped:
+        note(f"interrupted; run the same command again{how if _has(out, LAST) else ''} to go on")
+        context.exit(code_of(stopped))
     if as_json:
         print_json({"run": str(out), "protocol": resolved.data.protocol, "best": best})
         return
     click.echo(
         f"best epoch {best['epoch'] + 1}: {best['part']} top-1 {best['top1']:.4f} "
-        f"(protocol {resolved.data.protocol}); next: snntx evaluate {out}"
+        f"(protocol {resolved.data.protocol}); next: snntx evaluate {shell_word(out)}"
     )
+
+
+def _has(out: Path | None, name: str) -> bool:
+    """Whether a run directory that is known has a file."""
+    return out is not None and (out / name).is_file()

@@ -8,6 +8,8 @@ workers.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ...errors import SnntxError
 from ...preprocess.cache.frame_cache import FrameCache
 from .batch import Batch
 from .drawing import Drawn
@@ -50,8 +53,8 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
         return list(zip(frames, labels, strict=True))
 
 
-class _Epoch(Dataset[Batch]):
-    """One epoch's batches by number; a worker makes a batch whole."""
+class _Epoch(Dataset[Batch | SnntxError]):
+    """One epoch's batches by number; a worker makes a batch whole, or hands over why it cannot."""
 
     def __init__(self, data: Drawn, epoch: int, first: int) -> None:
         self._data, self._epoch, self._first = data, epoch, first
@@ -60,9 +63,12 @@ class _Epoch(Dataset[Batch]):
     def __len__(self) -> int:
         return self._data.batches - self._first
 
-    def __getitem__(self, position: int) -> Batch:
+    def __getitem__(self, position: int) -> Batch | SnntxError:
         size, number = self._data.batch_size, self._first + position
-        return self._data.batch(self._order[number * size :][:size], self._epoch, number)
+        try:
+            return self._data.batch(self._order[number * size :][:size], self._epoch, number)
+        except SnntxError as error:
+            return error
 
 
 def epoch_batches(
@@ -75,17 +81,48 @@ def epoch_batches(
 ) -> Iterator[Batch]:
     """Yield one epoch's batches in order.
 
+    Signals to the whole process group leave workers at work.
+
     Args:
         data: the training recordings.
         epoch: 0-based.
         first: batch to begin with.
         workers: processes that make batches ahead; 0 makes them in this one.
         device: where they will go; batches for CUDA are put into pinned memory.
+
+    Raises:
+        SnntxError: a batch cannot be made.
+        RuntimeError: torch's, where a worker has ended (:func:`is_worker_end`).
     """
     loader = DataLoader(
         _Epoch(data, epoch, first),
         batch_size=None,
         num_workers=workers,
         pin_memory=device is not None and device.type == "cuda",
+        worker_init_fn=_deaf,
     )
-    yield from loader
+    for batch in loader:
+        if isinstance(batch, SnntxError):
+            raise batch
+        yield batch
+
+
+def is_worker_end(error: RuntimeError) -> bool:
+    """Return whether an error says that a process that makes batches ahead has ended."""
+    return str(error).startswith("DataLoader worker (pid")
+
+
+def _deaf(_: int) -> None:
+    """Let a worker outlive signals to its whole group; its parent ends it, or its parent's end.
+
+    A second SIGTERM ends it all the same: that is how the parent ends one that hangs.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heard: list[int] = []
+
+    def hear(number: int, _: object) -> None:
+        heard.append(number)
+        if len(heard) > 1:
+            os._exit(0)
+
+    signal.signal(signal.SIGTERM, hear)

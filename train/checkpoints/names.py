@@ -7,6 +7,8 @@ from __future__ import annotations
 
 RECIPE = "recipe.toml"
 """Every setting, resolved; written when the directory is claimed."""
+STARTED = "data.json"
+"""Card, root of caches and key that it was started on; written with the recipe."""
 LOG = "log.jsonl"
 """One JSON line an epoch."""
 LAST = "last.pt"

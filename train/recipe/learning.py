@@ -96,7 +96,8 @@ class Optim(Declared):
         if self.batch_size < 2 * self.accumulate:
             raise UsageError(
                 f"recipe: a batch of {self.batch_size} cut into {self.accumulate} micro-batches "
-                "leaves fewer than two samples to each; lower accumulate"
+                "leaves fewer than two samples to each, and norms are over them; set "
+                f"accumulate={self.batch_size // 2} or batch_size={2 * self.accumulate}"
             )
 
 

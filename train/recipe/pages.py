@@ -13,8 +13,8 @@ TITLE = "Settings"
 ABOUT = """\
 Every setting of a run: in a card's `[recipes.NAME]` or a recipe's file by group, such as
 `[optim]` and `lr = 0.1` (without any group they are read as release 0.1 did); on the command line
-as `--set lr=0.1` or `--set optim.lr=0.1`. Names are unique. This page is what `snntx settings` prints, made from the
-declarations by `make settings`; a test compares them."""
+as `--set lr=0.1` or `--set optim.lr=0.1`. Names are unique. This page is what `snntx settings`
+prints, made from the declarations by `make settings`; a test compares them."""
 
 
 def group_rows(group: str) -> list[Row]:

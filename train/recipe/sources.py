@@ -41,13 +41,35 @@ def load_recipe(
     layers.add(_scaled(card.recipes["default"], default, on_note), default)
     table, where = named_table(card, name)
     if name.endswith(".toml"):
-        table = _scaled(table, where, on_note)
-    if name != "default":
+        layers.add(_scaled(table, where, on_note), where)
+    elif name != "default":
         layers.add(table, where)
     layers.add(parse_settings(settings), where)
     recipe = recipe_of(layers.tables, where)
     recipe.check_parts()
     return recipe
+
+
+def laid_over(held: Recipe, card: Card, name: str | None, settings: Sequence[str]) -> Recipe:
+    """Return a run's own recipe with a named one and single settings over it.
+
+    Args:
+        held: of the run.
+        card: whose recipes to use.
+        name: one of the card's recipes, or the path of a TOML file; None for neither.
+        settings: overrides, as :func:`load_recipe` takes them.
+
+    Raises:
+        UsageError: an unknown recipe, key or value.
+    """
+    layers, where = Layers(), "recipe"
+    layers.add(held.to_table(), where)
+    if name is not None:
+        table, where = named_table(card, name)
+        whole = name == "default" or name.endswith(".toml")
+        layers.add(_scaled(table, where, lambda note: None) if whole else table, where)
+    layers.add(parse_settings(settings), where)
+    return recipe_of(layers.tables, where)
 
 
 def named_table(card: Card, name: str) -> tuple[dict[str, Any], str]:

@@ -3,7 +3,9 @@
 Reads top to bottom. Every draw is a function of the seed, the epoch and the batch, so a run
 that was killed goes on from its last checkpoint to the same weights, bit for bit on the CPU.
 ``last.pt`` is written after every epoch and where the run is asked to end; ``best.pt`` when
-the selection part's top-1 accuracy rises (on a tie, when its loss falls).
+the selection part's top-1 accuracy rises (on a tie, when its loss falls). Rates and replacement
+are closed forms of the epoch and of ``epochs``; a run that is trained on for more epochs has,
+from the epoch it is taken up in, those of a run of that many.
 """
 
 from __future__ import annotations
@@ -11,25 +13,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from ...data_cards.schema import Card
-from ...errors import UsageError
+from ...errors import SnntxError, UsageError, shell_word
 from ...preprocess.cache.frame_cache import FrameCache
 from ..batches.drawing import Drawn
-from ..batches.loader import epoch_batches
+from ..batches.loader import epoch_batches, is_worker_end
 from ..batches.static_only import StaticOnlyData
 from ..batches.training import TrainingData
-from ..checkpoints.run_directory import claim_directory, previous_checkpoint
+from ..checkpoints.names import LAST
+from ..checkpoints.run_directory import claim_directory, is_finished, previous_checkpoint
+from ..checkpoints.started import started_on
+from ..checkpoints.state import Checkpoint
 from ..method.choice import make_method
 from ..recipe.whole import Recipe
 from .distributed import Group
 from .logs import RunLog, wants_tensorboard
 from .running import Running
 from .schedule import rate_lines, recipe_rate
-from .stopping import StoppedError, listening
+from .stopping import StoppedError, StopRequest, listening
+from .values import checked_selection
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -43,6 +49,7 @@ def train(
     device: torch.device,
     workers: int = 0,
     resume: bool = False,
+    given: str | None = None,
     group: Group | None = None,
     on_note: Callable[[str], None] = lambda note: None,
     on_step: Report = lambda record: None,
@@ -57,7 +64,9 @@ def train(
         out: run directory; must not hold another run unless ``resume``.
         device: where to compute.
         workers: processes that make batches ahead; the result is the same for any number.
-        resume: go on from ``last.pt``; the recipe and the cache must be the same.
+        resume: go on from ``last.pt``, or start where there is none; the recipe, the cache and the
+            number of processes must be the same, but ``epochs`` may be more.
+        given: how the user named the card, where that was the path of a file.
         group: the processes that share each batch; the first one writes.
         on_note: called with what a user should know before the first step.
         on_step: called after each step with epoch, step, loss, accuracy, replacement.
@@ -67,12 +76,15 @@ def train(
         SnntxError: the cache lacks what the recipe needs, the loss is not finite, or the
             disk fails.
         StoppedError: the process was asked to end; ``last.pt`` holds all that was done.
-        UsageError: the run directory is taken, or does not match on resume.
+        UsageError: a value cannot be, the run directory is taken, or does not match on resume.
     """
-    previous = previous_checkpoint(out, recipe, cache, resume)
     group = group or Group(device=device)
     method = make_method(recipe)
     boards = group.first and wants_tensorboard(recipe.run.tensorboard, on_note)
+    selection = checked_selection(recipe, cache, method, group)
+    previous = previous_checkpoint(out, recipe, cache, resume)
+    if previous is not None:
+        recipe = _going_on(previous, recipe, out, group, on_note)
     # workers have no part of the device: what they make ahead is augmented where they run
     where = None if workers else group.device
     data: Drawn = (
@@ -80,29 +92,18 @@ def train(
         if method.draws == "images"
         else TrainingData(cache, recipe, where)
     )
-    protocol = recipe.data.protocol
-    selection = cache.split(protocol, recipe.selection)
-    if selection.size == 0:
-        raise UsageError(
-            f"protocol {protocol} has no {recipe.selection} recordings in this cache "
-            "to choose the best epoch by"
-        )
-    if data.batch_size % group.size:
-        raise UsageError(
-            f"a batch of {data.batch_size} cannot be shared by {group.size} processes; set "
-            "batch_size to a multiple"
-        )
     run = Running(card, cache, recipe, out, data, method, group, fresh=previous is None)
     for note in run.notes:
         on_note(f"initial weights: {note}")
-    for line in rate_lines(recipe.optim, data.batch_size):
-        on_note(line)
     if previous is not None:
         run.take_up(previous)
+    if previous is None or not is_finished(previous):
+        for line in rate_lines(recipe.optim, data.batch_size):
+            on_note(line)
     group.wait()
     lock = None
     if group.first:
-        lock = claim_directory(out, recipe, previous)
+        lock = claim_directory(out, recipe, previous, started_on(card, given or card.name, cache))
         run.log = RunLog(out, run.epoch, tensorboard=boards)
     try:
         with listening() as request:
@@ -112,15 +113,7 @@ def train(
                 run.updater.set_rate(rate)
                 run.model.train()
                 first = run.batch
-                for batch in epoch_batches(
-                    data, run.epoch, first=first, workers=workers, device=device
-                ):
-                    on_step(run.step(batch))
-                    if group.same(request.asked):
-                        run.save()
-                        raise StoppedError(
-                            f"{out}: stopped in epoch {run.epoch}, after step {run.batch - 1}"
-                        )
+                _train_epoch(run, data, workers, out, group, request, on_step)
                 record = run.finish_epoch(selection, rate, began, first)
                 if group.first:
                     on_epoch(record)
@@ -130,3 +123,83 @@ def train(
         if lock is not None:
             lock.release()
     return run.best
+
+
+def _going_on(
+    previous: Checkpoint,
+    recipe: Recipe,
+    out: Path,
+    group: Group,
+    on_note: Callable[[str], None],
+) -> Recipe:
+    """Check the processes; return the run's own recipe, with the epochs that are asked for."""
+    if previous.processes not in (0, group.size):
+        start = f"torchrun --nproc-per-node {previous.processes} -m snntx"
+        raise UsageError(
+            f"{out}: was trained by {previous.processes} processes, not {group.size}, and norms "
+            "are over the part of each; go on with: "
+            f"{'snntx' if previous.processes == 1 else start} train --resume {shell_word(out)}"
+        )
+    if not previous.processes:
+        on_note(
+            f"{out}: does not say how many processes it was trained by (it is of an older "
+            f"release); goes on with {group.size}"
+        )
+    asked, had = recipe.optim.epochs, previous.recipe.optim.epochs
+    if asked == had:
+        if is_finished(previous):
+            on_note(
+                f"{out}: was finished after {previous.epoch} epochs; to train it on: snntx train "
+                f"--resume {shell_word(out)} --set epochs=N"
+            )
+        return previous.recipe
+    on_note(
+        f"{out}: trains on for {asked} epochs instead of {had}: from epoch {previous.epoch + 1} "
+        f"on, learning rate and replacement are those of a run of {asked}"
+    )
+    return previous.recipe.changed(epochs=asked)
+
+
+def _train_epoch(
+    run: Running,
+    data: Drawn,
+    workers: int,
+    out: Path,
+    group: Group,
+    request: StopRequest,
+    on_step: Report,
+) -> None:
+    """Take the steps of one epoch that are left.
+
+    Raises:
+        StoppedError: the process was asked to end; ``last.pt`` has what was done.
+        SnntxError: a process that makes batches ahead has ended.
+    """
+    whole = True  # between two steps, where the weights can be kept
+    try:
+        for batch in epoch_batches(
+            data, run.epoch, first=run.batch, workers=workers, device=group.device
+        ):
+            whole = False
+            record = run.step(batch)
+            whole = True
+            on_step(record)
+            asked = cast(int, group.same(request.asked))
+            if asked:
+                run.save()
+                raise StoppedError(
+                    f"{out}: stopped in epoch {run.epoch}, after step {run.batch - 1}",
+                    128 + asked,
+                )
+    except RuntimeError as error:
+        if not is_worker_end(error):
+            raise
+        if not request.asked:
+            how = "go on with --resume" if (out / LAST).is_file() else "run the command again"
+            raise SnntxError(
+                f"{out}: a process that makes batches ahead was ended from outside (out of "
+                f"memory?); {how}, perhaps with fewer --workers"
+            ) from error
+        if whole and run.batch:
+            run.save()
+        raise StoppedError(f"{out}: stopped in epoch {run.epoch}", 128 + request.asked) from error

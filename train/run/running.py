@@ -17,6 +17,7 @@ from ..batches.batch import Batch
 from ..batches.drawing import Drawn
 from ..checkpoints.initialise import initial_weights
 from ..checkpoints.names import BEST, DIVERGED, LAST
+from ..checkpoints.run_directory import has_waited
 from ..checkpoints.state import Checkpoint, save_checkpoint, save_content
 from ..measure.firing import FiringRates
 from ..measure.metrics import Metrics, evaluate_part
@@ -71,9 +72,7 @@ class Running:
     @property
     def finished(self) -> bool:
         """Whether patience has run out."""
-        waited = self.epoch - 1 - int(self.best["epoch"])
-        patience = self._recipe.run.patience
-        return bool(patience) and self.batch == 0 and waited >= patience
+        return has_waited(self._recipe, self.epoch, self.batch, int(self.best["epoch"]))
 
     def take_up(self, checkpoint: Checkpoint) -> None:
         """Go on where a checkpoint was written.
@@ -203,6 +202,7 @@ class Running:
             batch=self.batch,
             sums=self.sums,
             rng=torch.get_rng_state(),
+            processes=self._group.size,
             **self.updater.state(),
         )
 

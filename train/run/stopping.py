@@ -1,4 +1,4 @@
-"""Stopping a run between two steps when the system asks the process to end."""
+"""Stopping a run between two steps when the system or the keyboard asks the process to end."""
 
 from __future__ import annotations
 
@@ -6,35 +6,52 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from ...errors import SnntxError
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class StoppedError(SnntxError):
-    """The run was asked to end, and left a checkpoint to go on from."""
+    """The run was asked to end.
+
+    Attributes:
+        code: exit code of a process that ends so: 128 and the signal's number.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class StopRequest:
-    """Whether the process was asked to end; true from the first SIGTERM on."""
+    """Whether the process was asked to end: true from the first SIGTERM or Ctrl-C on."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.signals: list[int] = []
 
-    def __call__(self, *_: Any) -> None:
-        """Ask."""
-        self.asked = True
+    def __call__(self, number: int, _: object = None) -> None:
+        """Note one signal; whoever presses Ctrl-C again does not want to wait."""
+        self.signals.append(number)
+        if number == signal.SIGINT and len(self.signals) > 1:
+            raise KeyboardInterrupt
+
+    @property
+    def asked(self) -> int:
+        """The first signal's number; 0 before there was one."""
+        return self.signals[0] if self.signals else 0
 
 
 @contextmanager
 def listening() -> Iterator[StopRequest]:
-    """Turn SIGTERM into a request while the context lasts; only the main thread can."""
+    """Turn SIGTERM and Ctrl-C into a request while the context lasts; only the main thread can."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = signal.signal(signal.SIGTERM, request)
+    before = [(number, signal.signal(number, request)) for number in SIGNALS]
     try:
         yield request
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before:
+            signal.signal(number, handler)

@@ -16,6 +16,7 @@ from typing import Any
 from ...errors import SnntxError, UsageError
 from ...preprocess.disk.atomic import write_atomic
 from ..checkpoints.names import LAST, RECIPE
+from ..recipe.differences import differences
 from ..recipe.whole import Recipe
 from .results import data_of, read_metrics, read_progress, read_recipe
 from .sweep import SweepRun
@@ -27,8 +28,7 @@ FORMAT = 1
 
 def differing(a: Recipe, b: Recipe) -> list[str]:
     """Return the names of the settings in which two recipes differ."""
-    ours, theirs = a.settings(), b.settings()
-    return [name for name in ours if name in theirs and ours[name] != theirs[name]]
+    return list(differences(a, b))
 
 
 def run_state(
