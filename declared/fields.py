@@ -154,6 +154,8 @@ def _unknown_choice(field: Field, value: Any) -> str | None:
     if not choices or value in choices or not isinstance(value, str):
         return None
     known = [str(choice) for choice in choices]
+    if bool in union_of(field.kind):
+        known += ["true", "false"]
     return f"unknown {field.key} '{value}'{nearest(value, known)} (known: {', '.join(known)})"
 
 

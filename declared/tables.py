@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from ..errors import UsageError, nearest
 from .fields import Field, FieldError, declared_fields, fitted, union_of, words_of
+from .hints import hint
 
 Table = TypeVar("Table")
 
@@ -74,7 +75,8 @@ def _value(field: Field, value: Any, where: str) -> Any:
         }
     fits, converted = fitted(value, field.kind)
     if not fits:
-        raise UsageError(f"{where}: {key} = {value!r} is not {words_of(field.kind)}")
+        wanted = words_of(field.kind)
+        raise UsageError(f"{where}: {key} = {value!r} is not {wanted}{hint(field, value)}")
     return converted
 
 

@@ -95,7 +95,7 @@ def test_inherited_fields_come_first() -> None:
             "camera: unknown mode 'bth'; did you mean 'both'? (known: on, off, both)",
         ),
         ({"mode": "xyz"}, "camera: unknown mode 'xyz' (known: on, off, both)"),
-        ({"boards": "never"}, "camera: unknown boards 'never' (known: auto)"),
+        ({"boards": "never"}, "camera: unknown boards 'never' (known: auto, true, false)"),
     ],
 )
 def test_a_value_out_of_its_range_or_choices_is_one_line(

@@ -27,7 +27,8 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...declared.fields import declared_fields, fitted
+from ...declared.fields import Field, Setting, declared_fields, fitted, words_of
+from ...declared.hints import hint
 from ...errors import UsageError, nearest
 from .doors import METHODS
 from .groups import DEFAULT_METHOD, GROUPS, MethodSettings, method_fields
@@ -159,8 +160,9 @@ class Layers:
         for name, value in old.items():
             kind = type(OLD[name])
             if type(value) is not kind:
-                wanted = "true or false" if kind is bool else "a string"
-                raise UsageError(f"{where}: {name} = {value!r} is not {wanted}")
+                field = Field(name, name, kind, Setting(""), OLD[name])
+                told = f"{where}: {name} = {value!r} is not {words_of(kind)}"
+                raise UsageError(f"{told}{hint(field, value)}")
             known = OLD_CHOICES.get(name, ())
             if known and str(value) not in known:
                 raise UsageError(

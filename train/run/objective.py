@@ -6,11 +6,13 @@ together.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ...errors import UsageError
 from ..method.base import Inputs, Method
 from ..network.backends.names import check_backend, resolve_backend
 from ..network.create import surrogate_of
@@ -24,6 +26,12 @@ def chosen_backend(recipe: Recipe, device: torch.device) -> str:
     Raises:
         UsageError: the backend that it names cannot compute there.
     """
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if recipe.network.backend == "triton" and device.type != "cuda" and not interpreted:
+        raise UsageError(
+            f"backend = triton computes on CUDA, not on the {device.type.upper()}; set "
+            "backend=auto, or backend=numba, or --device cuda where there is one"
+        )
     precision: torch.dtype = getattr(torch, recipe.optim.precision)
     surrogate = surrogate_of(recipe.network.model, recipe.network.surrogate)
     return resolve_backend(check_backend(recipe.network.backend, surrogate), device, precision)

@@ -32,6 +32,15 @@ SETTINGS = {
     "width": 0.5,
     "tensorboard": False,
 }
+QUICK = {
+    "method": "event-only",
+    "recordings_per_class": 1,
+    "batch_size": 10,
+    "width": 0.25,
+    "lr": 0.5,
+    "seed": 4,
+}
+"""Of runs of one step an epoch, where nothing else matters; the second epoch is the better one."""
 Output = namedtuple("Output", "code out err")
 
 
@@ -73,6 +82,17 @@ def trained(small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     out = tmp_path_factory.mktemp("trained") / "run"
     call = ["train", CARD, "--cache", small_cache / "cache", "--out", out, *words(SETTINGS)]
     assert run([str(word) for word in call]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def quick(small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs of one step that nothing stopped."""
+    out = tmp_path_factory.mktemp("quick") / "run"
+    settings = words({**SETTINGS, **QUICK})
+    call = ["train", CARD, "--cache", small_cache / "cache", "--out", out, *settings]
+    assert run([str(word) for word in call]) == 0
+    assert load_checkpoint(out / "last.pt").best["epoch"] == 1
     return out
 
 
@@ -143,28 +163,28 @@ def kill_at(patch: pytest.MonkeyPatch, name: str, epoch: int, when: str) -> None
 @pytest.mark.parametrize(("name", "epoch", "when"), POINTS)
 @pytest.mark.parametrize("way", ["plain", "resume", "run"])
 def test_killed_between_any_two_writes_a_run_goes_on(
-    snntx: Snntx, trained: Path, name: str, epoch: int, when: str, way: str
+    snntx: Snntx, quick: Path, name: str, epoch: int, when: str, way: str
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, name, epoch, when)
         with pytest.raises(KilledError):
-            snntx.train()
+            snntx.train(**QUICK)
     begun = (snntx.out / "last.pt").is_file()
     if way == "plain":
-        output = snntx.train()
+        output = snntx.train(**QUICK)
         if begun:
             advice = "and is finished, after 2" if (name, epoch, when) == LAST else "with --resume"
             refused(output, f"{snntx.out}: exists already", advice)
-            output = snntx.train("--resume")
+            output = snntx.train("--resume", **QUICK)
     elif way == "resume":
-        output = snntx.train("--resume")
+        output = snntx.train("--resume", **QUICK)
     else:
         output = snntx("train", "--resume", snntx.out)
         if (name, when) in (("recipe.toml", "before"), ("recipe.toml", "after"), NO_DATA):
             assert output.code == 2
-            output = snntx.train("--resume")
+            output = snntx.train("--resume", **QUICK)
     assert output.code == 0, output
-    same_weights(snntx.out, trained)
+    same_weights(snntx.out, quick)
 
 
 LAST = ("last.pt", 1, "after")
@@ -262,7 +282,7 @@ def test_what_a_command_leaves_out_is_the_runs_own_and_said(snntx: Snntx) -> Non
     call = ["train", CARD, "--out", snntx.out, "--resume"]
     output = snntx(*call, "--set", "lr=0.05")
     assert output.code == 0, output
-    assert "goes on with its own settings: epochs (the run has 2, the command 10), batch" in (
+    assert "goes on with its own settings: width (the run has 0.5, the command 1.0), epo" in (
         output.err
     )
     recipe = load_checkpoint(snntx.out / "last.pt").recipe

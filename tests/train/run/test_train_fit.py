@@ -21,8 +21,8 @@ from snntx.cli import run
 from snntx.commands.terminal import text as terminal
 from snntx.data_cards import load_card, parse_card
 from snntx.preprocess.build.builder import preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.opening import open_cache, sealed_caches
+from snntx.preprocess.planning.plan import make_request
 from snntx.train.checkpoints.state import load_checkpoint
 from snntx.train.measure.metrics import Metrics
 from snntx.train.network.create import create_model
