@@ -11,7 +11,7 @@ from .framing import framing_options
 from .options import FOLDER, cache_option, cache_root, json_option, print_json, say
 
 if TYPE_CHECKING:
-    from ..preprocess.build.unpaired import Unpaired
+    from ..preprocess.planning.unpaired import Unpaired
 
 
 @click.command()
@@ -67,8 +67,8 @@ def preprocess(
     """
     from ..data_cards import TONIC, load_card
     from ..preprocess.build.builder import preprocess as build
-    from ..preprocess.build.plan import make_request
     from ..preprocess.build.workers import usable_cores
+    from ..preprocess.planning.plan import make_request
     from .terminal.text import build_bar, print_summary
 
     root = cache_root(cache)

@@ -22,17 +22,10 @@ from ..disk.atomic import PART_SUFFIX
 from ..disk.files import size_of
 from ..disk.folders import disk_errors, locked, make_folder, sync_folder
 from ..disk.memo import MEMO, DigestMemo
+from ..planning.pairing import pair
+from ..planning.plan import Plan, Request, make_plan
 from .indexing import index_of
-from .pairing import pair
-from .plan import Plan, Request, make_plan
-from .sealed import (
-    digests_of,
-    draft_of,
-    find_sealed,
-    older_cache,
-    older_line,
-    refuse_skipped,
-)
+from .sealed import digests_of, draft_of, find_sealed, older_cache, older_line, refuse_skipped
 from .space import check_space
 from .stages import Progress, build_shards, write_statics
 from .tasks import Crew

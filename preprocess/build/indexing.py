@@ -14,8 +14,8 @@ from ..cache.copies import apart, copies, kept_together
 from ..cache.notes import Note, note, of_remarks
 from ..cache.settings import attributes
 from ..cache.splits import split_recordings, split_statics
-from .pairing import pair, pairing_notes
-from .plan import Plan, Request
+from ..planning.pairing import pair, pairing_notes
+from ..planning.plan import Plan, Request
 from .static_notes import Written
 
 

@@ -12,7 +12,7 @@ from ..cache.seal import OLDER, read_seal
 from ..disk.digests import digest_file
 from ..disk.files import state_of
 from ..disk.memo import DigestMemo
-from .plan import Plan, Request
+from ..planning.plan import Plan, Request
 
 UNREADABLE = "unreadable"
 """Stands for the digest of a file that was passed over because it cannot be read."""

@@ -22,12 +22,12 @@ from ..cache import format as fmt
 from ..disk.atomic import PART_SUFFIX
 from ..disk.files import size_of
 from ..framing.options import FrameOptions
+from ..planning.plan import Plan, Request
 from ..raw.recording import Recording
 from ..raw.recordings import by_file
 from ..readers.base import READERS, Usable, place_of
 from ..statics.images import StaticImage, plane_type
 from .pictures import PictureTask, StaticsWriter
-from .plan import Plan, Request
 
 _Item = TypeVar("_Item")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from ..cache import format as fmt
 from ..disk.files import size_of
 from ..disk.memo import DigestMemo
+from ..planning.plan import Plan, Request
 from ..raw.recordings import in_shards
 from ..readers.base import place_of
 from ..statics.images import StaticImage
 from .pictures import PictureTask, write_pictures
-from .plan import Plan, Request
 from .static_notes import StaticNotes, Written
 from .tasks import Crew, Done, Member, RawFile, Shard, read_shard
 

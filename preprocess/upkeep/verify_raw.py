@@ -14,9 +14,7 @@ from pathlib import Path
 
 from ...data_cards.schema import Card
 from ...errors import UsageError
-from ..build.plan import Request, make_plan
 from ..build.sealed import UNREADABLE
-from ..build.unpaired import Unpaired
 from ..cache.differences import differences
 from ..cache.format import INDEX, Index
 from ..cache.notes import PASSED_OVER
@@ -25,6 +23,8 @@ from ..disk.digests import digest_or_none
 from ..disk.files import size_of
 from ..disk.memo import MEMO, DigestMemo
 from ..framing.options import FrameOptions
+from ..planning.plan import Request, make_plan
+from ..planning.unpaired import Unpaired
 from .verify import Problem
 
 AGAIN = "put the file back, or run snntx preprocess again for a cache of what is there now"

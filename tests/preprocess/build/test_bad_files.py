@@ -17,11 +17,11 @@ from snntx.data_cards import load_card
 from snntx.errors import BadFileError, SnntxError
 from snntx.preprocess.build import builder as build
 from snntx.preprocess.build import stages
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.build.tasks import Member, RawFile
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.formats import atis
 
 OLD = 1_500_000_000

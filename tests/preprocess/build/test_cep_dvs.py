@@ -23,8 +23,8 @@ from snntx.data_cards.schema import Card
 from snntx.errors import BadFileError, SnntxError, UsageError
 from snntx.preprocess.build import builder as build
 from snntx.preprocess.build.builder import Summary, preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.planning.plan import make_request
 from snntx.train.batches.images import static_channel
 
 COUNT, CLASSES = 25, ("fish", "non-insect_invertebrates", "large_man-made_outdoor_things")

@@ -8,9 +8,9 @@ import pytest
 
 from snntx.cli import run
 from snntx.preprocess.build import builder as build
-from snntx.preprocess.build import plan as plans
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.planning import plan as plans
 from snntx.preprocess.readers.formats import atis
 
 GONE = "Train/1/00002.bin"

@@ -16,11 +16,11 @@ from snntx.data_cards import load_card, parse_card
 from snntx.data_cards.schema import Card
 from snntx.errors import BadFileError, UsageError
 from snntx.preprocess.build.builder import preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.splits import TEST, TRAIN, split_recordings
 from snntx.preprocess.framing.frequency import frequency_frames
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.raw.recordings import found_classes, list_recordings
 from snntx.preprocess.upkeep.verify_raw import compare_raw
 

@@ -21,10 +21,10 @@ from snntx.data_cards import load_card
 from snntx.errors import BadFileError, SnntxError, UsageError
 from snntx.preprocess.build import builder as build
 from snntx.preprocess.build import stages, workers
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.build.tasks import in_order
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.formats.atis import encode
 
 OLD = 1_500_000_000

@@ -14,8 +14,8 @@ from snntx.data_cards import load_card
 from snntx.errors import SnntxError
 from snntx.preprocess.build import builder as build
 from snntx.preprocess.build import space
-from snntx.preprocess.build.plan import Request, make_plan, make_request
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.planning.plan import Request, make_plan, make_request
 from snntx.preprocess.readers.formats.atis import encode
 
 Usage = namedtuple("Usage", "total used free")

@@ -18,11 +18,11 @@ from snntx.data_cards.schema import Card
 from snntx.errors import BadFileError
 from snntx.preprocess.build import builder as build
 from snntx.preprocess.build.pictures import Decoded, PictureTask
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.build.tasks import Done
-from snntx.preprocess.build.unpaired import Unpaired
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.planning.plan import make_request
+from snntx.preprocess.planning.unpaired import Unpaired
 from snntx.preprocess.readers.formats.atis import encode
 
 OLD = 1_500_000_000

@@ -24,9 +24,9 @@ from scipy.io import savemat
 from snntx.data_cards import load_card, parse_card
 from snntx.data_cards.schema import Card
 from snntx.preprocess.build.builder import Summary, preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.format import Index
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.raw.tonic_cards import card_text
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.upkeep.verify import verify

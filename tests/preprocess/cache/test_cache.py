@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -26,14 +27,14 @@ from snntx.data_cards.schema import Card, SplitRule
 from snntx.errors import BadFileError, SnntxError, UsageError
 from snntx.preprocess.build import builder as build
 from snntx.preprocess.build import pictures, shards
-from snntx.preprocess.build.plan import make_request
-from snntx.preprocess.build.unpaired import Unpaired
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.disk import digests
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.framing.recording import frame_recording
+from snntx.preprocess.planning.plan import make_request
+from snntx.preprocess.planning.unpaired import Unpaired
 from snntx.preprocess.readers import reading as readers
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.readers.reading import read_events
@@ -541,8 +542,8 @@ from pathlib import Path
 from snntx.data_cards import load_card
 from snntx.preprocess.build import builder as build
 from snntx.preprocess.readers import reading as readers
-from snntx.preprocess.build.plan import make_request
-from snntx.preprocess.build.unpaired import Unpaired
+from snntx.preprocess.planning.plan import make_request
+from snntx.preprocess.planning.unpaired import Unpaired
 
 data, cache, started = map(Path, sys.argv[1:])
 read = readers.read_file
@@ -571,7 +572,9 @@ def test_two_builders_at_once_make_one_cache(data: Path, tmp_path: Path) -> None
     output, _ = first.communicate(timeout=60)
     assert first.returncode == 0
     assert output.split() == [second.key, "False"]
-    assert said == ["another process is building this cache; waiting for it"]
+    (line,) = said
+    assert line.startswith(f"process {first.pid} on {socket.gethostname()} (since ")
+    assert line.endswith(" is building this cache; waiting for it, at most 24 hours")
     assert second.reused
     assert content(second.directory) == content(make(data, tmp_path / "alone").directory)
 

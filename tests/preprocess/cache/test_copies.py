@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from snntx.data_cards import load_card
 from snntx.data_cards.schema import SplitRule
 from snntx.preprocess.build.builder import Summary, preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.copies import apart, copies, kept_together, none_of
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.splits import (
@@ -26,6 +25,7 @@ from snntx.preprocess.cache.splits import (
     split_statics,
 )
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.upkeep.verify import verify
 

@@ -13,11 +13,11 @@ from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.build.builder import preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache, sealed_caches
 from snntx.preprocess.digits import write_simulated_digits
 from snntx.preprocess.framing.options import FrameOptions
+from snntx.preprocess.planning.plan import make_request
 
 CARD = load_card("simulated-digits")
 

@@ -13,14 +13,7 @@ import pytest
 from snntx.errors import SnntxError
 from snntx.preprocess.cache.files import open_own
 from snntx.preprocess.cache.frame_cache import FrameCache
-from snntx.preprocess.cache.seal import (
-    Seal,
-    SealedFile,
-    SealError,
-    parse_seal,
-    read_seal,
-    seal,
-)
+from snntx.preprocess.cache.seal import Seal, SealedFile, SealError, parse_seal, read_seal, seal
 from snntx.preprocess.disk.digests import digest
 from snntx.preprocess.upkeep.verify import verify
 

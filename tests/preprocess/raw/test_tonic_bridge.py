@@ -19,10 +19,10 @@ from snntx.cli import run
 from snntx.data_cards import load_card, parse_card
 from snntx.errors import BadFileError, SnntxError, UsageError
 from snntx.preprocess.build import builder as build
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.frames import frames_from_events
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.raw.tonic_cards import card_text, tonic_downloads, write_card
 from snntx.preprocess.raw.tonic_listing import list_tonic_recordings
 from snntx.preprocess.readers.formats.atis import encode

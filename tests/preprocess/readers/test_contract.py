@@ -14,10 +14,10 @@ from snntx.data_cards import parse_card
 from snntx.errors import BadFileError, UsageError
 from snntx.preprocess.build import stages
 from snntx.preprocess.build.builder import Summary, preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.base import READERS, Reader, place_of, reader_of
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.readers.reading import checked, read_events, read_recordings

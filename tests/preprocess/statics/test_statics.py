@@ -16,13 +16,7 @@ from snntx.data_cards import load_card
 from snntx.data_cards.found import StaticFiles
 from snntx.errors import BadFileError, UsageError
 from snntx.preprocess.statics.decoding import decode_picture
-from snntx.preprocess.statics.images import (
-    StaticImage,
-    by_class,
-    list_statics,
-    planes_of,
-    read_idx,
-)
+from snntx.preprocess.statics.images import StaticImage, by_class, list_statics, planes_of, read_idx
 
 MNIST = StaticFiles("mnist", twin="{split}/{number}", fit="pad")
 NAME = StaticImage("a/1", "a", Path("a/1.jpg"))

@@ -264,7 +264,7 @@ def test_a_cache_without_statics_or_manifest(here: Path) -> None:
     from snntx.data_cards import load_card
     from snntx.errors import UsageError
     from snntx.preprocess.build.builder import preprocess
-    from snntx.preprocess.build.plan import make_request
+    from snntx.preprocess.planning.plan import make_request
     from snntx.preprocess.upkeep.verify_raw import compare_raw
 
     card, raw = load_card(CARD), here / "data/raw"

@@ -13,10 +13,10 @@ from snntx.cli import run
 from snntx.data_cards import load_card, parse_card
 from snntx.errors import UsageError
 from snntx.preprocess.build.builder import Summary, preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.format import Index
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.upkeep.verify import verify
 

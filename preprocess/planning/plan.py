@@ -22,7 +22,7 @@ from ..raw.recordings import found_classes, list_recordings
 from ..readers.base import READERS, version_of
 from ..statics.images import StaticImage
 from .ignored import ignored_files, suffix_note, unknown_notes, with_suffixes
-from .static_plan import StaticPlan, plan_statics
+from .static_files import StaticPlan, plan_statics
 from .unpaired import Unpaired
 
 
@@ -37,7 +37,7 @@ class Request:
         cache: root of all caches.
         options: framing options.
         unpaired: what to do where too few names match; see
-            :mod:`~snntx.preprocess.build.unpaired`.
+            :mod:`~snntx.preprocess.planning.unpaired`.
     """
 
     card: Card
