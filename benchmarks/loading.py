@@ -28,8 +28,8 @@ from PIL import Image
 
 from snntx.data_cards import load_card
 from snntx.preprocess.build.builder import preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.planning.plan import make_request
 from snntx.train.batches.loader import epoch_batches
 from snntx.train.batches.training import TrainingData
 from snntx.train.recipe.whole import Recipe

@@ -26,8 +26,8 @@ from tonic.transforms import ToFrame
 
 from snntx.data_cards import load_card
 from snntx.preprocess.build.builder import preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.planning.plan import make_request
 
 BATCH = 32
 

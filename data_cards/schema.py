@@ -7,14 +7,7 @@ from typing import Annotated, Any
 
 from ..declared.fields import Declared, Setting
 from .found import EventFiles, StaticFiles
-from .vocabulary import (
-    Bins,
-    Extent,
-    Polarity,
-    Rule,
-    Tail,
-    Values,
-)
+from .vocabulary import Bins, Extent, Polarity, Rule, Tail, Values
 
 
 @dataclass(frozen=True)

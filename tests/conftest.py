@@ -59,8 +59,8 @@ def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     from snntx.data_cards import load_card
     from snntx.preprocess.build.builder import preprocess
-    from snntx.preprocess.build.plan import make_request
     from snntx.preprocess.digits import write_simulated_digits
+    from snntx.preprocess.planning.plan import make_request
 
     folder = tmp_path_factory.mktemp("small")
     data = folder / "data"

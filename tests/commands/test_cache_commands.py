@@ -14,7 +14,7 @@ from filelock import FileLock
 from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.preprocess.build.builder import preprocess
-from snntx.preprocess.build.plan import make_request
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.upkeep.stored import stored_in
 
 CARD = "simulated-digits"

@@ -16,10 +16,10 @@ from PIL import Image
 from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.preprocess.build.builder import preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.format import Index
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.meanings import explain
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.upkeep.inspect import brightness, histogram, sheet_rows, spread, typical
 
 CARD = "simulated-digits"

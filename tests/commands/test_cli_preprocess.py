@@ -267,7 +267,9 @@ def test_options_without_meaning(
 def test_disk_too_small(snntx: Snntx, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
-    one_line(snntx.preprocess(raw), 1, "0.0 MB free, but this cache needs about", "--no-space-check")
+    one_line(
+        snntx.preprocess(raw), 1, "0.0 MB free, but this cache needs about", "--no-space-check"
+    )
     assert caches(snntx.cache) == []
     assert snntx.preprocess(raw, "--no-space-check").code == 0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from snntx.data_cards import CARDS, card_names, load_card
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.framing.options import FrameOptions
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.base import READERS
 from snntx.train.recipe.sources import load_recipe
 

@@ -18,9 +18,9 @@ from PIL import Image
 from snntx.data_cards import parse_card
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.build.builder import preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
+from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.train.batches.batch import Batch
 from snntx.train.batches.partners import nested_subset

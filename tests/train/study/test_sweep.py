@@ -23,8 +23,8 @@ from snntx.data_cards import load_card
 from snntx.declared.tables import toml_value
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.build.builder import preprocess
-from snntx.preprocess.build.plan import make_request
 from snntx.preprocess.digits import write_simulated_digits
+from snntx.preprocess.planning.plan import make_request
 from snntx.train.recipe.sources import load_recipe
 from snntx.train.recipe.whole import Recipe
 from snntx.train.study import child as sweep_child
