@@ -101,6 +101,8 @@ class TransferModel(nn.Module, ABC):
     less memory where that is false. ``@MODELS.register("name")`` gives it a name.
     """
 
+    static_head: nn.Module
+    event_head: nn.Module
     frame_size: ClassVar[tuple[int, int]]
     least_size: ClassVar[int] = 1
     neuron_defaults: ClassVar[Mapping[str, Any]] = {}

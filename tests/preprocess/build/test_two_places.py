@@ -88,7 +88,9 @@ def numbers(root: Path, files: ModuleType) -> Kind:
     draw = np.random.default_rng(0)
     rows = ["index path mat kind class x"]
     for i in range(6):
-        columns = {name: draw.integers(0, 200, 50).astype(np.float64) for name in "xy"}
+        columns: dict[str, Any] = {
+            name: draw.integers(0, 200, 50).astype(np.float64) for name in "xy"
+        }
         columns |= {"ts": np.arange(50) * 100.0, "p": draw.choice([-1.0, 1.0], 50)}
         (root / "raw/data/MAT/img").mkdir(parents=True, exist_ok=True)
         savemat(root / f"raw/data/MAT/img/{i}.mat", columns)

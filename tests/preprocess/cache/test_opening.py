@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ class Root:
         self.notes: list[str] = []
         write_simulated_digits(self.data, seed=1, recordings=30)
 
-    def build(self, data: Path | None = None, *, static: bool = True, **options: object) -> str:
+    def build(self, data: Path | None = None, *, static: bool = True, **options: Any) -> str:
         """Build a cache and return its key."""
         data = data or self.data
         request = make_request(
@@ -78,12 +79,13 @@ class Root:
 
     def open(self, **asked: int | str | None) -> str:
         """Open a cache by what the recipe and the command ask for; returns its key."""
-        wanted: dict[str, object] = {"steps": None, "size": None, "key": None, **asked}
+        wanted: dict[str, Any] = {"steps": None, "size": None, "key": None, **asked}
         return open_cache(self.cache, CARD, on_note=self.notes.append, **wanted).key
 
     def follow(self, advice: str) -> str:
         """Open as the words of an advice say."""
-        words, asked = shlex.split(advice), {}
+        words = shlex.split(advice)
+        asked: dict[str, Any] = {}
         for flag, value in zip(words[::2], words[1::2], strict=True):
             name, _, number = value.partition("=")
             asked |= {"key": value} if flag == "--key" else {name: int(number)}

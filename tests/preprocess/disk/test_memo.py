@@ -86,7 +86,17 @@ def test_any_other_content_is_read_as_empty(path: Path, tmp_path: Path, text: st
     place = tmp_path / "memo.json"
     state = path.stat()
     key = [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
-    entries = [5, None, [], {}, key, [*key, None], [*key, 5], [*key, "x"], [*key[:2], ONE]]
+    entries: list[object] = [
+        5,
+        None,
+        [],
+        {},
+        key,
+        [*key, None],
+        [*key, 5],
+        [*key, "x"],
+        [*key[:2], ONE],
+    ]
     texts = [json.dumps({str(path): e}) for e in entries] if text == "entries" else [text]
     for each in texts:
         place.write_bytes(each.encode(errors="surrogateescape"))

@@ -271,7 +271,15 @@ def test_a_name_that_is_no_utf8_is_printed(
     (raw, *_) = sorted((small_cache / "data/raw").glob("*/*/*.bin"))
     named = Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.bin"))
     shutil.copy(raw, named)
-    words = [sys.executable, "-m", "snntx", "predict", trained / "best.pt", named, "--json"]
+    words = [
+        sys.executable,
+        "-m",
+        "snntx",
+        "predict",
+        str(trained / "best.pt"),
+        str(named),
+        "--json",
+    ]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
     done = subprocess.run(words, capture_output=True, env=environment, check=True)
     (prediction,) = json.loads(done.stdout)

@@ -27,7 +27,9 @@ from snntx.train.measure.metrics import event_logits
 
 CARD = "simulated-digits"
 CPU = torch.device("cpu")
-TRAINING_ONLY = {"best", "optimizer", "scaler", "auxiliary", "average", "batch", "sums", "rng"}
+TRAINING_ONLY = {
+    "best", "optimizer", "scaler", "auxiliary", "average", "batch", "sums", "rng", "processes",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

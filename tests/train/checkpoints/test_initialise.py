@@ -139,8 +139,12 @@ def test_both_heads_start_from_a_static_only_run(tmp_path: Path) -> None:
     run = save(tmp_path / "run", source, branch="static")
     notes = initial_weights(model, run, classes=NAMES)
     assert notes == ["event_head: from the source's static_head, the only one that it trained"]
-    assert torch.equal(model.event_head.weight, source.static_head.weight)
-    assert torch.equal(model.event_head.bias, source.static_head.bias)
+    assert torch.equal(
+        model.state_dict()["event_head.weight"], source.state_dict()["static_head.weight"]
+    )
+    assert torch.equal(
+        model.state_dict()["event_head.bias"], source.state_dict()["static_head.bias"]
+    )
     event = {"event_head.weight", "event_head.bias"}
     assert differing(values(model), values(source)) == event
 

@@ -54,7 +54,8 @@ class Golden:
         self.model.train(group != "eval")
 
     def stored(self, name: str) -> NDArray[Any]:
-        return self.arrays[f"f64_{self.group}_{name}"]
+        found: NDArray[Any] = self.arrays[f"f64_{self.group}_{name}"]
+        return found
 
     def compare(self, name: str, found: Tensor, relative: float = 0.0) -> None:
         expected = self.stored(name)

@@ -71,7 +71,10 @@ def test_running_a_stage_again_leaves_the_statistics_alone(
 def test_step_norm_alone_equals_batch_norm_step_by_step() -> None:
     currents = images().double()
     for merged in (False, True):
-        norm, reference = StepNorm(2, merged=merged).double(), nn.BatchNorm2d(2).double()
+        norm, reference = (
+            StepNorm(2, "merged" if merged else "per-step").double(),
+            nn.BatchNorm2d(2).double(),
+        )
         found = norm(currents)
         if merged:
             expected = reference(currents.flatten(0, 1)).view_as(currents)

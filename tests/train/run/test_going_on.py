@@ -16,9 +16,12 @@ import pytest
 import torch
 
 from snntx.cli import run
+from snntx.preprocess.disk.atomic import write_atomic
 from snntx.train.checkpoints import run_directory
+from snntx.train.checkpoints.started import write_started
 from snntx.train.checkpoints.state import load_checkpoint, save_checkpoint
 from snntx.train.run import running
+from snntx.train.run.logs import RunLog
 from snntx.train.run.schedule import learning_rate
 
 CARD = "simulated-digits"
@@ -152,11 +155,11 @@ def kill_at(patch: pytest.MonkeyPatch, name: str, epoch: int, when: str) -> None
 
     save = dying(save_checkpoint, lambda path, _: path.name)
     patch.setattr(running, "save_checkpoint", save)
-    log = dying(running.RunLog.epoch, lambda _, __: "log.jsonl")
-    patch.setattr(running.RunLog, "epoch", log)
-    write = dying(run_directory.write_atomic, lambda path, _: path.name)
+    log = dying(RunLog.epoch, lambda _, __: "log.jsonl")
+    patch.setattr(RunLog, "epoch", log)
+    write = dying(write_atomic, lambda path, _: path.name)
     patch.setattr(run_directory, "write_atomic", write)
-    started = dying(run_directory.write_started, lambda *_: "data.json")
+    started = dying(write_started, lambda *_: "data.json")
     patch.setattr(run_directory, "write_started", started)
 
 

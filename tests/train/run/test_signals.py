@@ -206,7 +206,7 @@ def test_a_worker_that_is_killed_is_one_line_and_the_run_goes_on(
     recipe = load_recipe(card, settings=[*SETTINGS, "epochs=1"])
     batch = TrainingData.batch
 
-    def dies(self: TrainingData, *arguments: object) -> object:
+    def dies(self: TrainingData, *arguments: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     with monkeypatch.context() as patch:

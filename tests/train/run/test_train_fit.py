@@ -161,7 +161,7 @@ def test_a_run_writes_its_files(snntx: Snntx) -> None:
 
     line = output.out.splitlines()[-1]
     assert line.startswith(f"best epoch {last.best['epoch'] + 1}: validation top-1 ")
-    assert line.endswith(f"(protocol holdout); next: snntx evaluate {snntx.out}")
+    assert line.endswith(f"(protocol holdout); next: snntx evaluate '{snntx.out}'")
     assert f"snntx: cache {cache}, device cpu, backend numba, run {snntx.out}\n" in output.err
     assert 'model = "nmnist"' in output.err
     assert output.err.count("epoch   ") == 2
@@ -585,7 +585,7 @@ def test_the_printed_command_makes_the_cache(
 def test_a_cache_of_other_frames_is_listed(snntx: Snntx) -> None:
     (cache,) = sealed_caches(snntx.root, CARD)
     output = snntx.train(steps=4, size=48)
-    one_line(output, 1, "frames (4, 2, 48, 48)", f"{cache.name} (3, 2, 34, 34)",
+    one_line(output, 1, "frames (4, 2, 48, 48)", f"{cache.name}: steps 3 (card: 10), 80 recordings (--key {cache.name})",
              "--steps 4 --size 48")  # fmt: skip
 
 
@@ -600,7 +600,7 @@ def test_several_caches_are_listed_and_a_key_chooses(snntx: Snntx, two_caches: P
     keys = [path.name for path in sealed_caches(two_caches, CARD)]
     assert len(keys) == 2
     output = snntx.train(root=two_caches)
-    one_line(output, 2, "2 caches have frames (3, 2, 34, 34)", "--key", ", ".join(keys))
+    one_line(output, 2, "2 caches have frames (3, 2, 34, 34)", *(f"(--key {key})" for key in keys))
     assert not snntx.out.exists()
     for key in keys:
         out = snntx.out.with_name(key)

@@ -306,7 +306,8 @@ def test_a_directory_of_another_run_is_refused(tmp_path: Path) -> None:
     write_run(path, recipe_of(lr=0.01, flip=True), epochs=2)
     with pytest.raises(UsageError, match=r"holds a run of another recipe \(lr, flip\)"):
         run_state(path, recipe)
-    for metrics in ({}, None):  # what was measured knows the cache, and so does the checkpoint
+    measured: tuple[dict[str, Any] | None, ...] = ({}, None)
+    for metrics in measured:  # what was measured knows the cache, and so does the checkpoint
         write_run(path, recipe, epochs=2, metrics=metrics)
         with pytest.raises(UsageError, match="holds a run on cache k, not other; choose another"):
             run_state(path, recipe, key="other")

@@ -98,5 +98,5 @@ class TransferNMNISTPublished(TransferModel):
     def classify(self, code: Activity, branch: str) -> Tensor:
         """Return the share of each class's voters that fire, ``(T, B, C)``."""
         head: SpikingLinear = getattr(self, f"{branch}_head")
-        fired = head(code).activity.values
-        return fired.unflatten(-1, (self.num_classes, VOTERS)).mean(-1)
+        fired: Tensor = head(code).activity.values
+        return fired.view(*fired.shape[:-1], self.num_classes, VOTERS).mean(-1)
