@@ -201,14 +201,17 @@ class Child:
         return said[-1] if said else f"ended with exit code {code}: {last or 'no message'}"
 
     def stop(self) -> None:
-        """Ask the running process to end; asked again, kill it."""
+        """Ask the running process to end; asked again, kill it.
+
+        One that the same signal has ended already was asked all the same.
+        """
+        again, self._asked = bool(self._asked), self._asked or time.monotonic()
         if self._process is None or self._process.poll() is not None:
             return
-        if self._asked:
+        if again:
             self._process.kill()
         else:
             self._process.terminate()
-            self._asked = time.monotonic()
 
 
 def _load_libc() -> Any:
