@@ -73,6 +73,8 @@ def _command(*arguments: object, quiet: bool = False) -> None:
     whole = click.get_current_context().find_root().command
     with contextlib.redirect_stdout(hidden) if hidden else contextlib.nullcontext():
         code = whole.main(words, prog_name="snntx", standalone_mode=False)
+    if code in (130, 143):  # it was asked to end, and has said so
+        click.get_current_context().exit(code)
     if code:
         raise SnntxError(f"the command 'snntx {' '.join(words)}' ended with exit code {code}")
 
