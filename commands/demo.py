@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ..errors import SnntxError, UsageError
-from .options import FOLDER
+from .options import FOLDER, say
 
 CARD = "simulated-digits"
 SEED = 1
@@ -41,7 +41,7 @@ def run_demo(out: Path) -> None:
     data, cache = out / "data", out / "cache"
     from ..preprocess.digits import write_simulated_digits
 
-    count = write_simulated_digits(data, seed=SEED)
+    count = write_simulated_digits(data, seed=SEED, say=say)
     click.echo(f"{count:,} simulated recordings of real handwritten digits in {data}")
     _command("preprocess", CARD, "--raw", data / "raw", "--static", data / "static",
              "--cache", cache)  # fmt: skip

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from ..errors import SnntxError, UsageError
 from .disk.atomic import write_atomic
+from .disk.locks import waiting_for
 from .readers.formats.atis import encode
 from .simulate import DEFAULTS, simulate_events
 
@@ -56,7 +58,13 @@ def load_drawings(count: int | None = None) -> tuple[NDArray[np.uint8], NDArray[
     return np.stack([np.asarray(each) for each in images]), labels[:count].astype(np.uint8)
 
 
-def write_simulated_digits(directory: Path, *, seed: int, recordings: int | None = None) -> int:
+def write_simulated_digits(
+    directory: Path,
+    *,
+    seed: int,
+    recordings: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> int:
     """Write the recordings and their static twins, unless the same set is already there.
 
     A marker file says which set the directory holds: begun before its first file, finished
@@ -66,6 +74,7 @@ def write_simulated_digits(directory: Path, *, seed: int, recordings: int | None
         directory: receives ``raw/`` and ``static/``; created where missing.
         seed: of the sensor's background noise.
         recordings: the first so many digits; None for all 1,797.
+        say: called with a line where another process is writing them.
 
     Returns:
         Number of recordings in the set.
@@ -74,13 +83,12 @@ def write_simulated_digits(directory: Path, *, seed: int, recordings: int | None
         UsageError: ``recordings`` is out of range.
         SnntxError: the directory holds a ``raw`` or ``static`` that this function did not write.
     """
-    from filelock import FileLock
     from tqdm import tqdm
 
     images, labels = load_drawings(recordings)
     directory.mkdir(parents=True, exist_ok=True)
     wanted = _description(seed, len(labels))
-    with FileLock(directory / f".{MARKER}.lock"):
+    with waiting_for(directory / f".{MARKER}.lock", "writing these recordings", say):
         if _marker(directory) == wanted | {"finished": True} and _all_there(directory, labels):
             return len(labels)
         _clear(directory)

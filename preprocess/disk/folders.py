@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ...errors import SnntxError, UsageError, plain
+from .locks import waiting_for
 
 
 def make_folder(home: Path) -> None:
@@ -32,16 +31,8 @@ def make_folder(home: Path) -> None:
 @contextmanager
 def locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Hold a build's lock, waiting for another builder of the same cache."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say("another process is building this cache; waiting for it")
-        lock.acquire()
-    try:
+    with waiting_for(path, "building this cache", say):
         yield
-    finally:
-        lock.release()
 
 
 def cause_of(error: BaseException) -> str:

@@ -18,12 +18,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ...data_cards.schema import Download
 from ...errors import SnntxError, UsageError
 from ..disk.atomic import write_atomic
 from ..disk.folders import cause_of
+from ..disk.locks import BusyError, Lock
 from .transfer import Progress, download
 from .unpacking import unpack
 
@@ -75,18 +74,8 @@ def fetch(
         raise UsageError(f"--to {folder}: cannot be written: {error.strerror}") from error
     results = []
     for entry in downloads:
-        lock = FileLock(folder / f".{entry.file}.lock")
-        with _disk_errors(folder):
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                raise SnntxError(
-                    f"{folder / entry.file}: another snntx fetch is at work on it"
-                ) from None
-            try:
-                results.append(_fetch_one(entry, folder, timeout_s, say, progress))
-            finally:
-                lock.release()
+        with _disk_errors(folder), _claimed(folder, entry):
+            results.append(_fetch_one(entry, folder, timeout_s, say, progress))
     return results
 
 
@@ -129,6 +118,27 @@ def _unpacked_before(marker: Path, entry: Download) -> list[str] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return names if whole and all((marker.parent / name).exists() for name in names) else None
+
+
+@contextmanager
+def _claimed(folder: Path, entry: Download) -> Iterator[None]:
+    """Hold the lock of one file.
+
+    Raises:
+        SnntxError: another fetch has it.
+    """
+    lock = Lock(folder / f".{entry.file}.lock")
+    try:
+        lock.acquire()
+    except BusyError as busy:
+        raise SnntxError(
+            f"{folder / entry.file}: another snntx fetch is at work on it, {busy}; "
+            f"{lock.way_out()} and run the same command again"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
 from ...data_cards.schema import Card
 from ...errors import SnntxError
 from ...preprocess.cache.opening import open_cache
+from ...preprocess.disk.locks import BusyError, Lock
 from .child import Child, Job, Outcome
 from .sweep import SweepRun
 
@@ -97,10 +96,12 @@ def claimed(out: Path) -> Iterator[None]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / ".sweep.lock")
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise SnntxError(f"{out}: another sweep runs in this folder; wait for its end") from error
+        lock = Lock(out / ".sweep.lock")
+        lock.acquire()
+    except BusyError as busy:
+        raise SnntxError(
+            f"{out}: another sweep runs in this folder, {busy}; {lock.way_out()}"
+        ) from None
     except OSError as error:
         raise SnntxError(f"{out}: cannot be written: {error.strerror}") from error
     try:
