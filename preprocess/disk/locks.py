@@ -42,7 +42,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._soft = SoftFileLock(self.marker)
+        self._soft = SoftFileLock(self.marker, thread_local=False)
         self._held: BaseFileLock | None = None
 
     @property
@@ -63,7 +63,7 @@ class Lock:
                 self.path.write_text(f"{os.getpid()}\n{socket.gethostname()}\n")
 
     def _take(self) -> None:
-        lock: BaseFileLock = FileLock(self.path, fallback_to_soft=False)
+        lock: BaseFileLock = FileLock(self.path, thread_local=False, fallback_to_soft=False)
         try:
             try:
                 lock.acquire(timeout=0)
