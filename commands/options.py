@@ -57,12 +57,15 @@ device_option = click.option(
 
 
 def cache_root(cache: Path | None) -> Path:
-    """Return the root of all caches."""
-    if cache is not None:
-        return cache
-    import platformdirs
+    """Return the root of all caches, below which compiled kernels may be kept too."""
+    from ..preprocess.disk.kernel_cache import prefer
 
-    return Path(platformdirs.user_cache_dir("snntx"))
+    if cache is None:
+        import platformdirs
+
+        cache = Path(platformdirs.user_cache_dir("snntx"))
+    prefer(cache)
+    return cache
 
 
 def say(line: str) -> None:

@@ -25,10 +25,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
 from ..errors import UsageError
+from .disk.compiling import njit
 from .framing.events import Events
 from .saccades import Float64Array, SaccadePath
 

@@ -52,6 +52,12 @@ def golden_recipe() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def unprivileged() -> ModuleType:
+    """Module that starts processes which permissions bind."""
+    return _beside("unprivileged")
+
+
+@pytest.fixture(scope="session")
 def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of 80 simulated digits in ``data`` and their sealed frames of 3 steps in ``cache``.
 

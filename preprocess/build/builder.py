@@ -20,7 +20,7 @@ from ..cache import format as fmt
 from ..cache.seal import seal
 from ..disk.atomic import PART_SUFFIX
 from ..disk.files import size_of
-from ..disk.folders import disk_errors, locked, make_folder, sync_folder
+from ..disk.folders import disk_errors, is_read_only, locked, make_folder, sync_folder
 from ..disk.memo import MEMO, DigestMemo
 from ..planning.pairing import pair
 from ..planning.plan import Plan, Request, make_plan
@@ -89,8 +89,12 @@ def preprocess(
         request = request.absolute()
     plan = make_plan(request, skip=skip)
     home = request.cache / request.card.name
-    make_folder(home)
     draft = plan.draft()
+    if is_read_only(home):
+        sealed = find_sealed(home, draft, plan, DigestMemo(home / MEMO, fresh=rehash))
+        if sealed is not None:
+            return _reused(sealed, plan, started, skip)
+    make_folder(home)
     building = home / f".building-{draft}"
     notes = home / f"{building.name}.notes"
     with locked(home / f"{building.name}.lock", say):
@@ -99,9 +103,7 @@ def preprocess(
             shutil.rmtree(notes)
         sealed = find_sealed(home, draft, plan, memo)
         if sealed is not None:
-            index = fmt.Index.read(sealed / fmt.INDEX)
-            refuse_skipped(sealed, index, skip)
-            return _summary(sealed, index, plan, started, reused=True, resumed=0)
+            return _reused(sealed, plan, started, skip)
         if check_room:
             check_space(request, plan, building, say)
         older = older_cache(home, request, plan, memo)
@@ -161,6 +163,12 @@ def _crew(
 
     folders = [folder for folder in (request.raw, request.static) if folder is not None]
     return dask_crew(scheduler, building, folders)
+
+
+def _reused(sealed: Path, plan: Plan, started: float, skip: bool) -> Summary:
+    index = fmt.Index.read(sealed / fmt.INDEX)
+    refuse_skipped(sealed, index, skip)
+    return _summary(sealed, index, plan, started, reused=True, resumed=0)
 
 
 def _summary(

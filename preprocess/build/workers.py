@@ -21,6 +21,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
 from ...errors import SnntxError, UsageError
+from ..disk.kernel_cache import place_kernels
 from .tasks import Task
 
 REPORT_SECONDS = 0.1
@@ -82,6 +83,7 @@ class Workers:
             for number, task in enumerate(tasks):
                 yield number, task.run(lambda n, number=number: done(number, n))  # type: ignore[misc]
             return
+        place_kernels()  # once for all of them
         while len(self._crew) < min(self._jobs, len(tasks)):
             self._start_one()
         running: dict[Connection, int] = {}

@@ -28,6 +28,11 @@ def make_folder(home: Path) -> None:
         ) from error
 
 
+def is_read_only(home: Path) -> bool:
+    """Say whether a folder is there but cannot be written, so that nobody builds in it."""
+    return home.is_dir() and not os.access(home, os.W_OK)
+
+
 @contextmanager
 def locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Hold a build's lock, waiting for another builder of the same cache."""

@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..disk.compiling import njit
 from .events import Events
 from .grid import Span
 from .kernels import RECORD_BYTES, scan_records

@@ -32,7 +32,8 @@ def write_card(name: str, cache: Path) -> Card:
     text = card_text(name)
     path = tonic_card_path(name, cache)
     card = parse_card(text.encode(), f"tonic:{name}")
-    write_atomic(path, text)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_atomic(path, text)
     return card
 
 

@@ -244,7 +244,7 @@ def test_rm_unfinished_builds(snntx: Callable[..., Output], here: Path) -> None:
     with FileLock(f"{folder}.lock"):
         output = snntx("cache", "rm", CARD, "--unfinished", "--yes")
         assert output.code == 1
-        assert "is being built; stop that build first" in output.err
+        assert "is being built by another process; wait for its end or stop it first" in output.err
         assert folder.is_dir()
     output = snntx("cache", "rm", CARD, "--unfinished", "--yes")
     assert (output.code, output.out) == (0, f"removed {folder}\n")

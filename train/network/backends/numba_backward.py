@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 
+from ....preprocess.disk.compiling import njit, prange
 from .numba_kernels import STRIPES, TILE, charge, normalise, reset
 from .numba_scalars import from_float, to_float
 

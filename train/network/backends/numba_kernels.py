@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 
+from ....preprocess.disk.compiling import njit, prange
 from .numba_scalars import from_float, to_float
 
 TILE = 1024
