@@ -10,6 +10,7 @@ import torch
 
 from ...errors import BadFileError
 from ...preprocess.framing.recording import frame_recording
+from ...preprocess.readers.outside import within
 from ...preprocess.readers.reading import read_events
 from ..checkpoints.state import Checkpoint
 
@@ -54,8 +55,11 @@ def predict(
     results = []
     for file in files:
         try:
-            events = read_events(file, checkpoint.event_format, sort=checkpoint.sort)
-            frames = torch.from_numpy(frame_recording(events, file, checkpoint.frames))
+            events = read_events(
+                file, checkpoint.event_format, sort=checkpoint.sort, wraps=checkpoint.wraps
+            )
+            inside = within(events, checkpoint.frames, drop=checkpoint.outside == "drop")
+            frames = torch.from_numpy(frame_recording(inside, file, checkpoint.frames))
         except BadFileError as error:
             if on_bad is None:
                 raise

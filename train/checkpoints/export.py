@@ -119,6 +119,8 @@ def _metadata(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str
         "cache_key": checkpoint.cache_key,
         "event_format": checkpoint.event_format,
         "sort": checkpoint.sort,
+        "wraps": checkpoint.wraps,
+        "outside": checkpoint.outside,
         "epoch": checkpoint.epoch,
         "validation": checkpoint.validation,
     }
@@ -142,6 +144,7 @@ def _checksum(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> str:
 def _checkpoint(path: Path, content: Mapping[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
     names = ("recipe", "card", "cache_key", "classes", "event_format", "sort", "frames", "epoch")
     fields: dict[str, Any] = {name: content[name] for name in (*names, "validation")}
+    fields |= {name: content[name] for name in ("wraps", "outside") if name in content}
     fields["best"] = {"epoch": content["epoch"] - 1, **content["validation"]}
     fields |= {name: {} for name in ("optimizer", "scaler", "auxiliary", "average", "sums")}
     rng = torch.empty(0, dtype=torch.uint8)

@@ -50,9 +50,11 @@ KINDS = {
     "sums": dict,
     "rng": Tensor,
     "processes": int,
+    "wraps": bool,
+    "outside": str,
 }
 """What a checkpoint's fields are, but for the recipe and the framing options."""
-ADDED = {"processes": 0}
+ADDED = {"processes": 0, "wraps": False, "outside": "stop"}
 """Fields that files of release 0.1 do not have, and what stands for them there."""
 TENSORS = ("model", "auxiliary", "average")
 """Fields that hold tensors by name and nothing else."""
@@ -82,6 +84,8 @@ class Checkpoint:
         sums: sums of this epoch's terms over these batches.
         rng: state of torch's generator.
         processes: that shared each batch; 0 in a file of a release that did not keep it.
+        wraps: whether a timer that starts over is gone on with, as the card says.
+        outside: what the card does with events outside the sensor, ``stop`` or ``drop``.
     """
 
     recipe: Recipe
@@ -103,6 +107,8 @@ class Checkpoint:
     sums: dict[str, float]
     rng: Tensor
     processes: int = 0
+    wraps: bool = False
+    outside: str = "stop"
 
     def build_model(self, device: torch.device) -> TransferModel:
         """Return the network with this checkpoint's weights, in evaluation mode.

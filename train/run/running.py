@@ -193,6 +193,8 @@ class Running:
             classes=self._cache.classes,
             event_format=self._card.events.format,
             sort=self._card.events.sort,
+            wraps=self._card.events.wraps,
+            outside=self._card.events.outside,
             frames=self._cache.options,
             epoch=self.epoch,
             validation=self.validation,

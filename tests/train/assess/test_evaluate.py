@@ -1,5 +1,6 @@
 """``snntx evaluate`` and ``snntx predict`` from outside."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -17,8 +18,13 @@ import torch
 
 from snntx.cli import run
 from snntx.data_cards import load_card
+from snntx.errors import BadFileError
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache
+from snntx.preprocess.framing.events import Events
+from snntx.preprocess.readers.formats.atis import encode
+from snntx.preprocess.readers.reading import read_events
+from snntx.train.assess.predict import predict
 from snntx.train.checkpoints.state import load_checkpoint
 from snntx.train.measure import metrics
 from snntx.train.measure.metrics import event_logits, measure
@@ -480,3 +486,30 @@ def test_help_names_every_option(snntx: Snntx, command: str) -> None:
     for option in ("--device", "--json"):
         assert option in output.out
     assert ("RUN" if command == "evaluate" else "CHECKPOINT FILES...") in output.out
+
+
+def test_predict_reads_timers_and_strays_as_the_card_did(
+    trained: Path, small_cache: Path, tmp_path: Path
+) -> None:
+    (good, *_) = sorted((small_cache / "data/raw").glob("*/*/*.bin"))
+    events = read_events(good, "atis")
+    late = events.t + (1 << 23) - 40_000
+    wrapped = tmp_path / "wrapped.bin"
+    wrapped.write_bytes(encode(events._replace(t=late % (1 << 23))))
+    kept = load_checkpoint(trained / "best.pt")
+    assert (kept.wraps, kept.outside) == (False, "stop")
+    (expected,) = predict(kept, [good], torch.device("cpu"))
+    with pytest.raises(BadFileError, match="wraps"):
+        predict(kept, [wrapped], torch.device("cpu"))
+    turning = dataclasses.replace(kept, wraps=True)
+    (found,) = predict(turning, [wrapped], torch.device("cpu"))
+    assert found.probabilities == expected.probabilities
+
+    strays = tmp_path / "strays.bin"
+    x = np.append(events.x, 200).astype(np.int16)
+    columns = {"y": np.append(events.y, 3), "t": np.append(events.t, events.t[-1])}
+    strays.write_bytes(encode(Events(x, columns["y"], columns["t"], np.append(events.p, 1))))
+    with pytest.raises(BadFileError):
+        predict(kept, [strays], torch.device("cpu"))
+    (found,) = predict(dataclasses.replace(kept, outside="drop"), [strays], torch.device("cpu"))
+    assert found.probabilities == expected.probabilities

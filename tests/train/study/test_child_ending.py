@@ -21,7 +21,7 @@ def test_a_run_that_ended_with_its_sweep_was_stopped(
     program = f"import os, sys; os.kill(os.getpid(), {-code}) if {code} < 0 else sys.exit({code})"
     start = subprocess.Popen
     monkeypatch.setattr(
-        module.subprocess, "Popen", lambda _, **how: start([sys.executable, "-c", program], **how)
+        subprocess, "Popen", lambda _, **how: start([sys.executable, "-c", program], **how)
     )
     job = module.Job(
         name="one",
