@@ -585,7 +585,7 @@ def test_the_printed_command_makes_the_cache(
 def test_a_cache_of_other_frames_is_listed(snntx: Snntx) -> None:
     (cache,) = sealed_caches(snntx.root, CARD)
     output = snntx.train(steps=4, size=48)
-    words = f"{cache.name}: steps 3 (card: 10), 80 recordings (--key {cache.name})"
+    words = f"{cache.name}: steps 3 (card: 10), 80 recordings (--set steps=3)"
     one_line(output, 1, "frames (4, 2, 48, 48)", words,
              "--steps 4 --size 48")  # fmt: skip
 
