@@ -124,7 +124,7 @@ def test_the_card() -> None:
     assert (paper.rule, paper.train_count, paper.test_count) == ("window", 250, 100)
     assert card.recipes["default"] == {
         "network": {"model": "resnet18"},
-        "optim": {"epochs": 200, "batch_size": 120, "lr": 5e-3},
+        "optim": {"epochs": 200, "batch_size": 120, "lr": 5e-3, "lr_scaling": "linear"},
         "augment": {"crop_padding": 4},
     }
 
@@ -148,7 +148,7 @@ def test_the_card() -> None:
         ('"channel-then-resize"', '"channel-then-resize"\nfit = "pad"', "needs layout images"),
         ("train_count = 250", "train_count = 0", "train_count positive"),
         ("test_count = 100", "test_count = -1", "counts must be at least 0"),
-        ('rule = "window"', 'rule = "windw"', "rule = 'windw'; did you mean 'window'"),
+        ('rule = "window"', 'rule = "windw"', "unknown rule 'windw'; did you mean 'window'"),
         ("steps = 6", 'steps = 6\nextent = "recordings"', "did you mean 'recording'"),
         ("steps = 6\nsize = 48", 'steps = 6\nextent = "recording"', "needs a size"),
     ],
