@@ -6,12 +6,14 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty, Queue
 from typing import Any
 
 from ...errors import SnntxError
 from ..disk.dask_client import dask_client
+from ..disk.interrupts import check
 from .tasks import Crew, Task
-from .workers import throttled
+from .workers import HEAR_SECONDS, throttled
 
 AHEAD = 4
 
@@ -22,6 +24,16 @@ def _run(task: Task, number: int, topic: str) -> Any:
 
     worker = get_worker()
     return task.run(throttled(lambda n: worker.log_event(topic, (number, n))))
+
+
+def _next(finished: Queue[Any]) -> Any:
+    """Return the next finished future; signals that were held back are heard meanwhile."""
+    while True:
+        check()
+        try:
+            return finished.get(timeout=HEAR_SECONDS)
+        except Empty:
+            continue
 
 
 class DaskCrew:
@@ -41,28 +53,30 @@ class DaskCrew:
         """
         import distributed
 
-        as_completed: Any = distributed.as_completed
         if not tasks:
             return
         topic = f"snntx-{uuid.uuid4().hex}"
         number_of: dict[Any, int] = {}
+        finished: Queue[Any] = Queue()
 
         def heard(event: tuple[Any, tuple[int, int]]) -> None:
             done(*event[1])
 
-        def submit() -> Any:
+        def submit() -> None:
             number = len(number_of)
             future = self._client.submit(_run, tasks[number], number, topic, pure=False)
             number_of[future] = number
-            return future
+            future.add_done_callback(finished.put)
 
         window = AHEAD * max(1, sum(self._client.nthreads().values()))
         self._client.subscribe_topic(topic, heard)
         try:
-            finished = as_completed([submit() for _ in tasks[:window]], loop=self._client.loop)
-            for future in finished:
+            for _ in tasks[:window]:
+                submit()
+            for _ in tasks:
+                future = _next(finished)
                 if len(number_of) < len(tasks):
-                    finished.add(submit())
+                    submit()
                 try:
                     result = future.result()
                 except distributed.KilledWorker as error:

@@ -11,16 +11,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
 from ...errors import SnntxError, UsageError
+from ..disk.interrupts import blocked, check, held_back
 from ..disk.kernel_cache import place_kernels
 from .tasks import Task
 
@@ -29,6 +29,8 @@ REPORT_SECONDS = 0.1
 AHEAD = 4
 """Tasks that may be begun, for each worker, before the first unfinished one is finished."""
 CLOSE_SECONDS = 5
+HEAR_SECONDS = 0.2
+"""Between two looks for a signal that was held back."""
 
 
 def usable_cores() -> int:
@@ -58,8 +60,12 @@ class Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with held_back():
+            self._end(kill=kind is not None)
+
+    def _end(self, *, kill: bool) -> None:
         for connection, process in self._crew.items():
-            if kind is not None:
+            if kill:
                 process.kill()
             connection.close()  # a worker that reads its end ends
         deadline = time.monotonic() + CLOSE_SECONDS
@@ -81,7 +87,8 @@ class Workers:
         """
         if not self._crew and (self._jobs == 1 or len(tasks) < least):
             for number, task in enumerate(tasks):
-                yield number, task.run(lambda n, number=number: done(number, n))  # type: ignore[misc]
+                check()
+                yield number, task.run(_heard(done, number))
             return
         place_kernels()  # once for all of them
         while len(self._crew) < min(self._jobs, len(tasks)):
@@ -95,7 +102,8 @@ class Workers:
                     self._send(connection, tasks[begun])
                     begun += 1
             finished: list[tuple[int, Any]] = []
-            ready = wait(list(running))
+            ready = wait(list(running), HEAR_SECONDS)
+            check()
             for connection in [one for one in running if one in ready]:
                 number = running[connection]
                 kind, value = self._receive(connection, tasks[number])
@@ -112,7 +120,8 @@ class Workers:
     def _start_one(self) -> None:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        with _deaf_to_interrupts():
+        resource_tracker.ensure_running()  # which would let the signals in again
+        with held_back(), blocked():
             process = context.Process(target=serve, args=(theirs,), daemon=True)
             process.start()
         theirs.close()
@@ -134,6 +143,7 @@ class Workers:
     def _death(self, connection: Connection, task: Task) -> SnntxError:
         process = self._crew[connection]
         process.join(CLOSE_SECONDS)
+        check()  # whoever stops them all stops this process too
         code = process.exitcode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         return SnntxError(
@@ -142,17 +152,14 @@ class Workers:
         )
 
 
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C from birth; their parent stops them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _heard(done: Callable[[int, int], None], number: int) -> Callable[[int], None]:
+    """Return what a task in this process counts with: signals are heard between two counts."""
+
+    def count(finished: int) -> None:
+        check()
+        done(number, finished)
+
+    return count
 
 
 class _Alone(BaseException):

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from . import atomic
+from .interrupts import held_back
 
 
 class _Careful(io.RawIOBase):
@@ -66,6 +67,8 @@ class _Careful(io.RawIOBase):
 def creating(path: Path, finish: Callable[[h5py.File], None]) -> Iterator[h5py.File]:
     """Yield a new HDF5 file that comes to ``path`` whole or not at all.
 
+    Ctrl-C and SIGTERM are held back meanwhile; see :mod:`.interrupts`.
+
     Args:
         path: its final name.
         finish: called with the file once everything is in it, such as to explain it.
@@ -73,7 +76,7 @@ def creating(path: Path, finish: Callable[[h5py.File], None]) -> Iterator[h5py.F
     Raises:
         OSError: the disk is full or fails.
     """
-    with atomic.placing(path) as plain:
+    with held_back(), atomic.placing(path) as plain:
         careful = _Careful(plain)
         try:
             with h5py.File(careful, "w") as file:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -229,24 +229,73 @@ def wait_for_shards(cache: Path, process: Any, count: int) -> None:
         time.sleep(0.002)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("whole_group", [True, False])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_parent_leaves_no_worker_and_its_shards(
-    raw: Path, tmp_path: Path, expected: dict[str, bytes], how: signal.Signals
+def test_a_stopped_build_ends_in_one_line_and_leaves_its_shards(
+    raw: Path,
+    tmp_path: Path,
+    expected: dict[str, bytes],
+    how: signal.Signals,
+    whole_group: bool,
+    jobs: int,
 ) -> None:
     cache = tmp_path / "cache"
-    with started(raw, cache) as (process, marker):
+    with started(raw, cache, jobs) as (process, marker):
         wait_for_shards(cache, process, 1)
-        os.killpg(process.pid, how) if how is signal.SIGINT else process.send_signal(how)
+        (os.killpg if whole_group else os.kill)(process.pid, how)
         _, said = process.communicate(timeout=30)
         assert gone(marker)
-    if how is signal.SIGINT and process.returncode != 0:
-        assert process.returncode == 130
+    if how is not signal.SIGKILL and process.returncode != 0:
+        assert process.returncode == 128 + how
         assert said.strip() == "snntx: interrupted; run the same command again to go on"
+        if jobs == 1:
+            assert not list(cache.rglob("*.part"))
     shards = len(list(cache.glob("*/.building-*/frames-*.h5")))
     again = make(raw, cache)
     assert again.resumed_shards == shards
     assert again.reused is (shards == 0)
     assert content(again.directory) == expected
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_alone_hears_no_signal(
+    raw: Path, tmp_path: Path, expected: dict[str, bytes], how: signal.Signals
+) -> None:
+    cache = tmp_path / "cache"
+    with started(raw, cache) as (process, marker):
+        while process.poll() is None:
+            for pid in processes(marker):
+                if pid != process.pid:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, how)
+            time.sleep(0.01)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (0, "")
+    (directory,) = (path.parent for path in cache.rglob("SEALED"))
+    assert content(directory) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_at_any_moment_it_ends_alike(
+    raw: Path, tmp_path: Path, how: signal.Signals, jobs: int
+) -> None:
+    moments = random.Random(f"{how}{jobs}")
+    for number in range(25):
+        cache = tmp_path / f"cache{number}"
+        with started(raw, cache, jobs) as (process, marker):
+            while not list(cache.rglob("*.part")) and process.poll() is None:
+                time.sleep(0.001)
+            time.sleep(moments.uniform(0, 0.3))
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, how)
+            _, said = process.communicate(timeout=30)
+            assert gone(marker)
+        if process.returncode != 0:
+            assert process.returncode == 128 + how, said
+            assert said.strip() == "snntx: interrupted; run the same command again to go on"
 
 
 @pytest.mark.slow
