@@ -101,7 +101,7 @@ def sweep(
         cache = Path(read.cache)
     root = cache_root(cache)
     loaded = load_card(given, root)
-    runs = expand(read, loaded, sweep, settings)
+    runs = expand(read, loaded, sweep, settings, on_note=say)
     if train_only and any(run.recipe.selection == "test" for run in runs):
         raise UsageError("--train-only: protocol paper chooses the epoch on the test part itself")
     out = out or Path(read.out or Path("runs") / f"{Path(sweep).stem}-{loaded.name}")

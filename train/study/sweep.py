@@ -12,7 +12,7 @@ import itertools
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -193,7 +193,14 @@ def setting_words(value: Any) -> str:
     return value if isinstance(value, str) else toml_value(value)
 
 
-def expand(sweep: Sweep, card: Card, where: str, more: Sequence[str] = ()) -> list[SweepRun]:
+def expand(
+    sweep: Sweep,
+    card: Card,
+    where: str,
+    more: Sequence[str] = (),
+    *,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> list[SweepRun]:
     """Return every run of a sweep, each recipe resolved.
 
     Args:
@@ -201,21 +208,25 @@ def expand(sweep: Sweep, card: Card, where: str, more: Sequence[str] = ()) -> li
         card: whose recipes to use.
         where: names the sweep in errors.
         more: settings of every run, each ``key=value``, over those of the sweep's ``[set]``.
+        on_note: told, once each, of recipes in the layout of release 0.1.
 
     Raises:
         UsageError: an unknown recipe, setting or value, or two runs of one name.
     """
     _check_more(sweep, more)
+    notes: dict[str, None] = {}
     variants = sweep.variants or (Variant(""),)
     points = [
         dict(zip(sweep.axes, values, strict=True))
         for values in itertools.product(*sweep.axes.values())
     ]
     runs = [
-        _resolve(sweep, card, where, base, variant, point, seed, tuple(more))
+        _resolve(sweep, card, where, base, variant, point, seed, tuple(more), notes)
         for seed in sweep.seeds
         for base, variant, point in itertools.product(sweep.recipes, variants, points)
     ]
+    for note in notes:
+        on_note(note)
     names = Counter(run.name.casefold() for run in runs)
     for run in runs:
         if names[run.name.casefold()] > 1:
@@ -254,6 +265,7 @@ def _resolve(
     point: dict[str, Any],
     seed: int,
     more: tuple[str, ...],
+    notes: dict[str, None],
 ) -> SweepRun:
     stem = Path(base).stem if base.endswith(".toml") else base
     axes = [f"{key}={setting_words(value)}" for key, value in point.items()]
@@ -264,7 +276,7 @@ def _resolve(
         common = {key: value for key, value in sweep.settings.items() if key not in given}
         settings = {**common, **variant.settings, **point, "seed": seed}
         overrides = (*(f"{key}={toml_value(value)}" for key, value in settings.items()), *more)
-        recipe = load_recipe(card, base, overrides)
+        recipe = load_recipe(card, base, overrides, on_note=lambda note: notes.update({note: None}))
     except UsageError as error:
         raise UsageError(f"{where}: run {name}: {error}") from error
     return SweepRun(name, base, variant.name, point, overrides, recipe)

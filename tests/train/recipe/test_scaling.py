@@ -11,6 +11,7 @@ from snntx.data_cards import load_card
 from snntx.data_cards.schema import Card
 from snntx.train.recipe.sources import load_recipe, recipe_from_table
 from snntx.train.recipe.whole import Recipe
+from snntx.train.study.sweep import Sweep, expand
 
 
 @pytest.fixture
@@ -94,3 +95,11 @@ def test_a_saved_recipe_without_a_scaling_is_of_release_0_1() -> None:
     assert recipe_from_table(saved, "here").optim.lr_scaling == "none"
     del saved["optim"]["lr_scaling"]
     assert recipe_from_table(saved, "here").optim.lr_scaling == "linear-nominal"
+
+
+def test_a_sweep_says_it_once_for_all_its_runs(card: Card) -> None:
+    old = dataclasses.replace(card, recipes={"default": {"model": "nmnist", "epochs": 7}})
+    notes: list[str] = []
+    runs = expand(Sweep(seeds=(1, 2, 3)), old, "three.toml", on_note=notes.append)
+    assert {run.recipe.optim.lr_scaling for run in runs} == {"linear-nominal"}
+    assert [note.partition(":")[0] for note in notes] == ["recipe default of card n-mnist"]
