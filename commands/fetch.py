@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import SnntxError
+from ..errors import SnntxError, plain
 from .options import FOLDER, json_option, print_json, say
 
 
@@ -47,7 +47,8 @@ def fetch(card: str, to: Path, as_json: bool) -> None:
     for result in fetched:
         size = f", {bytes_text(result.bytes)}" if result.bytes else ""
         note = f" ({result.note})" if result.note else ""
-        unpacked = f"; unpacked: {', '.join(result.unpacked)}" if result.unpacked else ""
+        names = ", ".join(plain(name) for name in result.unpacked)
+        unpacked = f"; unpacked: {names}" if names else ""
         click.echo(f"{result.state}: {result.file}{note}{size}{unpacked}")
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ... import __version__
 from ...data_cards.schema import Download
-from ...errors import SnntxError
+from ...errors import SnntxError, plain
 
 PIECE = 1 << 18
 ATTEMPTS = 5
@@ -138,8 +138,8 @@ def _start(reply: Any, at_hand: int) -> int:
     found = str(reply.headers.get("Content-Range", "")).removeprefix("bytes ").partition("-")[0]
     if found != str(at_hand):
         raise SnntxError(
-            f"{reply.url}: asked for bytes from {at_hand}, the server sent '{found}' on; "
-            "remove the .part file and try again"
+            f"{plain(reply.url)}: asked for bytes from {at_hand}, the server sent "
+            f"'{plain(found)}' on; remove the .part file and try again"
         )
     return at_hand
 
@@ -153,8 +153,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         known = ("https",) if urlsplit(req.full_url).scheme == "https" else ("http", "https")
         if urlsplit(newurl).scheme not in known:
             raise SnntxError(
-                f"{req.full_url}: redirects to {newurl}, which is not {' or '.join(known)}; "
-                "not followed"
+                f"{plain(req.full_url)}: redirects to {plain(newurl)}, which is not "
+                f"{' or '.join(known)}; not followed"
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -171,13 +171,18 @@ def _open(url: str, at_hand: int, timeout_s: float) -> Any:
         error.close()
         if error.code == 416 and at_hand:
             return None
+        if _Redirects.inf_msg in str(error.reason):  # which has three lines
+            raise SnntxError(
+                f"{url}: the server redirects in a circle or too often; the file may have moved: "
+                "see the card's homepage"
+            ) from error
         if error.code in (429, 500, 502, 503, 504):
             raise SnntxError(
-                f"{url}: the server says {error.code} {error.reason}; try again later"
+                f"{url}: the server says {error.code} {_line(error.reason)}; try again later"
             ) from error
         raise SnntxError(
-            f"{url}: the server says {error.code} {error.reason}; the file may have moved: see "
-            "the card's homepage"
+            f"{url}: the server says {error.code} {_line(error.reason)}; the file may have moved: "
+            "see the card's homepage"
         ) from error
     except urllib.error.URLError as error:
         raise SnntxError(f"{url}: {_reason(error.reason, timeout_s)}") from error
@@ -194,14 +199,19 @@ def _reason(cause: Any, timeout_s: float) -> str:
     if isinstance(cause, ConnectionRefusedError):
         return f"{host} refuses the connection; try again later"
     if isinstance(cause, ssl.SSLError):
-        return f"{host}'s certificate cannot be trusted: {' '.join(str(cause).split())}"
-    return f"{host} cannot be reached: {' '.join(str(cause).split()) or type(cause).__name__}"
+        return f"{host}'s certificate cannot be trusted: {_line(cause)}"
+    return f"{host} cannot be reached: {_line(cause) or type(cause).__name__}"
 
 
 def _say_redirect(entry: Download, url: str, say: Callable[[str], None]) -> None:
     asked, found = urlsplit(entry.url).netloc, urlsplit(url).netloc
     if asked != found:
-        say(f"{entry.file}: {asked} redirects to {found}")
+        say(f"{entry.file}: {asked} redirects to {plain(found)}")
+
+
+def _line(foreign: object) -> str:
+    """Return what a server or the system says on one line of visible characters."""
+    return plain(" ".join(str(foreign).split()))
 
 
 def _check_space(part: Path, missing: int | None) -> None:

@@ -9,22 +9,18 @@ them) are unpacked the same way, beside each other.
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import lzma
+import json
 import os
+import re
 import shutil
-import stat
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from ...data_cards.vocabulary import is_archive
-from ...errors import BadFileError, SnntxError
+from ...errors import BadFileError, SnntxError, plain
+from ..disk.atomic import write_atomic
+from .archives import DAMAGE, Member, opened
 
 MAX_RATIO = 100
 """An archive may grow to this many times its size: event files shrink three- to tenfold."""
@@ -33,26 +29,9 @@ MIN_LIMIT = 64 << 20
 MAX_MEMBERS = 5_000_000
 PIECE = 1 << 20
 _JUNK = ("__MACOSX",)
-_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-)
-
-
-@dataclass(frozen=True)
-class _Member:
-    """One entry: its name, its size in bytes (None for a folder) and how to open it."""
-
-    name: str
-    size: int | None
-    open: Callable[[], IO[bytes]]
+_OWN = re.compile(r"\..+\.(done|lock|lock\.held|unpacked|unpacking)")
+"""Names of this folder's own notes, which no archive may bring along."""
+_LISTING, _CONTENT = "entries.json", "content"
 
 
 @dataclass
@@ -60,7 +39,7 @@ class _Budget:
     """Bytes and members that may still come out of an archive."""
 
     bytes: int
-    members: int = MAX_MEMBERS
+    members: int
 
 
 def unpack(archive: Path, folder: Path, *, limit_bytes: int | None = None) -> list[str]:
@@ -82,17 +61,18 @@ def unpack(archive: Path, folder: Path, *, limit_bytes: int | None = None) -> li
         SnntxError: an entry is already in ``folder``, or the disk is too small.
     """
     ready = folder / f".{archive.name}.unpacked"
-    listing = folder / f".{archive.name}.unpacked" / ".entries"
+    listing = ready / _LISTING
     if not listing.is_file():
         building = folder / f".{archive.name}.unpacking"
         shutil.rmtree(building, ignore_errors=True)
         shutil.rmtree(ready, ignore_errors=True)
         limit = limit_bytes or max(MIN_LIMIT, MAX_RATIO * archive.stat().st_size)
+        content = building / _CONTENT  # apart from the list of what is in it
         try:
-            building.mkdir(parents=True)
-            _extract_all(archive, building, _Budget(limit))
-            names = sorted(entry.name for entry in building.iterdir())
-            (building / ".entries").write_text("\n".join(names), encoding="utf-8")
+            content.mkdir(parents=True)
+            _extract_all(archive, content, _Budget(limit, MAX_MEMBERS))
+            names = sorted(entry.name for entry in content.iterdir())
+            write_atomic(building / _LISTING, json.dumps(names))
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
@@ -102,16 +82,17 @@ def unpack(archive: Path, folder: Path, *, limit_bytes: int | None = None) -> li
 
 def _put_in_place(ready: Path, listing: Path, folder: Path, archive: Path) -> list[str]:
     """Move the entries to their places; those an interrupted call has moved are there."""
-    names = listing.read_text(encoding="utf-8").splitlines()
-    left = [name for name in names if os.path.lexists(ready / name)]
+    names: list[str] = json.loads(listing.read_text(encoding="utf-8"))
+    content = ready / _CONTENT
+    left = [name for name in names if os.path.lexists(content / name)]
     taken = [name for name in left if os.path.lexists(folder / name)]
     if taken:
         raise SnntxError(
-            f"{archive}: {folder / taken[0]} is already there; move it away and run the same "
-            "command again"
+            f"{archive}: {plain(folder / taken[0])} is already there; move it away and run the "
+            "same command again"
         )
     for name in left:
-        (ready / name).rename(folder / name)
+        (content / name).rename(folder / name)
     shutil.rmtree(ready)
     return names
 
@@ -128,7 +109,7 @@ def _extract_all(archive: Path, folder: Path, budget: _Budget) -> None:
 def _extract(archive: Path, folder: Path, budget: _Budget) -> None:
     """Check every member of an archive, then write them all below ``folder``."""
     try:
-        with _opened(archive) as members:
+        with opened(archive) as members:
             needed = _check(members(), archive, folder, budget)
             free = shutil.disk_usage(folder).free
             if free < needed:
@@ -145,17 +126,21 @@ def _extract(archive: Path, folder: Path, budget: _Budget) -> None:
                 else:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     _write(member, target, archive)
-    except (*_DAMAGE, FileExistsError, NotADirectoryError) as error:
-        cause = " ".join(str(error).split()) or type(error).__name__
+    except (*DAMAGE, FileExistsError, NotADirectoryError) as error:
+        cause = plain(" ".join(str(error).split()) or type(error).__name__)
         raise BadFileError(f"{archive}: is not a whole archive: {cause}") from error
 
 
-def _check(members: Iterator[_Member], archive: Path, folder: Path, budget: _Budget) -> int:
+def _check(members: Iterator[Member], archive: Path, folder: Path, budget: _Budget) -> int:
     """Look at every member before any is written; returns the bytes they take."""
     needed = 0
     for member in members:
         _target(folder, member.name, archive)
         budget.members -= 1
+        if (member.size or 0) < 0:
+            raise BadFileError(
+                f"{archive}: {member.name[:120]!r} has a size below 0; it is damaged"
+            )
         needed += member.size or 0
         if needed > budget.bytes or budget.members < 0:
             raise BadFileError(
@@ -166,72 +151,43 @@ def _check(members: Iterator[_Member], archive: Path, folder: Path, budget: _Bud
     return needed
 
 
-def _write(member: _Member, target: Path, archive: Path) -> None:
+def _write(member: Member, target: Path, archive: Path) -> None:
     written = 0
     with member.open() as source, target.open("xb") as file:
         while piece := source.read(PIECE):
             written += len(piece)
             if written > (member.size or 0):
-                raise BadFileError(f"{archive}: {member.name} is larger than the archive says")
+                raise BadFileError(
+                    f"{archive}: {member.name[:120]!r} is larger than the archive says"
+                )
             file.write(piece)
     if written != member.size:
-        raise BadFileError(f"{archive}: {member.name} is cut off; download the archive again")
+        raise BadFileError(
+            f"{archive}: {member.name[:120]!r} is cut off; download the archive again"
+        )
 
 
 def _target(folder: Path, name: str, archive: Path) -> Path | None:
     """Return where a member goes, None for what is not data.
 
     Raises:
-        BadFileError: the name leads out of the folder.
+        BadFileError: the name leads out of the folder, is none, or is one of the folder's notes.
     """
     parts = PurePosixPath(name).parts
     outside = name.startswith("/") or ".." in parts or "\0" in name
-    if outside or "\\" in name or (parts and ":" in parts[0]):
+    if outside or (parts and ":" in parts[0]):
         raise BadFileError(
             f"{archive}: holds {name[:120]!r}, which leads out of the folder; not unpacked"
         )
-    if not parts or parts[0] in _JUNK:
+    if not parts:
+        if not name:
+            raise BadFileError(f"{archive}: holds an entry without a name; it is damaged")
+        return None  # the folder itself
+    if parts[0] in _JUNK:
         return None
+    if _OWN.fullmatch(parts[0]):
+        raise BadFileError(
+            f"{archive}: holds {name[:120]!r}, a name that downloads keep their own notes under; "
+            "not unpacked"
+        )
     return folder.joinpath(*parts)
-
-
-@contextlib.contextmanager
-def _opened(archive: Path) -> Iterator[Callable[[], Iterator[_Member]]]:
-    """Yield a function that lists the members of an archive, in any number of passes."""
-    if archive.name.lower().endswith(".zip"):
-        with zipfile.ZipFile(archive) as opened:
-            yield lambda: _zip_members(opened, archive)
-    else:
-        yield lambda: _tar_members(archive)
-
-
-def _zip_members(opened: zipfile.ZipFile, archive: Path) -> Iterator[_Member]:
-    for info in opened.infolist():
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise _link(archive, info.filename)
-        if info.flag_bits & 1:
-            raise BadFileError(f"{archive}: is encrypted; unpack it by hand")
-
-        def read(info: zipfile.ZipInfo = info) -> IO[bytes]:
-            return opened.open(info)
-
-        yield _Member(info.filename, None if info.is_dir() else info.file_size, read)
-
-
-def _tar_members(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive, "r:*") as opened:
-        for info in opened:
-            if not (info.isreg() or info.isdir()):
-                raise _link(archive, info.name)
-
-            def read(info: tarfile.TarInfo = info) -> IO[bytes]:
-                source = opened.extractfile(info)
-                assert source is not None  # a regular file, as checked above
-                return source
-
-            yield _Member(info.name, None if info.isdir() else info.size, read)
-
-
-def _link(archive: Path, name: str) -> BadFileError:
-    return BadFileError(f"{archive}: holds {name[:120]!r}, a link or device; not unpacked")
