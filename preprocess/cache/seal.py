@@ -95,7 +95,7 @@ def parse_seal(text: bytes) -> Seal:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SealError(f"damaged: {error}", "JSON with a version") from error
     if type(version) is not int or version not in (OLDER, VERSION):
-        found = f"cache format {version}, this release reads {VERSION} and {OLDER}"
+        found = f"cache format {str(version)[:40]}, this release reads {VERSION} and {OLDER}"
         raise SealError(found, f"format {VERSION}", "run snntx preprocess again")
     names = {"key": str, "draft": str, "files": dict}
     if any(not isinstance(content.get(name), kind) for name, kind in names.items()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,10 +17,8 @@ from ..method.choice import make_method
 from ..recipe.whole import Recipe
 from .batch import Batch
 from .drawing import Drawn
+from .memory import hold_in_memory
 from .partners import Partners, nested_subset
-
-MEMORY_SHARE = 0.5
-"""Frames are held in memory when they fit into this share of what is free."""
 
 
 def training_subset(cache: FrameCache, recipe: Recipe) -> NDArray[np.int64]:
@@ -52,6 +50,7 @@ class TrainingData(Drawn):
         cache: the frame cache; its frames are held in memory where they fit.
         recipe: what to draw and how; its method decides what the static branch sees.
         device: where batches are augmented and paired; draws are the CPU's everywhere.
+        say: called with a line where the free memory is not known.
 
     Raises:
         SnntxError: static images are asked for, but a class has no static partner, or pairing by
@@ -59,13 +58,17 @@ class TrainingData(Drawn):
     """
 
     def __init__(
-        self, cache: FrameCache, recipe: Recipe, device: torch.device | None = None
+        self,
+        cache: FrameCache,
+        recipe: Recipe,
+        device: torch.device | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         indices = training_subset(cache, recipe)
         super().__init__(recipe, indices, cache.labels[indices], Purpose.ORDER)
         self.cache, self.device = cache, device or torch.device("cpu")
         self.method = make_method(recipe)
-        hold_in_memory(cache)
+        hold_in_memory(cache, say)
         self._partners = Partners(cache, recipe, self.indices) if self.method.static else None
         if self._partners is not None:
             self._images = self._partners.images.to(self.device)
@@ -86,9 +89,3 @@ class TrainingData(Drawn):
         place = Place(epoch, number, self.recipe.optim.epochs, self.batches)
         static, constant, notes = self.method.show(sample, place, draws(Purpose.REPLACEMENT))
         return Batch(event, static, labels, constant, other, share, notes)
-
-
-def hold_in_memory(cache: FrameCache) -> bool:
-    """Hold a cache's frames in memory where they fit; say whether they do."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return cache.hold(int(free * MEMORY_SHARE))

@@ -90,7 +90,7 @@ def train(
     data: Drawn = (
         StaticOnlyData(cache, recipe)
         if method.draws == "images"
-        else TrainingData(cache, recipe, where)
+        else TrainingData(cache, recipe, where, on_note)
     )
     run = Running(card, cache, recipe, out, data, method, group, fresh=previous is None)
     for note in run.notes:
