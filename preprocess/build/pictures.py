@@ -22,8 +22,8 @@ from ..disk.digests import digest, digest_or_none
 from ..disk.files import read_file, state_of
 from ..disk.hdf5 import creating, write_column
 from ..disk.memo import DigestMemo
-from ..disk.reasons import reason_of
 from ..disk.remarks import hearing
+from ..raw.reasons import reason_of
 from ..statics.decoding import decode_picture
 from ..statics.images import StaticImage, plane_type, planes_of, value_planes
 from ..statics.zips import Archives

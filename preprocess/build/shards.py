@@ -21,11 +21,11 @@ from ..disk.digests import digest_or_none
 from ..disk.files import state_of
 from ..disk.hdf5 import creating
 from ..disk.memo import DigestMemo
-from ..disk.reasons import reason_of
 from ..disk.remarks import hearing
 from ..framing.events import Events
 from ..framing.recording import frame_recording
 from ..framing.records import Records
+from ..raw.reasons import reason_of
 from ..readers.reading import read_recordings, usable
 from .tasks import Done, Member, RawFile, Shard, skipped_name
 

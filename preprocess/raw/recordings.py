@@ -11,8 +11,8 @@ from ...data_cards.found import EventFiles, Slices
 from ...data_cards.templates import pattern_fields
 from ...errors import BadFileError, UsageError
 from ..disk.listing import Found, Passed, find_files
-from ..disk.reasons import reason_of
 from .labels import classes_from_table
+from .reasons import reason_of
 from .recording import Recording, RecordingSet
 from .slices import read_slices, table_of
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from snntx.errors import BadFileError
-from snntx.preprocess.disk.reasons import reason_of
+from snntx.preprocess.raw.reasons import reason_of
 
 
 def test_a_reason_has_no_path_whatever_the_path_holds() -> None:
