@@ -202,12 +202,12 @@ if __name__ == "__main__":
 
 
 @contextmanager
-def started(raw: Path, cache: Path, jobs: int = 2) -> Iterator[tuple[Any, str]]:
+def started(raw: Path, cache: Path, jobs: int = 2, before: str = "") -> Iterator[tuple[Any, str]]:
     """A build in a process of its own, and the word in its environment."""
     marker = f"SNNTX_TEST={cache}-{random.random()}"
     name, value = marker.split("=")
     program = cache.parent / "program.py"
-    program.write_text(PROGRAM)
+    program.write_text(before + PROGRAM)
     arguments = ["--raw", raw, "--cache", cache, "--jobs", jobs, "--steps", 3]
     process = subprocess.Popen(
         [sys.executable, program, "preprocess", "n-mnist", *map(str, arguments)],
@@ -256,6 +256,32 @@ def test_a_stopped_build_ends_in_one_line_and_leaves_its_shards(
     assert again.resumed_shards == shards
     assert again.reused is (shards == 0)
     assert content(again.directory) == expected
+
+
+NO_FLOCK = """
+import errno, fcntl
+def refuse(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = refuse
+"""
+
+
+def test_without_flock_a_killed_build_does_not_wait_for_itself(
+    raw: Path, tmp_path: Path, expected: dict[str, bytes]
+) -> None:
+    cache = tmp_path / "cache"
+    with started(raw, cache, before=NO_FLOCK) as (process, _):
+        wait_for_shards(cache, process, 1)
+        process.kill()
+        process.communicate(timeout=30)
+    if process.returncode != 0:  # not done before the signal came
+        assert list(cache.rglob("*.lock.held"))
+    with started(raw, cache, before=NO_FLOCK) as (process, _):
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
+    (directory,) = (path.parent for path in cache.rglob("SEALED"))
+    assert content(directory) == expected
+    assert not list(cache.rglob("*.lock.held"))
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
