@@ -124,6 +124,8 @@ def test_the_metadata_is_json_that_others_can_read(runs: Path, cache: FrameCache
         "cache_key": cache.key,
         "event_format": "atis",
         "sort": False,
+        "wraps": False,
+        "outside": "stop",
         "epoch": 1,
         "validation": best.validation,
     }
