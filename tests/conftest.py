@@ -2,12 +2,22 @@
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: a shell that starts the tests in the background has its children ignore it.
+
+    What tests start would inherit that, and what they send would then not arrive.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _real_folder() -> Path:
