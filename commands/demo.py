@@ -101,9 +101,10 @@ def _draw(cache: Path, picture: Path) -> None:
 def _table(scores: dict[str, list[float]], result: dict[str, Any]) -> None:
     """Print the runs' test accuracy with everything it takes to read it."""
     from ..data_cards import load_card
+    from ..train.recipe.sources import load_recipe
     from .terminal.text import print_table
 
-    shots = load_card(CARD).recipes["default"]["recordings_per_class"]
+    shots = load_recipe(load_card(CARD)).data.recordings_per_class
     click.echo(
         f"\ntest top-1 on {result['recordings']} simulated recordings, {shots} labelled recordings "
         f"a class,\nprotocol {result['protocol']}, epoch chosen on {result['selected_on']}"
