@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
+from .misplaced import Worded
 from .options import (
     FOLDER,
     Commands,
@@ -168,7 +169,7 @@ def _agreed(question: str) -> bool:
         raise UsageError("no answer, nothing removed; --yes removes without asking") from None
 
 
-@click.command("show")
+@click.command("show", cls=Worded)
 @click.argument("card")
 @click.argument("identity")
 @cache_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .misplaced import Worded
 from .options import cache_option, cache_root, json_option, print_json
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..preprocess.upkeep.stored import Stored
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.argument("name", required=False)
 @cache_option
 @json_option

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import BadFileError, SnntxError, UsageError, plain
+from .misplaced import Worded
 from .options import (
     FOLDER,
     cache_option,
@@ -19,7 +20,7 @@ from .options import (
 )
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.argument("run", type=FOLDER)
 @cache_option
 @click.option("--card", help="The dataset that a published checkpoint is measured on.")
@@ -84,7 +85,7 @@ def evaluate(
         ) from error
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.argument("checkpoint", type=FOLDER)
 @click.argument("files", type=FOLDER, nargs=-1, required=True)
 @device_option
@@ -115,7 +116,7 @@ def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: boo
         raise SnntxError(f"{len(bad)} of {len(files)} files could not be classified")
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.argument("run", type=FOLDER)
 @click.option(
     "--to",

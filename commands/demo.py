@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ..errors import SnntxError, UsageError
+from .misplaced import Worded
 from .options import FOLDER, say
 
 CARD = "simulated-digits"
@@ -122,7 +123,7 @@ def _table(scores: dict[str, list[float]], result: dict[str, Any]) -> None:
     )
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.option(
     "--out",
     type=FOLDER,

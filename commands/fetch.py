@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from ..errors import SnntxError, plain
+from .misplaced import Worded
 from .options import FOLDER, json_option, print_json, say
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.argument("card")
 @click.option("--to", type=FOLDER, required=True, help="Folder to download to.")
 @json_option

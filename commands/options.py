@@ -10,12 +10,15 @@ import click
 
 from ..errors import UsageError, nearest, plain
 from .ending import code_of, interrupted_by_sigterm
+from .misplaced import Worded
 
 FOLDER = click.Path(path_type=Path)
 
 
 class Commands(click.Group):
     """Commands in the order of use, with a hint when a name is misspelt."""
+
+    command_class = Worded
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order they were added."""

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .framing import framing_options
+from .misplaced import Worded
 from .options import FOLDER, cache_option, cache_root, json_option, print_json, say
 
 if TYPE_CHECKING:
     from ..preprocess.planning.unpaired import Unpaired
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.argument("card")
 @click.option("--raw", type=FOLDER, required=True, help="Folder of the raw recordings.")
 @click.option("--static", type=FOLDER, help="Folder of the static images.")

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .misplaced import Worded
 from .options import json_option, print_json
 
 if TYPE_CHECKING:
     from ..declared.describe import Row
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.argument("wanted", metavar="[GROUP|NAME]", required=False)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a recipe.")
 @click.option("--markdown", is_flag=True, help="Print the page docs/settings.md.")

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from ..errors import SnntxError, UsageError, plain, shell_word
+from .misplaced import Worded
 from .options import FOLDER, cache_option, cache_root, device_option, json_option, print_json, say
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
         raise UsageError(f"--seeds {text}: expected whole numbers such as 1,2,3") from error
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.argument("sweep", metavar="NAME|FILE")
 @click.argument("card", required=False)
 @cache_option
@@ -210,7 +211,7 @@ def _threads(jobs: int) -> int | None:
     return None if jobs == 1 or "OMP_NUM_THREADS" in os.environ else max(1, usable_cores() // jobs)
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.argument("runs", type=FOLDER, nargs=-1, required=True, metavar="RUN...")
 @click.option(
     "--baseline",

@@ -9,10 +9,11 @@ from click.core import ParameterSource
 
 from ..errors import shell_word
 from .ending import code_of
+from .misplaced import Worded
 from .options import FOLDER, cache_option, cache_root, device_option, json_option, print_json, say
 
 
-@click.command()
+@click.command(cls=Worded)
 @click.argument("card", metavar="CARD|RUN")
 @cache_option
 @click.option("--key", help="Choose a cache by its key, or the start of one.")
@@ -57,8 +58,20 @@ def train(
 ) -> None:
     """Train a spiking network on a sealed cache, with knowledge transfer from static images.
 
-    Raw files are never touched. --set method=event-only trains the baseline. To go on with a run,
-    snntx train --resume RUN is enough; --set epochs=N trains it on for more epochs.
+    Raw files are never touched. To go on with a run, snntx train --resume RUN is enough; --set
+    epochs=N trains it on for more epochs. snntx settings lists every setting; those most often
+    changed:
+
+    \b
+    --set epochs=20             times that it goes through the recordings
+    --set lr=0.01               learning rate after the warm-up
+    --set batch_size=32         recordings a step
+    --set seed=1                of every draw
+    --set method=event-only     the baseline; or sliding, time-mixup, static-only
+    --set model=resnet18        the network; snntx settings model lists them
+    --set event_fraction=0.1    share of each class's recordings to train on
+    --set patience=10           stop after so many epochs without a better one
+    --set initial=RUN           start from the weights of another run
     """
     from ..declared.tables import toml_value
     from ..train.checkpoints.names import LAST
