@@ -12,6 +12,7 @@ from .misplaced import Worded
 from .options import FOLDER, cache_option, cache_root, json_option, print_json, say
 
 if TYPE_CHECKING:
+    from ..data_cards.vocabulary import Fit
     from ..preprocess.planning.unpaired import Unpaired
 
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 @click.option("--static", type=FOLDER, help="Folder of the static images.")
 @cache_option
 @framing_options
+@click.option(
+    "--static-fit",
+    type=click.Choice(["stretch", "pad"]),
+    help="Static images stretched to the frames, or centred on black, unscaled "
+    "[default: the card's].",
+)
 @click.option("--jobs", type=int, help="Worker processes [default: one for each usable core].")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Let the workers of a Dask cluster do the work."
@@ -50,6 +57,7 @@ def preprocess(
     raw: Path,
     static: Path | None,
     cache: Path | None,
+    static_fit: Fit | None,
     jobs: int | None,
     scheduler: str | None,
     bad_files: str,
@@ -79,7 +87,15 @@ def preprocess(
         loaded = write_card(card.removeprefix(TONIC), root)
     else:
         loaded = load_card(card)
-    request = make_request(loaded, raw=raw, static=static, cache=root, unpaired=unpaired, **framing)
+    request = make_request(
+        loaded,
+        raw=raw,
+        static=static,
+        cache=root,
+        unpaired=unpaired,
+        static_fit=static_fit,
+        **framing,
+    )
     with build_bar() as progress:
         summary = build(
             request,

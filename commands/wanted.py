@@ -101,6 +101,7 @@ def wanted_run(asked: Asked, note: Note) -> Wanted:
         given=asked.card,
         on_note=note,
     )
+        static_fit=recipe.data.static_fit,
     out = asked.out or default_out(card, name, recipe, asked.settings, frames)
     if asked.resume and (out / LAST).is_file():
         return _known(out, asked.card, asked, note)

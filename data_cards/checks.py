@@ -71,6 +71,8 @@ def check_card(card: Card, where: str) -> None:
         raise UsageError(f"{where}: [recipes.default] is missing; it is required")
     _check_downloads(card, where)
 
+    for name in card.recipe_notes:
+        _one_of(name, tuple(card.recipes), f"{where}: [recipe_notes] recipe")
 
 def _one_of(value: str, known: tuple[str, ...], where: str) -> None:
     if value not in known:

@@ -137,3 +137,7 @@ class Card(Declared):
         Setting("named tables of training settings; ``default`` is required"),
     ] = field(default_factory=dict)
     downloads: Annotated[tuple[Download, ...], Setting("files that ``snntx fetch`` brings")] = ()
+    recipe_notes: Annotated[
+        dict[str, str],
+        Setting("what a user of a recipe should know of it, by its name"),
+    ] = field(default_factory=dict)

@@ -138,6 +138,9 @@ def print_card(card: Card) -> None:
     for name, text in lines:
         click.echo(click.wrap_text(text, 96, f"{name:<12}", " " * 12))
     for quirk in about.quirks:
+    for name, note in card.recipe_notes.items():
+        text = f"recipe {name}: {note}"
+        click.echo(click.wrap_text(text, 96, f"{'note':<12}", " " * 12))
         click.echo(click.wrap_text(quirk, 96, f"{'note':<12}", " " * 12))
 
 

@@ -30,6 +30,7 @@ class Candidate:
         differs: options other than the card's, as text.
         version: of the cache format.
         recordings: how many.
+        static_fit: how its static images were fitted to the frames; None where it has none.
     """
 
     directory: Path
@@ -37,6 +38,7 @@ class Candidate:
     differs: tuple[str, ...]
     version: int
     recordings: int
+    static_fit: str | None = None
 
     @property
     def key(self) -> str:
@@ -80,6 +82,7 @@ def _look(directory: Path, card: Card) -> Candidate:
                 differs=differs or (),
                 version=int(file.attrs["format_version"]),
                 recordings=int(file["recordings/events"].shape[0]),
+                static_fit=(settings["static"] or {}).get("fit"),
             )
     except (SnntxError, OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError):
         return Candidate(directory, None, (), 0, 0)

@@ -21,14 +21,15 @@ def open_cache(
     steps: int | None,
     size: int | None,
     key: str | None,
+    static_fit: str | None = None,
     given: str | None = None,
     by_setting: bool = True,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> FrameCache:
     """Open the sealed cache of a card that is wanted.
 
-    With neither steps, size nor key it is the one of the card's own options, or the only one
-    there is; ``on_note`` is told where that was a choice.
+    With neither steps, size, static_fit nor key it is the one of the card's own options, or the
+    only one there is; ``on_note`` is told where that was a choice.
 
     Args:
         root: root of all caches.
@@ -36,6 +37,8 @@ def open_cache(
         steps: frames per recording, None for the card's default.
         size: side of the frames, None for the card's default.
         key: choose by key (or the start of one) instead.
+        static_fit: how static images were fitted to the frames, None for any way; a cache
+            without static images will do for each.
         given: how the user named the card, where that was the path of a file.
         by_setting: the command takes steps and size by ``--set``.
         on_note: called with one line about a cache that nobody named.
@@ -47,28 +50,32 @@ def open_cache(
     home = root / card.name
     found = candidates_of(root, card)
     if key is not None:
-        cache = FrameCache(_by_key(home, found, key).directory)
+        named = _by_key(home, found, key)
+        cache = FrameCache(named.directory)
         _check_asked(cache, steps, size)
+        _check_fit(named, static_fit)
         return _two_channels(cache)
     wanted = FrameOptions.from_card(card, steps=steps, size=size).frame_shape
-    asked = steps is not None or size is not None
-    fitting = newest([each for each in found if each.shape == wanted])
+    asked = any(each is not None for each in (steps, size, static_fit))
+    fitting = newest(_fitted([each for each in found if each.shape == wanted], static_fit))
     chosen = fitting if asked else implied(found, card)
+    shaped = f"frames {wanted}" + (f" and static_fit = {static_fit}" if static_fit else "")
 
     def told(some: Sequence[Candidate]) -> str:
         return listed(some, found, card, by_setting=by_setting)
 
     if len(chosen) > 1:
-        what = f"{len(chosen)} caches have frames {wanted}" if asked else f"{len(chosen)} caches"
+        what = f"{len(chosen)} caches have {shaped}" if asked else f"{len(chosen)} caches"
         if not asked and not chosen[0].differs:
             what += " of the card's options, which differ in their raw files"
         raise UsageError(f"{home}: {what}; choose one: {told(chosen)}")
     if not chosen:
         name, static = shell_word(given or card.name), " --static DIR" if card.static else ""
         options = (f" --steps {steps}" if steps else "") + (f" --size {size}" if size else "")
+        options += f" --static-fit {static_fit}" if static_fit and card.static else ""
         command = f"snntx preprocess {name} --raw DIR{static} --cache {shell_word(root)}{options}"
         raise SnntxError(
-            f"{home}: no sealed cache with frames {wanted} "
+            f"{home}: no sealed cache with {shaped} "
             f"(sealed there: {told(found) or 'none'}); make it with: {command}"
         )
     (one,) = chosen
@@ -91,6 +98,12 @@ def _by_key(home: Path, found: Sequence[Candidate], key: str) -> Candidate:
     raise UsageError(f"{home}: {problem} '{key}'{near} (sealed: {there})")
 
 
+def _fitted(found: Sequence[Candidate], fit: str | None) -> list[Candidate]:
+    """Return the caches whose images were fitted so; or else those without images."""
+    alike = [each for each in found if fit in (None, each.static_fit)]
+    return alike or [each for each in found if each.static_fit is None]
+
+
 def _two_channels(cache: FrameCache) -> FrameCache:
     """Refuse frames that the models cannot take."""
     if cache.frame_shape[1] != 2:
@@ -108,4 +121,13 @@ def _check_asked(cache: FrameCache, steps: int | None, size: int | None) -> None
         raise UsageError(
             f"{cache.directory}: has frames {cache.frame_shape}, but the recipe asks for "
             f"steps = {steps or 'any'} and size = {size or 'any'}; leave out --key or the setting"
+        )
+
+
+def _check_fit(named: Candidate, fit: str | None) -> None:
+    """Refuse a cache chosen by key whose static images were fitted otherwise than is asked for."""
+    if fit is not None and named.static_fit not in (None, fit):
+        raise UsageError(
+            f"{named.directory}: has static_fit = {named.static_fit}, but the recipe asks for "
+            f"static_fit = {fit}; leave out --key, or give --set static_fit={named.static_fit}"
         )

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...data_cards.checks import check_card
 from ...data_cards.schema import Card
+from ...data_cards.vocabulary import Fit
 from ...errors import UsageError
 from ..cache.notes import Note
 from ..cache.settings import key_of, settings_of
@@ -190,6 +192,7 @@ def make_request(
     static: Path | None,
     cache: Path,
     unpaired: Unpaired = "stop",
+    static_fit: Fit | None = None,
     **framing: Any,
 ) -> Request:
     """Resolve a request: what is not given, or None, comes from the card.
@@ -201,15 +204,28 @@ def make_request(
         cache: root of all caches.
         unpaired: what to do where too few images and recordings match by name: ``stop``,
             ``class`` keeps such images as class partners, ``drop`` leaves them out.
+        static_fit: how static images come into the frames, in place of the card's ``fit``.
         framing: framing options by the names of :class:`FrameOptions`; ``size`` may be the side
             of a square or ``native``.
 
     Raises:
-        UsageError: a framing option has no meaning, or nothing reads the card's format.
+        UsageError: a framing option or the fit has no meaning, or nothing reads the card's format.
     """
     _check_format(card)
+    if static_fit is not None:
+        card = _fitted(card, static, static_fit)
     options = FrameOptions.from_card(card, **framing)
     return Request(card, raw, static, cache, options, unpaired)
+
+
+def _fitted(card: Card, static: Path | None, fit: Fit) -> Card:
+    """Return a card whose static images are fitted otherwise."""
+    if card.static is None or static is None:
+        lacks = "--static is not given" if card.static else f"card {card.name} has no static images"
+        raise UsageError(f"static_fit = '{fit}' is for static images, but {lacks}; leave it out")
+    changed = dataclasses.replace(card, static=dataclasses.replace(card.static, fit=fit))
+    check_card(changed, f"card {card.name} with static_fit = '{fit}'")
+    return changed
 
 
 def _check_format(card: Card) -> None:

@@ -359,3 +359,17 @@ def test_closed_pipe_is_silent(snntx: Snntx, raw: Path, tmp_path: Path) -> None:
     os.close(writer)
     assert done.returncode == 1
     assert done.stderr == ""
+
+
+def test_static_fit_is_for_static_images(snntx: Snntx, raw: Path, tmp_path: Path) -> None:
+    asked = ["--static-fit", "stretch"]
+    out = snntx.preprocess(raw, *asked)
+    assert (out.code, out.err) == (
+        2,
+        "snntx: error: static_fit = 'stretch' is for static images, but --static is not given; "
+        "leave it out\n",
+    )
+    assert snntx.preprocess(raw).code == 0
+    out = snntx.preprocess(raw, "--static", tmp_path, "--static-fit", "pad", card="cep-dvs")
+    assert out.code == 2
+    assert out.err.startswith("snntx: error: card cep-dvs with static_fit = 'pad': [static] order")

@@ -15,6 +15,7 @@ from snntx.errors import UsageError
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.readers.formats.atis import encode
+from snntx.train.recipe.sources import load_recipe
 
 OWN = """
 name = "my-set"
@@ -85,6 +86,26 @@ def test_n_mnist() -> None:
     assert card.classes == tuple("0123456789")
     assert card.events.sensor == (34, 34)
     assert card.framing.size is None
+
+
+def test_what_a_recipe_says_of_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    card = load_card("n-mnist")
+    assert {"paper", "published"} == set(card.recipe_notes)
+    assert run(["cards", "n-mnist", "--cache", str(tmp_path)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "recipe paper: no run on N-MNIST was published" in text
+    assert "recipe published: the network and the preprocessing of the published code" in text
+    said: list[str] = []
+    for name in card.recipes:
+        load_recipe(card, name, on_note=said.append)
+    assert said == [
+        f"recipe {name} of card n-mnist: {note}" for name, note in card.recipe_notes.items()
+    ]
+
+
+def test_a_note_of_no_recipe() -> None:
+    with pytest.raises(UsageError, match=r"\[recipe_notes\] recipe = 'defalt'; did you mean 'def"):
+        parse_card(changed('model = "vgg"', 'model = "vgg"\n[recipe_notes]\ndefalt = "x"'), "x")
 
 
 def test_unknown_card_names_the_nearest() -> None:

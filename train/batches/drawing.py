@@ -22,10 +22,15 @@ class Drawn(ABC):
     """Things with a class, drawn in batches.
 
     Args:
-        recipe: batch size, seed, ``balanced`` and ``draws_per_epoch``.
+        recipe: batch size, seed, ``balanced``, ``draws_per_epoch`` and ``last_batch``.
         indices: of the things, in the cache.
         labels: theirs, same length.
         purpose: what the order is drawn for.
+
+    Attributes:
+        batch_size: of every batch, but a last one that is kept smaller.
+        draws: things an epoch.
+        batches: an epoch.
     """
 
     def __init__(
@@ -38,12 +43,16 @@ class Drawn(ABC):
         self.recipe, self.indices, self.labels, self._purpose = recipe, indices, labels, purpose
         self.batch_size = min(recipe.optim.batch_size, indices.size)
         self.draws = recipe.data.draws_per_epoch or indices.size
-        self.batches = max(1, self.draws // self.batch_size)
+        if recipe.data.last_batch == "drop":
+            self.batches = max(1, self.draws // self.batch_size)
+            self.draws = self.batches * self.batch_size
+        else:
+            self.batches = -(-self.draws // self.batch_size)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Return positions in drawing order: class-balanced with replacement, or shuffled."""
         draw = generator(self.recipe.run.seed, self._purpose, epoch)
-        count, needed = self.indices.size, self.batches * self.batch_size
+        count, needed = self.indices.size, self.draws
         if not self.recipe.data.balanced:
             rounds = [draw.permutation(count) for _ in range(-(-needed // count))]
             return np.concatenate(rounds)[:needed]

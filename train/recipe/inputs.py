@@ -33,13 +33,23 @@ class Data(Declared):
         int | None,
         Setting("side of its frames; absent takes the card's", low=1, unit="px"),
     ] = None
+    static_fit: Annotated[
+        Literal["stretch", "pad"] | None,
+        Setting(
+            "how its static images were fitted to the frames (preprocess --static-fit); absent "
+            "takes any"
+        ),
+    ] = None
     channel: Annotated[
         Literal["V", "grey", "blue", "mean"],
         Setting("of the static image: V of HSV, grey, blue, or the mean of R, G, B"),
     ] = "V"
     static_view: Annotated[
-        Literal["image", "edges"],
-        Setting("show the static image, or the magnitude of its gradient (not in the paper)"),
+        Literal["image", "edges", "normalised"],
+        Setting(
+            "show the static image, the magnitude of its gradient (not in the paper), or the image "
+            "less MNIST's mean 0.1307, over its deviation 0.3081"
+        ),
     ] = "image"
     pairing: Annotated[
         Literal["class", "instance"],
@@ -75,6 +85,10 @@ class Data(Declared):
     draws_per_epoch: Annotated[
         int, Setting("recordings drawn an epoch; 0 draws as many as there are", low=0)
     ] = 0
+    last_batch: Annotated[
+        Literal["drop", "keep"],
+        Setting("leave out the recordings of an epoch that fill no batch, or keep a smaller one"),
+    ] = "drop"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ def load_recipe(
         card: whose recipes to use.
         name: one of the card's recipes, or the path of a TOML file over its default.
         settings: overrides, each ``key=value`` with a TOML value (a bare word is a string).
-        on_note: told in one line of a recipe in the layout of release 0.1, whose rates are kept.
+        on_note: told in one line what the card says of the recipe, and of one in the layout of
+            release 0.1, whose rates are kept.
 
     Raises:
         UsageError: an unknown recipe, key or value.
@@ -44,6 +45,8 @@ def load_recipe(
         layers.add(_scaled(table, where, on_note), where)
     elif name != "default":
         layers.add(table, where)
+    if name in card.recipe_notes:
+        on_note(f"{where}: {card.recipe_notes[name]}")
     layers.add(parse_settings(settings), where)
     recipe = recipe_of(layers.tables, where)
     recipe.check_parts()

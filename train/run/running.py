@@ -159,7 +159,7 @@ class Running:
             "selection": validation,
             "best_epoch": self.best["epoch"],
             "rates": rates,
-            "recordings_per_second": (batches - first) * self._data.batch_size / seconds,
+            "recordings_per_second": (self._data.draws - first * self._data.batch_size) / seconds,
             "peak_memory_mib": peak_memory_mib(self._group.device),
             "seconds": time.perf_counter() - began,
         }

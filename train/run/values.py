@@ -43,7 +43,7 @@ def check_shares(recipe: Recipe, things: int, processes: int) -> None:
     """Refuse a batch that leaves a process or a micro-batch fewer than two samples.
 
     Args:
-        recipe: its ``batch_size`` and ``accumulate``.
+        recipe: its ``batch_size``, ``accumulate``, ``draws_per_epoch`` and ``last_batch``.
         things: that there are to draw.
         processes: that share each batch.
 
@@ -73,3 +73,14 @@ def check_shares(recipe: Recipe, things: int, processes: int) -> None:
         if batch < recipe.optim.batch_size:
             what += f" (there are no more for batch_size = {recipe.optim.batch_size})"
         raise UsageError(f"{what} {problem}; set {' or '.join(ways)}")
+    draws = recipe.data.draws_per_epoch or things
+    last = draws % batch if recipe.data.last_batch == "keep" else 0
+    if last and (last < least or last % processes):
+        problem = "norms are over two samples or more"
+        if (processes, cuts) != (1, 1):
+            parts = f"{processes} processes and {cuts} micro-batches in each"
+            problem = f"for {parts} it has to be of equal parts of two samples or more"
+        raise UsageError(
+            f"last_batch = keep ends an epoch of {draws} with a batch of {last}, but {problem}; "
+            "set last_batch=drop"
+        )

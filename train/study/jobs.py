@@ -35,7 +35,7 @@ def cache_keys(
     Args:
         root: root of all caches.
         card: the dataset.
-        runs: whose steps and sizes are looked for.
+        runs: whose steps, sizes and fits of static images are looked for.
         key: choose by key, or the start of one.
         given: how the user named the card.
         on_note: called with one line about a cache that nobody named.
@@ -44,16 +44,25 @@ def cache_keys(
         SnntxError: there is no such cache.
         UsageError: several would do.
     """
-    found: dict[tuple[int | None, int | None], str] = {}
+    found: dict[tuple[int | None, int | None, str | None], str] = {}
+    keys = {}
     for run in runs:
-        shape = run.recipe.data.steps, run.recipe.data.size
-        if shape not in found:
-            steps, size = shape
+        data = run.recipe.data
+        wanted = data.steps, data.size, data.static_fit
+        if wanted not in found:
             cache = open_cache(
-                root, card, steps=steps, size=size, key=key, given=given, on_note=on_note
+                root,
+                card,
+                steps=data.steps,
+                size=data.size,
+                key=key,
+                static_fit=data.static_fit,
+                given=given,
+                on_note=on_note,
             )
-            found[shape] = cache.key
-    return {run.name: found[run.recipe.data.steps, run.recipe.data.size] for run in runs}
+            found[wanted] = cache.key
+        keys[run.name] = found[wanted]
+    return keys
 
 
 def make_jobs(

@@ -157,6 +157,27 @@ def test_several_of_other_options_are_left_to_the_user(root: Root) -> None:
         assert root.follow(advice) == key
 
 
+def test_a_cache_is_taken_by_how_its_images_were_fitted(root: Root) -> None:
+    with pytest.raises(SnntxError, match=r"with: snntx preprocess .* --static-fit stretch$"):
+        root.open(static_fit="stretch")
+    padded, bare = root.build(), root.build(static=False)
+    assert root.open(static_fit="stretch") == bare  # it has no image that was fitted otherwise
+    stretched = root.build(static_fit="stretch")
+    assert len({padded, bare, stretched}) == 3
+    assert root.open(static_fit="stretch", key=bare) == bare
+    for fit, key in (("pad", padded), ("stretch", stretched)):
+        assert root.open(static_fit=fit) == root.open(static_fit=fit, key=key) == key
+    assert root.notes == []
+    assert root.open() == padded
+    assert "static.fit stretch (card: pad)" in root.notes[0]
+    with pytest.raises(UsageError, match="has static_fit = stretch, but the recipe asks") as caught:
+        root.open(static_fit="pad", key=stretched)
+    wanted = re.search(r"--set static_fit=(\w+)$", str(caught.value))
+    assert wanted is not None
+    assert root.open(static_fit=wanted[1], key=stretched) == stretched
+    assert root.open(static_fit="pad") == padded
+
+
 def test_caches_of_other_raw_files_are_left_to_the_user(root: Root, tmp_path: Path) -> None:
     write_simulated_digits(tmp_path / "more", seed=2, recordings=40)
     keys = {root.build(), root.build(tmp_path / "more")}

@@ -11,7 +11,7 @@ import torch
 from snntx.data_cards import load_card
 from snntx.errors import UsageError
 from snntx.preprocess.cache.opening import open_cache
-from snntx.train.batches.images import edges, shown_images, static_channel
+from snntx.train.batches.images import edges, normalised, shown_images, static_channel
 from snntx.train.batches.static_only import StaticOnlyData
 from snntx.train.batches.training import TrainingData
 from snntx.train.recipe.whole import Recipe
@@ -80,6 +80,22 @@ def test_runs_are_shown_the_edges(small_cache: Path) -> None:
         assert edge.static is not None
         torch.testing.assert_close(edge.static[:, 0, 0], edges(image.static[:, 0, 0]))
         assert torch.equal(image.labels, edge.labels)
+
+
+def test_normalised_by_hand() -> None:
+    found = normalised(torch.tensor([[[0.0, 1.0, 0.1307]]]))
+    assert found.flatten().tolist() == pytest.approx([-0.42421, 2.82148, 0.0], abs=1e-5)
+    assert found.dtype == torch.float32
+
+
+def test_runs_are_shown_the_normalised_image(small_cache: Path) -> None:
+    card = load_card("simulated-digits")
+    cache = open_cache(small_cache / "cache", card, steps=3, size=None, key=None)
+    plain = Recipe.of(model="nmnist", epochs=1, batch_size=4)
+    seen = plain.changed(static_view="normalised")
+    images = cache.static_images()[:, 0].astype(np.float64) / 255
+    expected = (images - 0.1307) / 0.3081
+    np.testing.assert_allclose(shown_images(cache, seen).numpy(), expected, atol=1e-6)
 
 
 def test_an_unknown_view() -> None:

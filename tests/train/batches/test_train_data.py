@@ -23,6 +23,7 @@ from snntx.preprocess.framing.events import Events
 from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.train.batches.batch import Batch
+from snntx.train.batches.loader import epoch_batches
 from snntx.train.batches.partners import nested_subset
 from snntx.train.batches.training import TrainingData, training_subset
 from snntx.train.method.base import Place, Sample
@@ -178,6 +179,33 @@ def test_replacement_probability_of_a_batch(cache: FrameCache) -> None:
     assert share(data, 0, 0) == 0
     assert share(data, 1, 2) == pytest.approx((5 / 12) ** 3)
     assert share(data, 3, 2) == pytest.approx((11 / 12) ** 3)
+
+
+@pytest.mark.parametrize(
+    ("draws", "dropped", "kept"),
+    [
+        (0, [6, 6, 6], [6, 6, 6]),
+        (20, [6, 6, 6], [6, 6, 6, 2]),
+        (4, [6], [4]),
+        (18, [6] * 3, [6] * 3),
+    ],
+)
+def test_the_last_batch(cache: FrameCache, draws: int, dropped: list[int], kept: list[int]) -> None:
+    for last_batch, sizes in (("drop", dropped), ("keep", kept)):
+        data = TrainingData(cache, recipe(draws_per_epoch=draws, last_batch=last_batch))
+        assert [len(batch.labels) for batch in data.epoch(1)] == sizes
+        assert [len(batch.labels) for batch in epoch_batches(data, 1)] == sizes
+        assert (data.batches, data.draws) == (len(sizes), sum(sizes))
+
+
+def test_a_kept_last_batch_shows_every_recording_once(cache: FrameCache) -> None:
+    whole = TrainingData(cache, recipe(balanced=False, batch_size=4, last_batch="keep"))
+    assert [len(batch.labels) for batch in whole.epoch(0)] == [4, 4, 4, 4, 2]
+    assert sorted(whole.order(0)) == list(range(18))
+    dropped = TrainingData(cache, recipe(balanced=False, batch_size=4))
+    assert whole.order(0)[:16].tolist() == dropped.order(0).tolist()
+    # its progress is that of any step
+    assert share(whole, 1, 4) == pytest.approx((9 / 20) ** 3)
 
 
 def test_a_quarter_of_all_samples_is_replaced(cache: FrameCache) -> None:

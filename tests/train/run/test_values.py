@@ -75,6 +75,29 @@ def test_batches_that_can_be_shared() -> None:
     check_shares(recipe(batch_size=16, accumulate=3), 100, 1)
 
 
+@pytest.mark.parametrize(
+    ("cuts", "things", "processes", "draws", "message"),
+    [
+        (1, 33, 1, 0, "an epoch of 33 with a batch of 1, but norms are over two samples or more"),
+        (1, 35, 2, 0, "an epoch of 35 with a batch of 3, but for 2 processes and 1 micro-batches"),
+        (4, 39, 1, 0, "an epoch of 39 with a batch of 7, but for 1 processes and 4 micro-batches"),
+        (1, 32, 1, 65, "an epoch of 65 with a batch of 1, but norms"),
+    ],
+)
+def test_a_last_batch_that_is_too_small(
+    cuts: int, things: int, processes: int, draws: int, message: str
+) -> None:
+    kept = recipe(batch_size=16, accumulate=cuts, draws_per_epoch=draws, last_batch="keep")
+    with pytest.raises(UsageError, match=f"{message}.*; set last_batch=drop$"):
+        check_shares(kept, things, processes)
+    check_shares(kept.changed(last_batch="drop"), things, processes)
+
+
+def test_last_batches_that_will_do() -> None:
+    for things, cuts, processes in ((34, 1, 1), (32, 1, 1), (36, 1, 2), (40, 4, 1), (7, 1, 1)):
+        check_shares(recipe(batch_size=16, accumulate=cuts, last_batch="keep"), things, processes)
+
+
 def test_too_many_micro_batches_name_two_ways() -> None:
     with pytest.raises(UsageError, match="set accumulate=4 or batch_size=10") as caught:
         recipe(batch_size=8, accumulate=5)
