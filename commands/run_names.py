@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..data_cards.schema import Card
-from ..errors import SnntxError, UsageError
+from ..errors import SnntxError
 from ..preprocess.cache.frame_cache import FrameCache
 from ..preprocess.disk.locks import Lock
+from ..train.checkpoints.free import check_free
 from ..train.checkpoints.names import LAST, LOCK
 from ..train.checkpoints.origin import read_origin
 from ..train.checkpoints.run_directory import check_free

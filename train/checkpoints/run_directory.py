@@ -11,19 +11,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ...errors import SnntxError, UsageError, shell_word
+from ...errors import UsageError, shell_word
 from ...preprocess.cache.frame_cache import FrameCache
 from ...preprocess.disk.atomic import write_atomic
 from ...preprocess.disk.locks import BusyError, Lock
 from ..recipe.differences import differences, told
 from ..recipe.whole import Recipe
-from .names import BEST, DIVERGED, EVENTS, LAST, LOCK, LOG, METRICS, RECIPE, STARTED
-from .origin import read_origin
+from .free import check_free, is_temporary
+from .names import BEST, DIVERGED, EVENTS, LAST, LOCK, LOG, METRICS, RECIPE
 from .started import Started, write_started
 from .state import Checkpoint, load_checkpoint
-
-OWN = (RECIPE, STARTED, LOG, DIVERGED, LOCK)
-"""What a training may leave before its first epoch is finished, beside TensorBoard's files."""
 
 
 def previous_checkpoint(
@@ -103,43 +100,6 @@ def has_waited(recipe: Recipe, epoch: int, batch: int, best: int) -> bool:
     return bool(patience) and batch == 0 and epoch - 1 - best >= patience
 
 
-def check_free(out: Path) -> None:
-    """Refuse a directory without ``last.pt`` that holds more than a first epoch's left-overs.
-
-    Raises:
-        UsageError: it does, or it is a file.
-    """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: exists already and is a file; choose another --out")
-    if not out.is_dir():
-        return
-    names = {path.name for path in out.iterdir() if not _is_temporary(path.name)}
-    own = {name for name in names if name in OWN or name.startswith(EVENTS)}
-    if _has_first_best(out):
-        own |= names & {BEST, METRICS}
-    if names != own:
-        raise UsageError(
-            f"{out}: exists already, with no {LAST} to go on from; choose another --out"
-        )
-
-
-def _has_first_best(out: Path) -> bool:
-    """Whether ``best.pt`` is of a run that ended while its first epoch was being saved."""
-    if not (out / RECIPE).is_file() or not (out / BEST).is_file():
-        return False
-    try:
-        lines = (out / LOG).read_bytes().count(b"\n") if (out / LOG).is_file() else 0
-        return lines <= 1 and read_origin(out / BEST).epochs == 1
-    except (SnntxError, OSError):
-        return False
-
-
-def _is_temporary(name: str) -> bool:
-    """Whether this is the temporary file of a process that was killed while writing."""
-    own = (RECIPE, STARTED, LOG, BEST, LAST, DIVERGED)
-    return name.startswith(tuple(f".{each}." for each in own))
-
-
 def claim_directory(
     out: Path, recipe: Recipe, previous: Checkpoint | None, started: Started | None = None
 ) -> Lock:
@@ -167,7 +127,7 @@ def claim_directory(
         for path in out.iterdir():
             stale = not epochs and path.name.startswith(EVENTS)  # of a first epoch not finished
             lost = previous is None and path.name in (BEST, METRICS)
-            if _is_temporary(path.name) or path.name == DIVERGED or stale or lost:
+            if is_temporary(path.name) or path.name == DIVERGED or stale or lost:
                 path.unlink()
         write_atomic(out / RECIPE, recipe.to_toml())
         if started is not None:

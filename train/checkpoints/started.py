@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...data_cards.schema import Card
 from ...errors import SnntxError, shell_word
+from ...preprocess.cache.format import SEALED
 from ...preprocess.cache.frame_cache import FrameCache
 from ...preprocess.disk.atomic import write_atomic
 from .names import STARTED
@@ -47,6 +48,18 @@ def write_started(out: Path, started: Started) -> None:
         OSError: the file cannot be written.
     """
     write_atomic(out / STARTED, json.dumps(asdict(started), indent=1, ensure_ascii=False) + "\n")
+
+
+def root_of(run: Path, root: Path) -> Path:
+    """Return the root of caches that a run was started on while its cache is there, or ``root``."""
+    try:
+        started = read_started(run)
+    except SnntxError:  # training alone cannot do without
+        return root
+    if started is None:
+        return root
+    kept = Path(started.cache)
+    return kept if (kept / started.card / started.key / SEALED).is_file() else root
 
 
 def read_started(run: Path) -> Started | None:

@@ -26,6 +26,7 @@ from ..recipe.sources import recipe_from_table
 from ..recipe.whole import Recipe
 from .foreign import check_size, load_foreign
 from .names import BEST, RECIPE
+from .way_on import going_on
 
 FORMAT = 2
 MARK = "snntx_checkpoint"
@@ -273,7 +274,7 @@ def checkpoint_path(run: Path) -> Path:
         if (run / RECIPE).is_file():
             raise UsageError(
                 f"{run}: a run with no {BEST}, since it ended before its first epoch was finished; "
-                "give the same snntx train again, with a lower lr if it diverged"
+                f"start it again with: {going_on(run)} (with a lower --set lr=, if it diverged)"
             )
         inside = sorted(path.parent.name for path in run.glob(f"*/{BEST}"))
         what = f"; it holds runs, give one of them, such as {run / inside[0]}" if inside else ""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import SnntxError, UsageError, shell_word
-from ..checkpoints.names import BEST, LAST, LOG, METRICS, RECIPE
+from ...errors import SnntxError, UsageError
+from ..checkpoints.names import BEST, DIVERGED, LAST, LOG, METRICS, RECIPE
 from ..checkpoints.origin import Origin, read_origin
+from ..checkpoints.way_on import going_on, lower_rate, measuring, training_again
 from ..recipe.sources import recipe_from_table
 from ..recipe.whole import Recipe
 
@@ -56,7 +57,11 @@ def read_recipe(run: Path) -> Recipe | None:
     except FileNotFoundError:
         return None
     except (*_WRONG, UsageError) as error:
-        raise SnntxError(f"{path}: not a readable recipe: {_reason(error)}") from error
+        if (run / LAST).is_file():  # which holds it too
+            how = f"have it written again with: {going_on(run)}"
+        else:
+            how = f"its settings are lost; train it again: {training_again(run, recipe=False)}"
+        raise SnntxError(f"{path}: not a readable recipe: {_reason(error)}; {how}") from error
 
 
 def read_metrics(run: Path) -> dict[str, Any] | None:
@@ -83,8 +88,8 @@ def read_metrics(run: Path) -> dict[str, Any] | None:
         return None
     except _WRONG as error:
         raise SnntxError(
-            f"{path}: not what snntx evaluate writes ({_reason(error)}); make it again with: "
-            f"snntx evaluate {shell_word(run)}"
+            f"{path}: not what snntx evaluate writes ({_reason(error)}); "
+            f"{measuring(run, 'make it again with')}"
         ) from error
 
 
@@ -171,9 +176,11 @@ def origin_of(run: Path) -> Origin:
         if not path.is_file():
             raise SnntxError(
                 f"{run}: which cache it was trained on cannot be told, since it has neither a "
-                f"checkpoint nor {METRICS}; train it again in another --out"
+                f"checkpoint nor {METRICS}; train it again: {training_again(run)}"
             ) from error
-        raise SnntxError(f"{error}; remove {run} and train it again") from error
+        raise SnntxError(
+            f"{error}; train it again: {training_again(run)} (or remove {run}, and its sweep does)"
+        ) from error
 
 
 def data_of(run: Path, metrics: dict[str, Any] | None) -> tuple[str, str]:
@@ -190,6 +197,45 @@ def data_of(run: Path, metrics: dict[str, Any] | None) -> tuple[str, str]:
         return str(metrics["card"]), str(metrics["cache_key"])
     origin = origin_of(run)
     return origin.card, origin.cache_key
+
+
+class UnfinishedError(SnntxError):
+    """A run has no result yet."""
+
+
+def check_finished(
+    run: Path, recipe: Recipe, progress: Progress, metrics: dict[str, Any] | None
+) -> None:
+    """Refuse a run that was not trained to its end, with the command that goes on with it.
+
+    Raises:
+        UnfinishedError: it was not.
+    """
+    if progress.whole:
+        return
+    count = f"trained {progress.epochs} of {recipe.optim.epochs} epochs"
+    lower, rate = lower_rate(recipe.optim.lr), f"a lower lr (it is {recipe.optim.lr:g})"
+    if (run / DIVERGED).is_file():
+        if (run / LAST).is_file():
+            raise UnfinishedError(
+                f"{run}: {count} and diverged; train it again with {rate}: "
+                f"{training_again(run, lower)}"
+            )
+        raise UnfinishedError(
+            f"{run}: diverged before its first epoch was finished; train it again with {rate}: "
+            f"{going_on(run, lower)}"
+        )
+    if progress.best is not None and (run / LAST).is_file():
+        raise UnfinishedError(f"{run}: {count}; go on with: {going_on(run)}")
+    if progress.best is not None:
+        raise UnfinishedError(
+            f"{run}: {count} and has no {LAST} to go on from; train it again: {going_on(run)}"
+        )
+    if metrics is None and not (run / BEST).is_file():
+        raise UnfinishedError(
+            f"{run}: ended before its first epoch was finished; start it again with: "
+            f"{going_on(run)} (and --set {lower}, if it diverged)"
+        )
 
 
 def _reason(error: Exception) -> str:

@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...errors import SnntxError, UsageError, shell_word
-from ..checkpoints.names import BEST, DIVERGED, LAST, LOG, METRICS, RECIPE
+from ...errors import SnntxError, UsageError
+from ..checkpoints.names import LAST, LOG, METRICS, RECIPE
+from ..checkpoints.way_on import measuring, training_again
 from ..recipe.whole import Recipe
 from .progress import read_index
-from .results import Progress, data_of, read_metrics, read_progress, read_recipe
+from .results import (
+    Progress,
+    UnfinishedError,
+    check_finished,
+    data_of,
+    read_metrics,
+    read_progress,
+    read_recipe,
+)
 from .sweep import group_label, setting_words
 
 METRIC_NAMES = {"top1": "top-1", "top5": "top-5", "loss": "loss"}
@@ -127,7 +136,7 @@ def read_runs(
     for path, named in find_runs(paths):
         try:
             runs.append(_read(path, part, metric))
-        except _UnfinishedError as error:
+        except UnfinishedError as error:
             if named:
                 raise UsageError(str(error)) from error
             left_out.append(str(error))
@@ -137,68 +146,50 @@ def read_runs(
     return runs, left_out
 
 
-class _UnfinishedError(SnntxError):
-    """A run has no result yet."""
-
-
 def _read(path: Path, part: str, metric: str) -> Run:
     recipe = read_recipe(path)
     if recipe is None:
-        raise SnntxError(f"{path}: lost its {RECIPE} meanwhile")
+        raise SnntxError(f"{path}: lost its {RECIPE} meanwhile; give the command again")
     progress, metrics = read_progress(path, recipe), read_metrics(path)
-    if not progress.whole:
-        _check_unfinished(path, recipe, progress, metrics)
+    check_finished(path, recipe, progress, metrics)
     entry = read_index(path.parent).get(path.name)
     if part == "validation":
         if recipe.selection != "validation":
             raise UsageError(
                 f"{path}: protocol {recipe.data.protocol} chooses the epoch on its test part and "
-                "has no validation part"
+                "has no validation part; leave out --part validation, or the run"
             )
         if progress.best is None:
-            raise _UnfinishedError(f"{path}: has no finished epoch")
+            raise UnfinishedError(
+                f"{path}: has neither {LOG} nor {LAST}, which hold what the validation part gave; "
+                f"compare it without --part validation, or train it again: {training_again(path)}"
+            )
         card, key = data_of(path, metrics)
         value = _selected(path, progress, metric)
         return Run(path, recipe, value, card, key, part, None, entry)
     if metrics is None:
-        raise _UnfinishedError(
-            f"{path}: has no {METRICS}; make it with: snntx evaluate {shell_word(path)}"
-        )
+        if _static_alone(recipe):
+            raise UnfinishedError(
+                f"{path}: was trained on static images alone, so that there is nothing to compare "
+                "on the test part; compare it by --part validation, or leave it out"
+            )
+        raise UnfinishedError(f"{path}: has no {METRICS}; {measuring(path, 'make it with')}")
     if (metrics["seed"], metrics["protocol"]) != (recipe.run.seed, recipe.data.protocol) or (
         progress.best is not None and metrics["epoch"] != progress.best
     ):
-        raise _UnfinishedError(
-            f"{path}: {METRICS} is of an earlier training; make it again with: "
-            f"snntx evaluate {shell_word(path)}"
+        raise UnfinishedError(
+            f"{path}: {METRICS} is of an earlier training; {measuring(path, 'make it again with')}"
         )
     counts = {name: int(count) for name, (count, _) in metrics["per_class"].items()}
     card, key = data_of(path, metrics)
     return Run(path, recipe, float(metrics[metric]), card, key, metrics["part"], counts, entry)
 
 
-def _check_unfinished(
-    path: Path, recipe: Recipe, progress: Progress, metrics: dict[str, Any] | None
-) -> None:
-    """Refuse a run that was not trained to its end, and say how it goes on."""
-    count = f"trained {progress.epochs} of {recipe.optim.epochs} epochs"
-    if (path / DIVERGED).is_file():
-        lower = f"lr (it is {recipe.optim.lr:g})"
-        if (path / LAST).is_file():
-            raise _UnfinishedError(
-                f"{path}: {count} and diverged; train it again with a lower {lower} in another "
-                "--out"
-            )
-        raise _UnfinishedError(
-            f"{path}: diverged before its first epoch was finished; train it again with a lower "
-            f"{lower}, which may be in the same --out"
-        )
-    if progress.best is not None:
-        raise _UnfinishedError(f"{path}: {count}; go on with --resume")
-    if metrics is None and not (path / BEST).is_file():
-        raise _UnfinishedError(
-            f"{path}: ended before its first epoch was finished; give the same snntx train again, "
-            "with a lower lr if it diverged"
-        )
+def _static_alone(recipe: Recipe) -> bool:
+    """Whether a run's event branch is untrained."""
+    from ..method.choice import make_method  # needs torch
+
+    return make_method(recipe).judged == "static"
 
 
 def _selected(path: Path, progress: Progress, metric: str) -> float:
@@ -206,7 +197,7 @@ def _selected(path: Path, progress: Progress, metric: str) -> float:
     if metric not in progress.selection:
         raise SnntxError(
             f"{path}: {LOG} has no line of the best epoch, {progress.best}, and there is no {LAST} "
-            "that has its values; train it again in another --out"
+            f"that has its values; train it again: {training_again(path)}"
         )
     return float(progress.selection[metric])
 

@@ -384,10 +384,13 @@ def test_unfinished_runs_are_refused_by_name_and_left_out_of_a_folder(tmp_path: 
     bare = write_run(tmp_path / "bare-seed4", 0.5, "seed=4")
     (bare / "metrics.json").unlink()
     found = compare([tmp_path])
+    write_last(short, epochs=1)
+    for each in (done, stale, bare):
+        (each / "best.pt").touch()
     assert [row.sample.n for row in found.rows] == [1]
     assert found.left_out == (
         f"{bare}: has no metrics.json; make it with: snntx evaluate {bare}",
-        f"{short}: trained 1 of 2 epochs; go on with --resume",
+        f"{short}: trained 1 of 2 epochs; go on with: snntx train --resume {short}",
         f"{stale}: metrics.json is of an earlier training; make it again with: "
         f"snntx evaluate {stale}",
     )
@@ -472,6 +475,7 @@ def test_a_damaged_line_of_a_log(
 def test_damaged_metrics(tmp_path: Path, called: Any, old: str, new: str) -> None:
     path = write_run(tmp_path / "a", 0.5)
     text = (path / "metrics.json").read_text()
+    (path / "best.pt").touch()
     assert old in text
     changed = text.replace(old, new, 1).encode("utf-8", "surrogateescape")
     (path / "metrics.json").write_bytes(changed)
@@ -490,15 +494,17 @@ def test_a_run_that_diverged_says_so(tmp_path: Path) -> None:
         (path / "metrics.json").unlink()
         (path / "diverged.pt").touch()
     write_last(later, epochs=1)
+    started = {"card": CARD, "given": CARD, "cache": "/a cache", "key": "k"}
+    (at_once / "data.json").write_text(json.dumps(started))
     stopped = write_run(tmp_path / "stopped", 0.5, "seed=4", trained=0)
     (stopped / "metrics.json").unlink()
     assert compare([tmp_path]).left_out == (
         f"{at_once}: diverged before its first epoch was finished; train it again with a lower lr "
-        "(it is 0.1), which may be in the same --out",
-        f"{later}: trained 1 of 2 epochs and diverged; train it again with a lower lr (it is 0.1) "
-        "in another --out",
-        f"{stopped}: ended before its first epoch was finished; give the same snntx train again, "
-        "with a lower lr if it diverged",
+        f"(it is 0.1): snntx train --resume '{at_once}' --set lr=0.001",
+        f"{later}: trained 1 of 2 epochs and diverged; train it again with a lower lr (it is 0.1): "
+        f"snntx train {CARD} --recipe {later}/recipe.toml --set lr=0.001 --out {later}-again",
+        f"{stopped}: ended before its first epoch was finished; start it again with: snntx train "
+        f"CARD --recipe {stopped}/recipe.toml --out {stopped} (and --set lr=0.001, if it diverged)",
     )
     for path in (at_once, later, stopped):
         with pytest.raises(UsageError, match="train"):
