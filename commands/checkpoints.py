@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from ..errors import BadFileError, SnntxError, UsageError, plain
 from .misplaced import Worded
@@ -69,7 +68,6 @@ def evaluate(
     if key is not None or protocol is not None:
         raise UsageError(f"{run}: a run knows its data and protocol; --key, --protocol need --card")
     from ..train.assess.evaluate import Evaluation, UnwrittenError, evaluate_run
-    from ..train.checkpoints.started import root_of
     from .terminal.checkpoints import print_metrics
 
     def show(result: Evaluation) -> None:
@@ -78,9 +76,6 @@ def evaluate(
         else:
             print_metrics(result)
 
-    source = click.get_current_context().get_parameter_source("cache")
-    if source is not ParameterSource.COMMANDLINE:
-        root = root_of(run, root)
     try:
         evaluate_run(run, root, pick_device(device), on_result=show)
     except UnwrittenError as error:
@@ -108,7 +103,7 @@ def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: boo
 
     bad: list[BadFileError] = []
     trained, where = open_weights(checkpoint).trained(), pick_device(device)
-    results = classify(trained, list(files), where, on_bad=bad.append)
+    results = classify(trained, list(files), where, on_bad=bad.append, on_note=say)
     if results and as_json:
         print_json([vars(result) for result in results])
     elif results:

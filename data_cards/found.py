@@ -89,7 +89,8 @@ class EventFiles(Declared):
         Outside,
         Setting(
             "``stop`` at a recording with events outside ``sensor`` or ``limit``, or ``drop`` "
-            "them; how many recordings had some is noted in the cache"
+            "them, and those without whole coordinates from 0; how many there were is noted in "
+            "the cache"
         ),
     ] = "stop"
     order: Annotated[

@@ -71,7 +71,10 @@ def build_shard(task: Shard, done: Done = lambda n: None) -> fmt.Rows:
             try:
                 status = state_of(raw.path)
                 read, recordings = read_recordings(
-                    raw.path, task.format, [m.part for m in raw.members]
+                    raw.path,
+                    task.format,
+                    [m.part for m in raw.members],
+                    drops=task.spec.drops,
                 )
                 for number, (member, events) in enumerate(
                     zip(raw.members, recordings, strict=True), finished + 1

@@ -133,11 +133,12 @@ def _recording_bytes(recording: Recording, request: Request) -> int | None:
 
     events = request.card.events
     try:
-        _, found = read_recordings(recording.path, place_of(events.format), [recording.part])
+        spec = Usable(events.format, events.sort, events.wraps, events.outside)
+        name, part = place_of(events.format), recording.part
+        _, found = read_recordings(recording.path, name, [part], drops=spec.drops)
         (one,) = found
         if isinstance(one, BadFileError):
             return None
-        spec = Usable(events.format, events.sort, events.wraps, events.outside)
         one = usable(one, recording.path, spec, request.options)
         tensor = frame_recording(one, recording.path, request.options)
     except (BadFileError, OSError):  # the build names it

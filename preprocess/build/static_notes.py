@@ -108,7 +108,7 @@ class StaticNotes:
                 whole = file["images"].shape[0] == len(labels) == len(held) == len(sums)
             rest: Any = json.loads(self._rest.read_text(encoding="utf-8"))
             skipped = [(str(name), str(reason)) for name, reason in rest["skipped"]]
-            noted = [Noted(*map(str, each)) for each in rest["noted"]]
+            noted = [Noted(str(n), str(kind), str(text)) for n, kind, text, _ in rest["noted"]]
             pixels = rest["pixels"]
         except (SnntxError, OSError, KeyError, ValueError, TypeError, RuntimeError):
             return None  # damaged, or not there

@@ -55,6 +55,7 @@ _COLUMNS = {
     "digest": "text",
 }
 
+_NOTED = ("name", "kind", "text")
 _PLACES = {"shard": "<i4", "row": "<i4", "twin": "<i8", "copy_of": "<i8"}
 
 
@@ -103,8 +104,10 @@ class Rows:
         write_column(skipped, "file", [name for name, _ in self.skipped], "text")
         write_column(skipped, "reason", [reason for _, reason in self.skipped], "text")
         noted = file.create_group("noted")
-        for name in Noted._fields:
+        for name in _NOTED:
             write_column(noted, name, [getattr(each, name) for each in self.noted], "text")
+        if any(each.events for each in self.noted):
+            write_column(noted, "events", [each.events for each in self.noted], "<i8")
 
     @classmethod
     def read(cls, file: h5py.Group) -> Rows:
@@ -117,7 +120,10 @@ class Rows:
         pairs = zip(read_text(skipped, "file"), read_text(skipped, "reason"), strict=True)
         noted: Iterable[Noted] = ()
         if "noted" in file:
-            noted = map(Noted, *(read_text(file["noted"], name) for name in Noted._fields))
+            held = file["noted"]
+            texts = [read_text(held, name) for name in _NOTED]
+            counts = held["events"][()].tolist() if "events" in held else [0] * len(texts[0])
+            noted = map(Noted, *texts, counts)
         return cls(**columns, skipped=tuple(pairs), noted=tuple(noted))
 
     @classmethod

@@ -92,6 +92,11 @@ MEANINGS = {
     "noted/name": Meaning("recordings and static images with something odd about them", "remark"),
     "noted/kind": Meaning("one word for what is odd about each", "remark"),
     "noted/text": Meaning("what is odd about each, and what was done", "remark"),
+    "noted/events": Meaning(
+        "events of the recording that each is about, 0 for the whole; absent where all are 0",
+        "remark",
+        "events",
+    ),
     "notes/kind": Meaning("one word for what each note is about", "note"),
     "notes/count": Meaning("how many files, recordings, images or classes it is about", "note"),
     "notes/text": Meaning("the note, with its count and examples", "note"),

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..disk.remarks import counted
+
 EXAMPLES = 3
 """Names in a note's text."""
 PASSED_OVER = ("suffix", "class", "unclassed", "dropped")
@@ -38,11 +40,13 @@ class Noted(NamedTuple):
         name: its file, and which of many it is.
         kind: one word, as of a note.
         text: the remark.
+        events: how many events of the recording it is about; 0 where it is about the whole.
     """
 
     name: str
     kind: str
     text: str
+    events: int = 0
 
 
 def such_as(names: Sequence[str]) -> str:
@@ -69,11 +73,18 @@ def note(kind: str, names: Sequence[str], what: str, end: str = "") -> list[Note
 def of_remarks(noted: Iterable[Noted], what: str) -> list[Note]:
     """Return one note for each remark, in order of the first recording or image it was made on.
 
+    A remark on single events says how many they are in all.
+
     Args:
         noted: remarks on single recordings or images.
         what: these are, such as ``recordings``.
     """
-    names: dict[tuple[str, str], list[str]] = {}
+    same: dict[tuple[str, str], list[Noted]] = {}
     for each in noted:
-        names.setdefault((each.kind, each.text), []).append(each.name)
-    return [n for (kind, text), of in names.items() for n in note(kind, of, f"{what} {text}")]
+        same.setdefault((each.kind, each.text), []).append(each)
+    notes = []
+    for (kind, text), members in same.items():
+        events = sum(each.events for each in members)
+        end = f"{counted(events)} in all" if events else ""
+        notes += note(kind, [each.name for each in members], f"{what} {text}", end)
+    return notes

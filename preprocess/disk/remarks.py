@@ -20,20 +20,32 @@ class Remark(NamedTuple):
         kind: one word that programs tell it by, such as ``wrapped``.
         text: what follows "3 recordings", without numbers of its own, so that the same remark on
             many of them is one line: ``whose counter of time wrapped: it was unwrapped``.
+        events: how many events of the recording it is about; 0 where it is about the whole.
     """
 
     kind: str
     text: str
+    events: int = 0
+
+    @property
+    def whole(self) -> str:
+        """The text, with the number of events where it is about single ones."""
+        return f"{self.text}: {counted(self.events)}" if self.events else self.text
+
+
+def counted(events: int) -> str:
+    """Return a number of events in words."""
+    return f"{events:,} event{'s' * (events != 1)}"
 
 
 _heard: ContextVar[list[Remark] | None] = ContextVar("heard", default=None)
 
 
-def remark(kind: str, text: str) -> None:
+def remark(kind: str, text: str, events: int = 0) -> None:
     """Say what is odd about the recording or picture that is being read; see :class:`Remark`."""
     heard = _heard.get()
-    if heard is not None and Remark(kind, text) not in heard:
-        heard.append(Remark(kind, text))
+    if heard is not None and Remark(kind, text, events) not in heard:
+        heard.append(Remark(kind, text, events))
 
 
 @contextmanager

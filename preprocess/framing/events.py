@@ -7,13 +7,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+NOWHERE = -1
+"""Stands for a coordinate that no sensor has, in an event that is to be left out."""
+LEAVE_OUT = (
+    'set outside = "drop" in [events] of the card (or of a copy of it), with sensor or limit = '
+    "[height, width], to leave such events out"
+)
+
 
 class Events(NamedTuple):
     """Events of one recording.
 
     Attributes:
-        x: column in pixels from the left, 0-based, int16, ``(N,)``.
-        y: row in pixels from the top, 0-based, int16, ``(N,)``.
+        x: column in pixels from the left, 0-based, int16, ``(N,)``; :data:`NOWHERE` is outside of
+            every sensor.
+        y: row in pixels from the top, likewise, ``(N,)``.
         t: timestamp in microseconds, int64, ``(N,)``.
         p: polarity, 0 off and 1 on, int8, ``(N,)``.
     """

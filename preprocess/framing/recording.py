@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 
 from ...data_cards.vocabulary import FREQUENCIES
 from ...errors import BadFileError, SnntxError
-from .events import Events
+from .events import LEAVE_OUT, Events
 from .frames import frames_from_events, frames_from_records
 from .frequency import frequency_frames
 from .grid import OutsideError
 from .options import FrameOptions
 from .records import Records
 
-_ADVICE = (
-    'the file is damaged, or set outside = "drop" in [events] of the card to leave such events out'
-)
+_ADVICE = f"the file is damaged, or {LEAVE_OUT}"
 
 
 def frame_recording(

@@ -37,6 +37,11 @@ class Usable(NamedTuple):
     wraps: bool = False
     outside: str = "stop"
 
+    @property
+    def drops(self) -> bool:
+        """Whether events outside the sensor are left out."""
+        return self.outside == "drop"
+
 
 class Reader:
     """One raw format.
@@ -51,12 +56,16 @@ class Reader:
         timers: ranges in microseconds of the timers that such files' times come from, where they
             are so short that they start over; a card may then have that undone.
         version: what decodes, where that may change: it is part of a cache's key.
+        drops: whether events outside the sensor are to be left out. A reader then has
+            :data:`~snntx.preprocess.framing.events.NOWHERE` for a coordinate that it would refuse,
+            and leaves the event where it is; it is counted and left out later.
     """
 
     record_bytes: ClassVar[int]
     slices: ClassVar[bool] = False
     timers: ClassVar[tuple[int, ...]] = ()
     version: ClassVar[str] = ""
+    drops: bool = False
 
     def decode(self, data: bytes, path: Path | str) -> Events:
         """Decode the bytes of a file of one recording; ``path`` names it in errors.
@@ -138,13 +147,15 @@ READERS = _ReaderDoor(
 )
 
 
-def reader_of(format: str) -> Reader:
-    """Return the reader of a format.
+def reader_of(format: str, *, drops: bool = False) -> Reader:
+    """Return the reader of a format; ``drops`` as in :class:`Reader`.
 
     Raises:
         UsageError: there is none of that name, or it cannot be imported.
     """
-    return READERS.get(format)()
+    reader = READERS.get(format)()
+    reader.drops = drops
+    return reader
 
 
 def place_of(format: str) -> str:

@@ -40,12 +40,19 @@ def within(
         if options.crop is None and _has_strays(_columns(events)):
             remark("stray", STRAY)
         return events
-    rows, columns = events.reach
-    if not drop or (rows <= extent[0] and columns <= extent[1]):
+    if not drop or (isinstance(events, Records) and _is_whole(events, extent)):
         return events
     held = _columns(events)
-    remark("outside", DROPPED)
-    return held.take(np.flatnonzero((held.y < extent[0]) & (held.x < extent[1])))
+    inside = (held.y >= 0) & (held.y < extent[0]) & (held.x >= 0) & (held.x < extent[1])
+    left = held.size - int(np.count_nonzero(inside))
+    if not left:
+        return events
+    remark("outside", DROPPED, left)
+    return held.take(np.flatnonzero(inside))
+
+
+def _is_whole(records: Records, extent: tuple[int, int]) -> bool:
+    return all(reach <= most for reach, most in zip(records.reach, extent, strict=True))
 
 
 def _columns(events: Events | Records) -> Events:

@@ -38,7 +38,7 @@ def usable(
     if isinstance(events, Events):
         timers = reader_of(spec.format).timers
         events = checked(events, path, sort=spec.sort, wraps=spec.wraps, timers=timers)
-    held = within(events, options, drop=spec.outside == "drop")
+    held = within(events, options, drop=spec.drops)
     if held.size == 0:
         raise BadFileError(
             f"{path}: no event inside the sensor; is sensor = [height, width] of the card right?"
@@ -47,7 +47,7 @@ def usable(
 
 
 def read_recordings(
-    path: Path, format: str, parts: Sequence[tuple[int, ...]]
+    path: Path, format: str, parts: Sequence[tuple[int, ...]], *, drops: bool = False
 ) -> tuple[str, Iterable[Events | Records | BadFileError]]:
     """Return a raw file's digest and the recordings that lie in its ``parts``, in order.
 
@@ -55,10 +55,16 @@ def read_recordings(
     nothing but events comes as :class:`~snntx.preprocess.framing.records.Records`, to be framed
     undecoded.
 
+    Args:
+        path: the raw file.
+        format: as in :func:`read_events`.
+        parts: as the reader understands them; ``()`` is the whole file.
+        drops: events outside the sensor will be left out by :func:`usable`.
+
     Raises:
         BadFileError: the file is unreadable or damaged.
     """
-    reader = reader_of(format)
+    reader = reader_of(format, drops=drops)
     if reader.holds_many:
         return digest_file(path), reader.recordings(path, parts)
     data = read_file(path)
@@ -67,7 +73,12 @@ def read_recordings(
 
 
 def read_events(
-    path: Path | str, format: str, *, sort: bool = False, wraps: bool = False
+    path: Path | str,
+    format: str,
+    *,
+    sort: bool = False,
+    wraps: bool = False,
+    drops: bool = False,
 ) -> Events:
     """Read one recording.
 
@@ -77,10 +88,12 @@ def read_events(
             ``atis``, or ``package.module:Name``.
         sort: sort events by time where the file's times go back, instead of an error.
         wraps: go on where the format's timer starts over, instead of an error.
+        drops: give -1 for a coordinate that no sensor has, such as 3.5, instead of an error; to be
+            left out by whoever knows the sensor.
 
     Raises:
         UsageError: the format is unknown, or its files are not read one by one.
         BadFileError: the file is unreadable, damaged, empty, or its times go back.
     """
-    reader = reader_of(format)
+    reader = reader_of(format, drops=drops)
     return checked(reader.read(Path(path)), path, sort=sort, wraps=wraps, timers=reader.timers)

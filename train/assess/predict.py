@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from ...errors import BadFileError
+from ...preprocess.disk.remarks import hearing
 from ...preprocess.framing.recording import frame_recording
-from ...preprocess.readers.outside import within
-from ...preprocess.readers.reading import read_events
+from ...preprocess.readers.reading import Usable, read_events, usable
 from ..checkpoints.state import Checkpoint
 
 
@@ -38,6 +38,7 @@ def predict(
     device: torch.device,
     *,
     on_bad: Callable[[BadFileError], None] | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> list[Prediction]:
     """Classify raw files of the checkpoint's format.
 
@@ -47,24 +48,29 @@ def predict(
         device: where to compute.
         on_bad: called with the error of each file that cannot be used, which is then passed over;
             None lets the first one end it all.
+        on_note: called with what is odd about a file that is classified.
 
     Raises:
         BadFileError: a file cannot be read, decoded or framed.
     """
     model = checkpoint.build_model(device)
+    spec = Usable(checkpoint.event_format, checkpoint.sort, checkpoint.wraps, checkpoint.outside)
     results = []
     for file in files:
         try:
-            events = read_events(
-                file, checkpoint.event_format, sort=checkpoint.sort, wraps=checkpoint.wraps
-            )
-            inside = within(events, checkpoint.frames, drop=checkpoint.outside == "drop")
+            with hearing() as heard:
+                events = read_events(
+                    file, spec.format, sort=spec.sort, wraps=spec.wraps, drops=spec.drops
+                )
+                inside = usable(events, file, spec, checkpoint.frames)
             frames = torch.from_numpy(frame_recording(inside, file, checkpoint.frames))
         except BadFileError as error:
             if on_bad is None:
                 raise
             on_bad(error)
             continue
+        for each in heard:
+            on_note(f"{file}: {each.whole}")
         with torch.inference_mode():
             logits = model.forward_event(frames[None].to(device)).mean(0)[0]
         probability, order = logits.float().softmax(0).cpu().sort(descending=True)

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from ....errors import BadFileError
 from ...disk.remarks import remark
-from ...framing.events import Events
+from ...framing.events import LEAVE_OUT, Events
 from ..base import READERS, Reader
+from ..columns import MAX_COORDINATE, placed
 from ..container import AGAIN, EVENTS, Container, check_container
 
 MAX_TIME_US = 1 << 62
@@ -32,12 +33,15 @@ PASSED = "with packets that hold no events and cannot be decoded in their file: 
 _LIBRARY_ERRORS = (RuntimeError, OSError, ValueError, KeyError)
 
 
-def recordings(path: Path, parts: Sequence[tuple[int, ...]]) -> Iterator[Events | BadFileError]:
+def recordings(
+    path: Path, parts: Sequence[tuple[int, ...]], *, drops: bool = False
+) -> Iterator[Events | BadFileError]:
     """Yield the events of each part, in the order of ``parts``; ``()`` is the whole file.
 
     Parts may overlap and stand in any order: events are kept as long as a part that is not
     yet out needs them. A part whose start or end is not among the times, or does not come
-    before its end, yields the error in its place.
+    before its end, yields the error in its place. With ``drops``, events outside the sensor that
+    the file names are :data:`~snntx.preprocess.framing.events.NOWHERE`, at their times.
 
     Raises:
         BadFileError: the file is unreadable, damaged or truncated.
@@ -46,7 +50,7 @@ def recordings(path: Path, parts: Sequence[tuple[int, ...]]) -> Iterator[Events 
     first: dict[int, int] = {}
     held: list[tuple[int, Events]] = []
     done, seen = 0, 0
-    for packet in _packets(path):
+    for packet in _packets(path, drops):
         _find(packet.t, seen, wanted, first)
         held.append((seen, packet))
         seen += packet.size
@@ -71,13 +75,13 @@ def recordings(path: Path, parts: Sequence[tuple[int, ...]]) -> Iterator[Events 
             yield _part(held, first[part[0]], first[part[1]], part, path)
 
 
-def read(path: Path) -> Events:
-    """Return all events of a file, in file order.
+def read(path: Path, *, drops: bool = False) -> Events:
+    """Return all events of a file, in file order; ``drops`` as in :func:`recordings`.
 
     Raises:
         BadFileError: the file is unreadable, damaged or truncated.
     """
-    return _join(_packets(path))
+    return _join(_packets(path, drops))
 
 
 def _find(t: NDArray[np.int64], base: int, wanted: set[int], first: dict[int, int]) -> None:
@@ -131,7 +135,7 @@ def _join(pieces: Iterator[Events]) -> Events:
     )
 
 
-def _packets(path: Path) -> Iterator[Events]:
+def _packets(path: Path, drops: bool) -> Iterator[Events]:
     """Yield the events of every event packet, in file order."""
     container = check_container(path)
     if EVENTS not in container.streams.values():
@@ -146,7 +150,7 @@ def _packets(path: Path) -> Iterator[Events]:
                 f"{path}: events in streams {stream} and {packet['stream_id']}, expected one "
                 "stream; write the one you want to a file of its own"
             )
-        yield _columns(packet["events"], packet["shape"], f"{path}: packet {number}")
+        yield _columns(packet["events"], packet["shape"], f"{path}: packet {number}", drops)
 
 
 def _decoded(path: Path, container: Container) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -201,18 +205,22 @@ def _reason(error: BaseException) -> str:
     raise error
 
 
-def _columns(packet: NDArray[np.void], shape: tuple[int, int], where: str) -> Events:
+def _columns(packet: NDArray[np.void], shape: tuple[int, int], where: str, drops: bool) -> Events:
     """Return a packet's columns in the project's types, checked against the stream's sensor."""
     x, y, t = packet["x"], packet["y"], packet["t"]
-    outside = np.flatnonzero((x >= shape[1]) | (y >= shape[0]) | (t > MAX_TIME_US))
-    if outside.size:
-        at = int(outside[0])
+    rows, columns = (min(length, MAX_COORDINATE + 1) for length in shape)
+    outside = (x >= columns) | (y >= rows)  # neither has a sign
+    bad = t > MAX_TIME_US if drops else outside | (t > MAX_TIME_US)
+    if bad.any():
+        at = int(np.argmax(bad))
         raise BadFileError(
             f"{where}: event {at} has x {x[at]}, y {y[at]}, t {t[at]}, expected x below "
-            f"{shape[1]}, y below {shape[0]} and a time in microseconds; {AGAIN}"
+            f"{columns}, y below {rows} and a time in microseconds; {AGAIN}"
+            + f", or {LEAVE_OUT}"
+            * bool(outside[at])
         )
     return Events(
-        x.astype(np.int16), y.astype(np.int16), t.astype(np.int64), packet["on"].astype(np.int8)
+        placed(x, outside), placed(y, outside), t.astype(np.int64), packet["on"].astype(np.int8)
     )
 
 
@@ -228,8 +236,8 @@ class Aedat4(Reader):
         self, path: Path, parts: Sequence[tuple[int, ...]]
     ) -> Iterator[Events | BadFileError]:
         """Yield the events of each part, in the order of ``parts``; ``()`` is the whole file."""
-        return recordings(path, parts)
+        return recordings(path, parts, drops=self.drops)
 
     def read(self, path: Path) -> Events:
         """Return all events of a file, in file order."""
-        return read(path)
+        return read(path, drops=self.drops)

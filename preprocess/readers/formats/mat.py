@@ -31,6 +31,7 @@ from ...disk.files import refuse_text
 from ...disk.remarks import remark
 from ...framing.events import Events
 from ..base import READERS, Reader
+from ..columns import coordinates, whole
 
 ARRAYS = ("x", "y", "ts", "p")
 MAX_BYTES = 1 << 29
@@ -67,24 +68,27 @@ class _Array(NamedTuple):
     values: NDArray[Any]
 
 
-def decode(data: bytes, path: Path | str) -> Events:
+def decode(data: bytes, path: Path | str, *, drops: bool = False) -> Events:
     """Decode the bytes of a MATLAB 5 file; ``path`` names it in errors.
+
+    With ``drops``, a coordinate that no sensor has is
+    :data:`~snntx.preprocess.framing.events.NOWHERE`.
 
     Raises:
         BadFileError: not such a file, damaged, too large, or its arrays are no events.
     """
     columns = _columns(list(_arrays(data, path)), path)
-    x = _whole(columns["x"], "x", path, 0, np.iinfo(np.int16).max)
-    y = _whole(columns["y"], "y", path, 0, np.iinfo(np.int16).max)
+    x = coordinates(columns["x"], "x", path, drops=drops)
+    y = coordinates(columns["y"], "y", path, drops=drops)
     _refuse_seconds(columns["ts"], path)
-    t = _whole(columns["ts"], "ts", path, -(1 << 61), 1 << 62)
-    p = _whole(columns["p"], "p", path, -1, 1)
+    t = whole(columns["ts"], "ts", path, -(1 << 61), 1 << 62)
+    p = whole(columns["p"], "p", path, -1, 1)
     if p.size and p.min() < 0 and not p.all():
         raise BadFileError(
             f"{path}: p[{int(np.argmin(np.abs(p)))}] is 0, but others are -1; expected -1 and 1, "
             "or 0 and 1, throughout a file"
         )
-    return Events(x.astype(np.int16), y.astype(np.int16), t, (p > 0).astype(np.int8))
+    return Events(x, y, t, (p > 0).astype(np.int8))
 
 
 def _arrays(data: bytes, path: Path | str) -> Iterator[_Array]:
@@ -259,23 +263,6 @@ def _refuse_seconds(values: NDArray[Any], path: Path | str) -> None:
         )
 
 
-def _whole(
-    values: NDArray[Any], name: str, path: Path | str, low: int, high: int
-) -> NDArray[np.int64]:
-    """Return one column as int64, every value a whole number in ``[low, high]``."""
-    if values.dtype.kind == "f":
-        bad = ~((values >= low) & (values <= high) & (np.floor(values) == values))
-    else:
-        bad = (values < low) | (values > high)
-    if bad.any():
-        at = int(np.argmax(bad))
-        raise BadFileError(
-            f"{path}: {name}[{at}] is {values[at]} ({int(bad.sum())} such values), expected whole "
-            f"numbers from {low} to {high}"
-        )
-    return values.astype(np.int64)
-
-
 @READERS.register("mat")
 class Mat(Reader):
     """Reads MATLAB 5 files: one recording each."""
@@ -287,4 +274,4 @@ class Mat(Reader):
 
     def decode(self, data: bytes, path: Path | str) -> Events:
         """Decode the bytes of a file."""
-        return decode(data, path)
+        return decode(data, path, drops=self.drops)

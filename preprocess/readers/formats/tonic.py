@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 
 from ....errors import BadFileError, UsageError
 from ...disk.files import TEXT_BYTES, refuse_text
-from ...framing.events import Events
+from ...framing.events import LEAVE_OUT, Events
 from ..base import READERS, Reader
+from ..columns import MAX_COORDINATE, not_whole, placed
 from ..container import AGAIN, check_container
 from ..tonic_sets import dataset_class, opened, subsets
 from .atis import TIMESTAMP_LIMIT_US, require_whole
 
 _LIMITS = {
-    "x": (0, 1 << 15),
-    "y": (0, 1 << 15),
+    "x": (0, MAX_COORDINATE + 1),
+    "y": (0, MAX_COORDINATE + 1),
     "t": (-(1 << 61), 1 << 62),  # a signed counter goes on below zero
     "p": (-1, 1 << 62),
 }
@@ -35,8 +36,13 @@ _ATIS_FILES = ("NMNIST", "NCALTECH101")
 """Data sets of ATIS records, of which tonic drops some cut ones without a word."""
 
 
-def recordings(path: Path, parts: Sequence[tuple[int, ...]]) -> Iterator[Events | BadFileError]:
+def recordings(
+    path: Path, parts: Sequence[tuple[int, ...]], *, drops: bool = False
+) -> Iterator[Events | BadFileError]:
     """Yield the recordings in ``parts`` of one raw file, as tonic decodes them.
+
+    With ``drops``, a coordinate that no sensor has is
+    :data:`~snntx.preprocess.framing.events.NOWHERE`.
 
     Raises:
         BadFileError: tonic cannot read the file, or gives no events.
@@ -56,7 +62,7 @@ def recordings(path: Path, parts: Sequence[tuple[int, ...]]) -> Iterator[Events 
         except BaseException as error:  # of damage: some decoders' own panics are no Exception
             cause = " ".join(str(error).split()) or type(error).__name__
             raise BadFileError(f"{path}: tonic cannot read it: {cause}") from error
-        yield events_of(sample, path)
+        yield events_of(sample, path, drops=drops)
 
 
 def _check_file(name: str, path: Path) -> None:
@@ -80,13 +86,14 @@ def _check_file(name: str, path: Path) -> None:
         check_container(path)
 
 
-def events_of(sample: Any, path: Path | str) -> Events:
+def events_of(sample: Any, path: Path | str, *, drops: bool = False) -> Events:
     """Return tonic's events as columns: any order and type in, a fraction of a us dropped.
 
     Args:
         sample: structured array with the fields x, y, t (microseconds) and p (truth values,
             0 and 1, or -1 and 1).
         path: names the file in errors.
+        drops: place coordinates that no sensor has outside of every sensor.
 
     Raises:
         BadFileError: the sample is none, or a value is out of range.
@@ -98,10 +105,18 @@ def events_of(sample: Any, path: Path | str) -> Events:
     columns = {name: np.ascontiguousarray(sample[name]).ravel() for name in "xytp"}
     for name, column in columns.items():
         low, limit = _LIMITS[name]
-        bad = np.flatnonzero(~((column >= low) & (column < limit)))
-        if bad.size:
+        bad = ~((column >= low) & (column < limit))
+        if name in "xy":
+            bad = not_whole(column, low, limit - 1)
+            if drops:
+                columns[name] = placed(column, bad)
+                continue
+        if bad.any():
+            at = int(np.argmax(bad))
+            advice = f", expected whole numbers from {low} to {limit - 1}; {LEAVE_OUT}"
             raise BadFileError(
-                f"{path}: event {bad[0]} has {name} = {column[bad[0]]} ({bad.size} such events)"
+                f"{path}: event {at} has {name} = {column[at]} ({int(bad.sum())} such events)"
+                f"{advice * (name in 'xy')}"
             )
     p = columns["p"].astype(np.int8)
     values = np.unique(p)
@@ -127,7 +142,7 @@ class Tonic(Reader):
         self, path: Path, parts: Sequence[tuple[int, ...]]
     ) -> Iterator[Events | BadFileError]:
         """Yield the recordings in ``parts``, as tonic decodes them."""
-        return recordings(path, parts)
+        return recordings(path, parts, drops=self.drops)
 
     def read(self, path: Path) -> Events:
         """Refuse: which data set a file belongs to, and which sample it is, is not in it.
