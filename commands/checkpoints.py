@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from ..errors import BadFileError, SnntxError, UsageError, plain
 from .misplaced import Worded
@@ -68,6 +69,7 @@ def evaluate(
     if key is not None or protocol is not None:
         raise UsageError(f"{run}: a run knows its data and protocol; --key, --protocol need --card")
     from ..train.assess.evaluate import Evaluation, UnwrittenError, evaluate_run
+    from ..train.checkpoints.started import root_of
     from .terminal.checkpoints import print_metrics
 
     def show(result: Evaluation) -> None:
@@ -76,6 +78,9 @@ def evaluate(
         else:
             print_metrics(result)
 
+    source = click.get_current_context().get_parameter_source("cache")
+    if source is not ParameterSource.COMMANDLINE:
+        root = root_of(run, root)
     try:
         evaluate_run(run, root, pick_device(device), on_result=show)
     except UnwrittenError as error:
