@@ -103,6 +103,22 @@ def test_what_a_recipe_says_of_itself(capsys: pytest.CaptureFixture[str], tmp_pa
     ]
 
 
+def test_the_published_recipe_of_n_mnist_has_the_flags_of_n_caltech101() -> None:
+    own = load_recipe(load_card("n-mnist"), "published").settings()
+    known = load_recipe(load_card("n-caltech101"), "paper").settings()
+    changed = {name: own[name] for name in own if own[name] != known[name]}
+    assert changed == {
+        "model": "nmnist-published",
+        "static_fit": "stretch",
+        "static_view": "normalised",
+        "balanced": False,
+        "last_batch": "keep",
+        "crop_padding": 0,
+    }
+    assert own.keys() == known.keys()
+    assert own["pairing"] == "class"
+
+
 def test_a_note_of_no_recipe() -> None:
     with pytest.raises(UsageError, match=r"\[recipe_notes\] recipe = 'defalt'; did you mean 'def"):
         parse_card(changed('model = "vgg"', 'model = "vgg"\n[recipe_notes]\ndefalt = "x"'), "x")

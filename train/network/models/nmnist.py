@@ -1,4 +1,4 @@
-"""A small spiking network for N-MNIST, 34x34 frames.
+"""A small spiking network of our own for N-MNIST, 34x34 frames.
 
 ======================================================  ==================
 layer                                                   output
