@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..data_cards.schema import Card
-from ..errors import SnntxError
+from ..errors import SnntxError, UsageError
 from ..preprocess.cache.frame_cache import FrameCache
 from ..preprocess.disk.locks import Lock
 from ..train.checkpoints.free import check_free
