@@ -13,6 +13,7 @@ from .ending import code_of, interrupted_by_sigterm
 from .misplaced import Worded
 
 FOLDER = click.Path(path_type=Path)
+_WORDS = "snntx.words"
 
 
 class Commands(click.Group):
@@ -32,6 +33,12 @@ class Commands(click.Group):
             raise UsageError(f"unknown command '{args[0]}'{nearest(args[0], self.commands)}")
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words that the program itself was called with, and parse them."""
+        if ctx.parent is None:
+            ctx.meta[_WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; one that is interrupted says so in one line."""
         try:
@@ -40,6 +47,12 @@ class Commands(click.Group):
         except KeyboardInterrupt as stopped:
             say("interrupted; run the same command again to go on")
             ctx.exit(code_of(stopped))
+
+
+def words_of(ctx: click.Context) -> tuple[str, ...]:
+    """Return the words that the program was called with, the command's name first."""
+    words: tuple[str, ...] = ctx.meta[_WORDS]
+    return words
 
 
 cache_option = click.option(

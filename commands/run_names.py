@@ -13,17 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..data_cards.schema import Card
-from ..errors import SnntxError, UsageError
+from ..errors import SnntxError
 from ..preprocess.cache.frame_cache import FrameCache
 from ..preprocess.disk.locks import Lock
 from ..train.checkpoints.free import check_free
 from ..train.checkpoints.names import LAST, LOCK
 from ..train.checkpoints.origin import read_origin
 from ..train.checkpoints.run_directory import check_free
+from ..train.recipe.departures import departures
 from ..train.recipe.differences import differences
-from ..train.recipe.groups import method_fields
-from ..train.recipe.layout import own_names
-from ..train.recipe.sources import load_recipe, parse_settings
 from ..train.recipe.whole import Recipe
 from ..train.study.results import read_recipe
 from ..train.study.sweep import setting_words
@@ -70,17 +68,9 @@ def _own(
     card: Card, name: str, recipe: Recipe, settings: Sequence[str]
 ) -> list[tuple[str, object]]:
     """Return name and value of each setting, but for the seed, that the named recipe has not."""
-    has = recipe.settings()
-    try:
-        base = load_recipe(card, name).settings()
-    except UsageError:  # only whole with its overrides
-        named = own_names(parse_settings(settings))
-        base = {key: value for key, value in has.items() if key not in named}
-    fresh = method_fields(recipe.method.name)
+    found = departures(card, name, recipe, settings)
     return [
-        (key, value)
-        for key, value in has.items()
-        if key != "seed" and value is not None and value != base.get(key, fresh.get(key))
+        (key, value) for key, (_, value) in found.items() if key != "seed" and value is not None
     ]
 
 

@@ -10,7 +10,15 @@ from click.core import ParameterSource
 from ..errors import shell_word
 from .ending import code_of
 from .misplaced import Worded
-from .options import FOLDER, cache_option, cache_root, device_option, json_option, print_json, say
+from .options import (
+    FOLDER,
+    cache_option,
+    cache_root,
+    device_option,
+    json_option,
+    print_json,
+    words_of,
+)
 
 
 @click.command(cls=Worded)
@@ -73,17 +81,19 @@ def train(
     --set patience=10           stop after so many epochs without a better one
     --set initial=RUN           start from the weights of another run
     """
-    from ..declared.tables import toml_value
-    from ..train.checkpoints.names import LAST
+    from ..train.checkpoints.names import LAST, TERMINAL
+    from ..train.run.account import Called
     from ..train.run.distributed import is_first, joined, pick_device
     from ..train.run.fit import train as fit
     from ..train.run.objective import chosen_backend
     from ..train.run.stopping import StoppedError
     from .terminal.text import TrainingDisplay
-    from .wanted import Asked, wanted_run
+    from .terminal.transcript import Transcript
+    from .wanted import Asked, recipe_told, wanted_run
 
     context = click.get_current_context()
-    note = say if is_first() else lambda line: None
+    transcript = Transcript(shown=is_first())
+    note = transcript.say
     how = "" if resume else " with --resume"
     try:
         named = context.get_parameter_source("cache") is ParameterSource.COMMANDLINE
@@ -93,10 +103,13 @@ def train(
         out, resolved, where = wanted.out, wanted.recipe, pick_device(device)
         backend, epochs = chosen_backend(resolved, where), resolved.optim.epochs
         frames = wanted.frames
-        note(f"cache {frames.directory}, device {where.type}, backend {backend}, run {out}")
-        given = {name: each for name, each in resolved.settings().items() if each is not None}
-        note(", ".join(f"{name} = {toml_value(each)}" for name, each in given.items()))
-        with joined(where) as group, TrainingDisplay(epochs, group.first) as display:
+        note(f"cache {frames.directory}")
+        note(f"device {where.type}, backend {backend}, run {out}")
+        for line in recipe_told(wanted, recipe, settings):
+            note(line)
+        kept = transcript.add
+        with joined(where) as group, TrainingDisplay(epochs, group.first, kept) as display:
+            path = out / TERMINAL
             best = fit(
                 wanted.card,
                 frames,
@@ -107,6 +120,8 @@ def train(
                 resume=resume,
                 given=wanted.given,
                 group=group,
+                called=Called(words_of(context), recipe, settings),
+                on_claim=lambda fresh: transcript.begin(path, fresh=fresh),
                 on_note=note,
                 on_step=display.step,
                 on_epoch=display.epoch,
@@ -119,13 +134,21 @@ def train(
     except KeyboardInterrupt as stopped:
         note(f"interrupted; run the same command again{how if _has(out, LAST) else ''} to go on")
         context.exit(code_of(stopped))
+    except Exception as error:
+        transcript.failed(error)
+        raise
+    lines = (
+        f"best epoch {best['epoch'] + 1}: {best['part']} top-1 {best['top1']:.4f} "
+        f"(protocol {resolved.data.protocol})",
+        f"next: snntx evaluate {shell_word(out)}",
+    )
+    for line in lines:
+        transcript.add(line)
+        if not as_json:
+            click.echo(line)
+    transcript.close()
     if as_json:
         print_json({"run": str(out), "protocol": resolved.data.protocol, "best": best})
-        return
-    click.echo(
-        f"best epoch {best['epoch'] + 1}: {best['part']} top-1 {best['top1']:.4f} "
-        f"(protocol {resolved.data.protocol}); next: snntx evaluate {shell_word(out)}"
-    )
 
 
 def _has(out: Path | None, name: str) -> bool:

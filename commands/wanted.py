@@ -20,12 +20,15 @@ from ..train.checkpoints.names import LAST, RECIPE
 from ..train.checkpoints.run_directory import same_run
 from ..train.checkpoints.started import Started, read_started
 from ..train.checkpoints.state import load_checkpoint
+from ..train.recipe.departures import departures
 from ..train.recipe.differences import differences, told
 from ..train.recipe.layout import own_names
 from ..train.recipe.sources import laid_over, load_recipe, parse_settings
 from ..train.recipe.whole import Recipe
+from ..train.run.account import base_of, read_account
 from ..train.study.results import read_recipe
 from .run_names import default_out
+from .terminal.training import recipe_lines
 
 Note = Callable[[str], None]
 
@@ -108,6 +111,28 @@ def wanted_run(asked: Asked, note: Note) -> Wanted:
     if asked.resume:
         note(f"{out}: nothing to go on from yet, so it starts")
     return Wanted(card, asked.card, frames, recipe, out)
+
+
+def recipe_told(wanted: Wanted, name: str | None, settings: Sequence[str]) -> list[str]:
+    """Return in lines which recipe a run has, and where it departs from the card's.
+
+    Args:
+        wanted: the run.
+        name: the recipe that the command names; None where it names none.
+        settings: overrides that the command has.
+
+    Raises:
+        SnntxError: the account of a run that is gone on with is damaged.
+    """
+    card = wanted.card
+    before = read_account(wanted.out) if (wanted.out / LAST).is_file() else None
+    named = name or (before or {}).get("recipe") or "default"
+    base = base_of(card, named)
+    try:
+        found = departures(card, base, wanted.recipe, settings)
+    except UsageError:
+        found = None
+    return recipe_lines(f"{base} of card {card.name}", "" if base == named else named, found)
 
 
 def _is_run(path: Path) -> bool:

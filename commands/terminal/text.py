@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from ...errors import plain
+from .training import epoch_line
 
 if TYPE_CHECKING:
     from ...data_cards.schema import Card
@@ -152,10 +153,21 @@ def _statics_line(card: Card) -> str:
 
 
 class TrainingDisplay:
-    """A bar with loss, accuracy and replacement probability, and a line each epoch."""
+    """A bar with loss, accuracy and replacement probability, and a line each epoch.
 
-    def __init__(self, epochs: int, shown: bool = True) -> None:
-        self._epochs, self._shown = epochs, shown
+    Args:
+        epochs: of the run.
+        shown: whether this process reports.
+        keep: told each line.
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        shown: bool = True,
+        keep: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._epochs, self._shown, self._keep = epochs, shown, keep
         self._bar: Any = None
 
     def __enter__(self) -> Self:
@@ -183,12 +195,6 @@ class TrainingDisplay:
         """Print one finished epoch above the bar."""
         if not self._shown:
             return
-        train, chosen = record["train"], record["selection"]
-        line = (
-            f"epoch {record['epoch'] + 1:3d}/{self._epochs}  loss {train['loss']:.4f}  "
-            f"train {train['accuracy']:.3f}  {chosen['part']} top-1 {chosen['top1']:.4f}  "
-            f"loss {chosen['loss']:.4f}  replaced {train['replaced']:.2f}  "
-            f"lr {record['lr']:.2e}  {record['seconds']:.1f} s"
-            + ("  *" if record["best_epoch"] == record["epoch"] else "")
-        )
+        line = epoch_line(record, self._epochs)
         self._bar.write(line, file=sys.stderr)
+        self._keep(line)

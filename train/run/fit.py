@@ -10,6 +10,7 @@ from the epoch it is taken up in, those of a run of that many.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ from ..checkpoints.started import started_on
 from ..checkpoints.state import Checkpoint
 from ..method.choice import make_method
 from ..recipe.whole import Recipe
+from .account import Called, begin
 from .distributed import Group
 from .logs import RunLog, wants_tensorboard
 from .running import Running
@@ -51,6 +53,8 @@ def train(
     resume: bool = False,
     given: str | None = None,
     group: Group | None = None,
+    called: Called | None = None,
+    on_claim: Callable[[bool], None] = lambda fresh: None,
     on_note: Callable[[str], None] = lambda note: None,
     on_step: Report = lambda record: None,
     on_epoch: Report = lambda record: None,
@@ -68,6 +72,9 @@ def train(
             number of processes must be the same, but ``epochs`` may be more.
         given: how the user named the card, where that was the path of a file.
         group: the processes that share each batch; the first one writes.
+        called: the command line and the recipe's name, for ``run.json``.
+        on_claim: called, in the first process alone, once the run directory is this run's and
+            steps are to be taken; told whether the run begins.
         on_note: called with what a user should know before the first step.
         on_step: called after each step with epoch, step, loss, accuracy, replacement.
         on_epoch: called after each epoch with its record.
@@ -101,11 +108,25 @@ def train(
         for line in rate_lines(recipe.optim, data.batch_size):
             on_note(line)
     group.wait()
-    lock = None
+    lock, account = None, None
     if group.first:
         lock = claim_directory(out, recipe, previous, started_on(card, given or card.name, cache))
         run.log = RunLog(out, run.epoch, tensorboard=boards)
     try:
+        if group.first and run.epoch < recipe.optim.epochs and not run.finished:
+            account = begin(
+                out,
+                card,
+                cache,
+                recipe,
+                run.model,
+                called=called or Called(),
+                group=group,
+                workers=workers,
+                epochs=run.epoch,
+                goes_on=previous is not None,
+            )
+            on_claim(previous is None)
         with listening() as request:
             while run.epoch < recipe.optim.epochs and not run.finished:
                 began = time.perf_counter()
@@ -117,6 +138,13 @@ def train(
                 record = run.finish_epoch(selection, rate, began, first)
                 if group.first:
                     on_epoch(record)
+        if account is not None:
+            account.end(run.epoch)
+    except BaseException as error:
+        if account is not None:
+            with contextlib.suppress(OSError):  # what ended the training is told
+                account.end(run.epoch, error)
+        raise
     finally:
         if run.log is not None:
             run.log.close()
@@ -153,9 +181,10 @@ def _going_on(
                 f"--resume {shell_word(out)} --set epochs=N"
             )
         return previous.recipe
+    on_note(f"{out}: trains on for {asked} epochs instead of {had}")
     on_note(
-        f"{out}: trains on for {asked} epochs instead of {had}: from epoch {previous.epoch + 1} "
-        f"on, learning rate and replacement are those of a run of {asked}"
+        f"from epoch {previous.epoch + 1} on, learning rate and replacement are those of a run of "
+        f"{asked}"
     )
     return previous.recipe.changed(epochs=asked)
 

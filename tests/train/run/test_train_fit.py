@@ -49,7 +49,9 @@ STEPS_PER_EPOCH = 2
 """39 recordings (a class has 3) in batches of 16."""
 
 
-FILES = ["best.pt", "data.json", "last.pt", "log.jsonl", "recipe.toml"]
+FILES = [
+    "best.pt", "data.json", "last.pt", "log.jsonl", "recipe.toml", "run.json", "terminal.txt",
+]  # fmt: skip
 """What a run leaves."""
 
 
@@ -159,11 +161,13 @@ def test_a_run_writes_its_files(snntx: Snntx) -> None:
         assert (checkpoint.classes, checkpoint.event_format) == (list("0123456789"), "atis")
         assert checkpoint.frames.frame_shape == (3, 2, 34, 34)
 
-    line = output.out.splitlines()[-1]
+    line, following = output.out.splitlines()
     assert line.startswith(f"best epoch {last.best['epoch'] + 1}: validation top-1 ")
-    assert line.endswith(f"(protocol holdout); next: snntx evaluate '{snntx.out}'")
-    assert f"snntx: cache {cache}, device cpu, backend numba, run {snntx.out}\n" in output.err
-    assert 'model = "nmnist"' in output.err
+    assert line.endswith("(protocol holdout)")
+    assert following == f"next: snntx evaluate '{snntx.out}'"
+    assert f"snntx: cache {cache}\n" in output.err
+    assert f"snntx: device cpu, backend numba, run {snntx.out}\n" in output.err
+    assert f"snntx: recipe default of card {CARD}, changed:\n" in output.err
     assert output.err.count("epoch   ") == 2
 
 
@@ -385,7 +389,7 @@ def test_a_killed_run_ends_at_the_same_weights(snntx: Snntx, three_epochs: Path)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert len(log_of(snntx.out)) == 2
     assert load_checkpoint(snntx.out / "last.pt").epoch == 1
-    assert len(left_in(snntx.out)) == 6  # the five files and half a checkpoint
+    assert len(left_in(snntx.out)) == 8  # the seven files and half a checkpoint
 
     assert snntx.train("--resume", epochs=3).code == 0
     assert left_in(snntx.out) == FILES
@@ -556,7 +560,8 @@ def test_a_full_disk(snntx: Snntx, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torch, "save", fail)
     one_line(snntx.train(), 1, "best.pt: cannot be written: the disk is full; mend that and go on")
-    assert left_in(snntx.out) == ["data.json", "log.jsonl", "recipe.toml"]
+    left = ["data.json", "log.jsonl", "recipe.toml", "run.json", "terminal.txt"]
+    assert left_in(snntx.out) == left
 
 
 # which cache
