@@ -70,7 +70,7 @@ def show(
 
     root = cache_root(cache)
     name, loaded = card_in(root, card)
-    frames = FrameCache(choose(root, name, key).directory)
+    frames = FrameCache(choose(root, name, key, card=loaded, given=card).directory)
     found = statistics(frames, loaded)
     if picture is not None:
         title = f"{name} {frames.key}"
@@ -113,7 +113,7 @@ def verify(
     name, loaded = card_in(root, card)
     if raw is not None and loaded is None:
         raise UsageError(f"--raw needs the card of {name}: give the path of its .toml file as CARD")
-    chosen = choose(root, name, key, ("sealed", "damaged"))
+    chosen = choose(root, name, key, ("sealed", "damaged"), card=loaded, given=card)
     with bar("verify", "records") as progress:
         found = check(chosen.directory, progress)
     compared = None
@@ -150,8 +150,8 @@ def rm(card: str, keys: tuple[str, ...], cache: Path | None, unfinished: bool, y
     if not keys and not unfinished:
         raise UsageError("nothing to remove: give the KEY of a cache, or --unfinished")
     root = cache_root(cache)
-    name, _ = card_in(root, card)
-    chosen = removable(root, name, keys, unfinished=unfinished)
+    name, loaded = card_in(root, card)
+    chosen = removable(root, name, keys, unfinished=unfinished, card=loaded)
     for each in chosen:
         if not yes and not _agreed(f"remove {stored_line(each)}?"):
             say(f"kept {each.directory}")
@@ -192,8 +192,8 @@ def show_recording(
     from .terminal.cache import print_recording
 
     root = cache_root(cache)
-    name, _ = card_in(root, card)
-    frames = FrameCache(choose(root, name, key).directory)
+    name, loaded = card_in(root, card)
+    frames = FrameCache(choose(root, name, key, card=loaded, given=card).directory)
     place = find_recording(frames, identity)
     out = out or Path(f"{identity.replace('/', '-')}.png")
     contact_sheet(sheet_rows(frames, [place]), title=f"{name} {frames.key}", path=out)

@@ -19,6 +19,9 @@ from .differences import OLDER_THAN, differences
 from .files import open_own
 from .format import INDEX, SEALED
 
+CARDS_OWN = "the card's options"
+"""What a cache is that differs in nothing from its card."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -55,7 +58,7 @@ class Candidate:
         """What it is, for people."""
         if self.shape is None:
             return "damaged"
-        options = ", ".join(self.differs) or "the card's options"
+        options = ", ".join(self.differs) or CARDS_OWN
         taken = "" if self.usable else ", which no model takes"
         return f"{options}, {self.recordings:,} recordings{taken}"
 

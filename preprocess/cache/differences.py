@@ -31,6 +31,7 @@ def differences(
     plain = json.loads(json.dumps(wanted))
     found, default = _flat({**settings, "classes": list(classes)}), _flat(plain)
     lines = [] if settings["static"] or not card.static else ["no static images"]
+    lines += _extent(FrameOptions.from_table(settings["options"]), options, card)
     lines += [
         f"{_short(name)} {_value(name, found[name])} (card: {_value(name, default.get(name))})"
         for name in sorted(found.keys() - {"options.sensor", "options.limit", "version", "reader"})
@@ -40,6 +41,26 @@ def differences(
     if unknown:
         lines.append(f"{OLDER_THAN} {', '.join(unknown)}")
     return tuple(lines)
+
+
+def _extent(found: FrameOptions, default: FrameOptions, card: Card) -> list[str]:
+    """Return the line on another extent, where none on ``zero_origin`` or ``sensor`` says it."""
+    same = (found.sensor or found.limit) == (default.sensor or default.limit)
+    if found.extent == default.extent or found.zero_origin != default.zero_origin or not same:
+        return []
+    return [f"extent {found.extent} (card: {card.framing.extent})"]
+
+
+def apart(settings: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Return for each of several caches the options in which they differ, as text.
+
+    For caches whose card is not at hand; with it, :func:`differences` says more.
+    """
+    flat = [_flat(each) for each in settings]
+    names = sorted({name for each in flat for name in each} - {"version", "reader"})
+    told = [{n: f"{_short(n)} {_value(n, each.get(n))}" for n in names} for each in flat]
+    differing = [name for name in names if len({each[name] for each in told}) > 1]
+    return [tuple(each[name] for name in differing) for each in told]
 
 
 def _short(name: str) -> str:

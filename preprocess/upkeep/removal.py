@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError
 from ..cache.format import SEALED
 from ..disk.locks import BusyError, Lock
@@ -19,7 +20,9 @@ from .stored import OWN_FILE, Stored, lock_of, match, stored_in
 _NOTE_FILE = re.compile(r"\.?frames-\d{5,}\.h5\.json(\..+)?")
 
 
-def removable(root: Path, name: str, keys: Sequence[str], *, unfinished: bool) -> list[Stored]:
+def removable(
+    root: Path, name: str, keys: Sequence[str], *, unfinished: bool, card: Card | None = None
+) -> list[Stored]:
     """Return what a removal asks for, each once.
 
     Args:
@@ -27,13 +30,14 @@ def removable(root: Path, name: str, keys: Sequence[str], *, unfinished: bool) -
         name: the card's name.
         keys: keys of caches or draft names of builds, or starts of them.
         unfinished: also every unfinished build.
+        card: the card, to tell which options differ from its defaults.
 
     Raises:
         UsageError: a key matches nothing or several, or a folder also holds other files.
         SnntxError: one is being built.
     """
-    found = stored_in(root, name)
-    chosen = {each.directory: each for each in (match(root / name, found, key) for key in keys)}
+    home, found = root / name, stored_in(root, name, card)
+    chosen = {each.directory: each for each in (match(home, found, key, "") for key in keys)}
     if unfinished:
         chosen |= {each.directory: each for each in found if each.state == "unfinished"}
     for each in chosen.values():

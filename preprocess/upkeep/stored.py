@@ -10,12 +10,15 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ...data_cards import card_names, load_card
 from ...data_cards.schema import Card
-from ...errors import SnntxError, UsageError, nearest
-from ..cache.differences import differences
+from ...errors import SnntxError, UsageError, nearest, shell_word
+from ..cache.candidates import CARDS_OWN
+from ..cache.differences import apart, differences
 from ..cache.files import open_own
 from ..cache.format import INDEX, SEALED, STATIC
 from ..cache.seal import read_seal
@@ -171,32 +174,48 @@ def _facts(index: Path, card: Card | None) -> tuple[int, tuple[int, ...], tuple[
         return int(file["recordings/events"].shape[0]), shape, differs
 
 
-def choose(root: Path, name: str, key: str | None, states: Sequence[str] = ("sealed",)) -> Stored:
+def choose(
+    root: Path,
+    name: str,
+    key: str | None,
+    states: Sequence[str] = ("sealed",),
+    *,
+    card: Card | None = None,
+    given: str | None = None,
+) -> Stored:
     """Return the one cache of a card, or the one whose key starts with ``key``.
+
+    Args:
+        root: root of all caches.
+        name: the card's name.
+        key: of the cache, or the start of it; None where there should be one alone.
+        states: which will do.
+        card: the card, to tell which options differ from its defaults.
+        given: how the user named the card, where that was the path of a file.
 
     Raises:
         SnntxError: there is none.
-        UsageError: there are several, or none has that key.
+        UsageError: there are several, or none has that key; the error has what differs.
     """
     home = root / name
-    every = stored_in(root, name)
+    every = stored_in(root, name, card)
     found = [each for each in every if each.state in states]
     if key is not None:
         return match(home, found, key)
     if len(found) == 1:
         return found[0]
     if found:
-        keys = ", ".join(each.name for each in found)
-        raise UsageError(f"{home}: {len(found)} caches; choose one with --key: {keys}")
+        raise UsageError(f"{home}: {len(found)} caches; choose one: {told(found)}")
     damaged = "".join(f"; {each.name} is damaged: {each.problem}" for each in every if each.problem)
+    static = " --static DIR" if card is not None and card.static else ""
     raise SnntxError(
-        f"{home}: no sealed cache{damaged}; make one with: "
-        f"snntx preprocess {name} --raw DIR --cache {root}"
+        f"{home}: no sealed cache{damaged}; make one with: snntx preprocess "
+        f"{shell_word(given or name)} --raw DIR{static} --cache {shell_word(root)}"
     )
 
 
-def match(home: Path, found: Sequence[Stored], key: str) -> Stored:
-    """Return the only one whose name starts with ``key``.
+def match(home: Path, found: Sequence[Stored], key: str, option: str = "--key ") -> Stored:
+    """Return the only one whose name starts with ``key``; ``option`` goes before keys in errors.
 
     Raises:
         UsageError: there is none, or there are several.
@@ -204,13 +223,47 @@ def match(home: Path, found: Sequence[Stored], key: str) -> Stored:
     matches = [each for each in found if each.name.startswith(key)] if key else []
     if len(matches) == 1:
         return matches[0]
-    names = [each.name for each in found]
     if matches:
-        several = ", ".join(each.name for each in matches)
-        raise UsageError(f"{home}: several have key '{key}': {several}; give more of the key")
-    raise UsageError(
-        f"{home}: none has key '{key}'{nearest(key, names)} (there: {', '.join(names) or 'none'})"
-    )
+        raise UsageError(
+            f"{home}: several have key '{key}'; give more of it: {told(matches, option)}"
+        )
+    near = nearest(key, [each.name for each in found])
+    there = told(found, option) or "none"
+    raise UsageError(f"{home}: none has key '{key}'{near} (there: {there})")
+
+
+def told(found: Sequence[Stored], option: str = "--key ") -> str:
+    """Return caches in words: what each is, and what chooses it."""
+    bare = [each for each in found if each.state == "sealed" and each.differs is None]
+    apart_by = dict(zip([e.name for e in bare], apart([_settings(e) for e in bare]), strict=True))
+    words = [", ".join((*apart_by.get(each.name, ()), _words(each))) for each in found]
+    if len(set(words)) < len(words):  # alike but for their raw files
+        times = [datetime.fromtimestamp(each.changed) for each in found]
+        words = [
+            f"{text}, of {time:%Y-%m-%d %H:%M:%S}" for text, time in zip(words, times, strict=True)
+        ]
+    pairs = zip(found, words, strict=True)
+    return "; ".join(f"{each.name}: {text} ({option}{each.name})" for each, text in pairs)
+
+
+def _words(each: Stored) -> str:
+    if each.state == "damaged":
+        return f"damaged ({each.problem})"
+    if each.state == "unfinished":
+        return f"an unfinished build of {each.shards} shard{'' if each.shards == 1 else 's'}"
+    count = f"{each.recordings:,} recordings"
+    if each.differs is None:
+        return f"frames {each.frame_shape}, {count}"
+    return f"{', '.join(each.differs) or CARDS_OWN}, {count}"
+
+
+def _settings(each: Stored) -> dict[str, Any]:
+    try:
+        with open_own(each.directory / INDEX) as file:
+            found: dict[str, Any] = json.loads(file.attrs["settings"])
+            return found
+    except (SnntxError, OSError, KeyError, ValueError, TypeError, RuntimeError):
+        return {}  # of before settings were kept, or taken away meanwhile
 
 
 def lock_of(home: Path, draft: str) -> Path:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 from collections import namedtuple
 from collections.abc import Callable
@@ -104,15 +106,104 @@ def test_show_names_what_has_no_twin(snntx: Callable[..., Output], here: Path) -
     assert [row.static for row in sheet_rows(cache, typical(cache))] == [None] * 8
 
 
-def test_show_needs_a_key_where_there_are_several(snntx: Callable[..., Output], here: Path) -> None:
-    names = sorted([sealed(here).name, second(here).name])
-    output = snntx("cache", "show", CARD)
+COMMANDS = [("cache", "show", CARD), ("cache", "verify", CARD), ("show", CARD, "Train/0/00001")]
+
+
+def listed(line: str) -> dict[str, str]:
+    """What a line says of each cache, by the option that chooses it."""
+    listing = line.partition(": ")[2]
+    pairs = re.findall(r"([0-9a-f]{16}): (.*?) \((--key )?\1\)(?:; |\)?$)", listing)
+    return {key: words for key, words, _ in pairs}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_several_caches_are_told_apart_and_chosen(
+    snntx: Callable[..., Output],
+    here: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, other = sealed(here).name, second(here).name
+    output = snntx(*command)
     assert output.code == 2
-    assert f"2 caches; choose one with --key: {', '.join(names)}" in output.err
-    assert "none has key 'zz'" in snntx("cache", "show", CARD, "--key", "zz").err
-    none = snntx("cache", "show", "n-mnist")
-    assert none.code == 1
-    assert "make one with: snntx preprocess n-mnist --raw DIR" in none.err
+    assert output.err.count("\n") == 1
+    assert "2 caches; choose one: " in output.err
+    found = listed(output.err.strip())
+    assert found.keys() == {first, other}
+    assert found[first] == "steps 3 (card: 10), 80 recordings"
+    assert found[other].startswith("no static images, size 17 x 17 (card: native), ")
+    assert "steps 2 (card: 10)" in found[other]
+    for key in found:
+        assert f"({key})" not in output.err
+        assert snntx(*command, "--key", key).code == 0
+
+
+def test_a_key_that_is_none_lists_what_there_is(snntx: Callable[..., Output], here: Path) -> None:
+    name = sealed(here).name
+    words = f"{name}: steps 3 (card: 10), 80 recordings"
+    output = snntx("cache", "show", CARD, "--key", "zz")
+    assert output.code == 2
+    assert f"none has key 'zz' (there: {words} (--key {name}))" in output.err
+    output = snntx("cache", "rm", CARD, "zz", "--yes")  # takes keys without an option
+    assert f"none has key 'zz' (there: {words} ({name}))" in output.err
+    assert snntx("cache", "rm", CARD, name, "--yes").code == 0
+
+
+def test_the_start_of_several_keys(snntx: Callable[..., Output], here: Path) -> None:
+    first = sealed(here)
+    twin = first.with_name(first.name[:-1] + ("0" if first.name[-1] != "0" else "1"))
+    shutil.copytree(first, twin)
+    output = snntx("cache", "show", CARD, "--key", first.name[:-1])
+    assert output.code == 2
+    assert f"several have key '{first.name[:-1]}'; give more of it: " in output.err
+    found = listed(output.err.strip())
+    assert found.keys() == {first.name, twin.name}
+    assert snntx("cache", "show", CARD, "--key", first.name).code == 0
+
+
+def test_caches_alike_but_for_their_files_are_told_by_their_time(
+    snntx: Callable[..., Output], here: Path
+) -> None:
+    first = sealed(here)
+    twin = first.with_name("0" * 16)
+    shutil.copytree(first, twin)
+    for seconds, folder in ((1e9, first), (1e9 + 86400, twin)):
+        for file in folder.iterdir():
+            os.utime(file, (seconds, seconds))
+    found = listed(snntx("cache", "show", CARD).err.strip())
+    days = {key: words.split(", of ")[1][:10] for key, words in found.items()}
+    assert set(days) == {first.name, twin.name}
+    assert days[first.name] < days[twin.name] < "2001-09-12"
+    assert all(words.startswith("steps 3 (card: 10), 80 recordings") for words in found.values())
+
+
+def test_without_the_card_caches_are_told_by_what_differs_among_them(
+    snntx: Callable[..., Output], here: Path
+) -> None:
+    first, other = sealed(here).name, second(here).name
+    (here / "cache" / CARD).rename(here / "cache" / "foreign")
+    output = snntx("cache", "show", "foreign")
+    found = listed(output.err.strip())
+    assert found.keys() == {first, other}
+    assert "size native" in found[first]
+    assert "steps 3" in found[first]
+    assert "size 17 x 17" in found[other]
+    assert "steps 2" in found[other]
+
+
+def test_no_cache_is_made_by_the_command_that_is_said(
+    snntx: Callable[..., Output], here: Path
+) -> None:
+    shutil.rmtree(sealed(here))
+    output = snntx("cache", "show", CARD)
+    assert output.code == 1
+    words = output.err.strip().partition("make one with: snntx ")[2]
+    made = shlex.split(words.replace("--raw DIR", f"--raw {here / 'data/raw'}"))
+    made[made.index("DIR")] = str(here / "data/static")
+    assert snntx(*made).code == 0
+    assert snntx("cache", "show", CARD).code == 0
 
 
 def test_typical_recordings_are_spread_over_classes(here: Path) -> None:
