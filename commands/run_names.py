@@ -19,7 +19,6 @@ from ..preprocess.disk.locks import Lock
 from ..train.checkpoints.free import check_free
 from ..train.checkpoints.names import LAST, LOCK
 from ..train.checkpoints.origin import read_origin
-from ..train.checkpoints.run_directory import check_free
 from ..train.recipe.departures import departures
 from ..train.recipe.differences import differences
 from ..train.recipe.whole import Recipe

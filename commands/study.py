@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from ..errors import SnntxError, UsageError, plain, shell_word
+from ..errors import SnntxError, UsageError, shell_word
 from .misplaced import Worded
 from .options import FOLDER, cache_option, cache_root, device_option, json_option, print_json, say
 
@@ -258,7 +258,7 @@ def compare(
     from ..preprocess.disk.folders import cause_of
     from ..train.study.compare import compare as compare_runs
     from ..train.study.tables import footnotes, headline, table, to_csv, to_json, to_markdown
-    from .terminal.text import print_table
+    from .terminal.text import print_table, wrapped
 
     if axis is not None and plot is None:
         raise UsageError("--axis belongs to --plot; add it")
@@ -273,12 +273,12 @@ def compare(
     if as_json:
         print_json(to_json(found))
     else:
-        click.echo(f"{plain(headline(found))}\n")
+        click.echo(f"{wrapped(headline(found), '', '')}\n")
         header, rows = table(found)
         print_table(header, rows)
         click.echo()
         for note in footnotes(found):
-            click.echo(click.wrap_text(plain(note), 96, "", "  "))
+            click.echo(wrapped(note, "", "  "))
     for path, text in ((csv, to_csv), (markdown, to_markdown)):
         if path is not None:
             try:

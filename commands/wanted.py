@@ -101,10 +101,10 @@ def wanted_run(asked: Asked, note: Note) -> Wanted:
         steps=recipe.data.steps,
         size=recipe.data.size,
         key=asked.key,
+        static_fit=recipe.data.static_fit,
         given=asked.card,
         on_note=note,
     )
-        static_fit=recipe.data.static_fit,
     out = asked.out or default_out(card, name, recipe, asked.settings, frames)
     if asked.resume and (out / LAST).is_file():
         return _known(out, asked.card, asked, note)

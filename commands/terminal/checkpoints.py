@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import plain
-from .text import print_table
+from .text import print_table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ def print_published(result: PublishedEvaluation) -> None:
     click.echo(f"  top-5      {metrics.top5:.4f}")
     click.echo(f"  loss       {metrics.loss:.4f}")
     for note in result.notes:
-        click.echo(click.wrap_text(plain(note), 96, "  note       ", " " * 13))
+        click.echo(wrapped(note, "  note       ", " " * 13))
     click.echo()
     rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in metrics.per_class.items()]
     print_table(["class", "recordings", "accuracy"], rows)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from ...errors import plain
+from .columns import prose_width, table_lines, terminal_width
 from .training import epoch_line
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ...preprocess.build.builder import Summary
 
 WIDTH, SUMMARY_WIDTH = 96, 80
-"""Columns of what is printed, and of the summary of a build, which scrolls by in any terminal."""
+"""Most columns of text, and of a build's summary, which scrolls by in any terminal."""
 
 
 @contextmanager
@@ -48,10 +49,13 @@ def bytes_text(count: float) -> str:
 
 
 def wrapped(text: str, first: str, following: str, width: int = WIDTH) -> str:
-    """Return foreign text in lines of ``width``; names and commands are not broken at a hyphen."""
+    """Return foreign text in lines that fit the terminal, of ``width`` at most.
+
+    Names and commands are not broken at a hyphen.
+    """
     return textwrap.fill(
         plain(text),
-        width,
+        prose_width(width),
         initial_indent=first,
         subsequent_indent=following,
         break_on_hyphens=False,
@@ -82,15 +86,10 @@ def print_summary(summary: Summary) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 1) -> None:
-    """Print aligned columns, each cell on one line; those from index ``right`` on are set right."""
+    """Print aligned columns that fit the terminal; those from index ``right`` on are set right."""
     lines = [[plain(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    for row in lines:
-        cells = [
-            value.rjust(width) if i >= right else value.ljust(width)
-            for i, (value, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        click.echo("  ".join(cells).rstrip())
+    for line in table_lines(lines, right=right, width=terminal_width()):
+        click.echo(line)
 
 
 def print_cards(cards: Sequence[Card], caches: Sequence[str]) -> None:
@@ -123,7 +122,8 @@ def _size(card: Card) -> str:
 def print_card(card: Card) -> None:
     """Print everything a user needs to know of one card."""
     about = card.about
-    click.echo(f"{card.name}: {about.title}\n{click.wrap_text(about.summary, 96)}\n")
+    click.echo(wrapped(f"{card.name}: {about.title}", "", ""))
+    click.echo(f"{wrapped(about.summary, '', '')}\n")
     frames = f"{card.framing.steps} steps of {_size(card)}, tail {card.framing.tail}"
     lines = [
         ("get it", about.obtain),
@@ -137,12 +137,12 @@ def print_card(card: Card) -> None:
         ("recipes", ", ".join(card.recipes)),
     ]
     for name, text in lines:
-        click.echo(click.wrap_text(text, 96, f"{name:<12}", " " * 12))
+        click.echo(wrapped(text, f"{name:<12}", " " * 12))
     for quirk in about.quirks:
     for name, note in card.recipe_notes.items():
         text = f"recipe {name}: {note}"
-        click.echo(click.wrap_text(text, 96, f"{'note':<12}", " " * 12))
-        click.echo(click.wrap_text(quirk, 96, f"{'note':<12}", " " * 12))
+        click.echo(wrapped(text, f"{'note':<12}", " " * 12))
+        click.echo(wrapped(quirk, f"{'note':<12}", " " * 12))
 
 
 def _statics_line(card: Card) -> str:
