@@ -10,7 +10,7 @@ trust is checked here first. All numbers are little-endian::
     packets    int32 stream, int32 length, then that many bytes, up to the data table
     data table to the end of the file
 
-Only headers are read; the packets' contents are stepped over.
+Only headers are read, and the start of each packet; the rest of their contents is stepped over.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from ...errors import BadFileError
 from ..disk.files import TEXT_BYTES, refuse_text
+from .packets import LEAST, START, is_short
 
 MAGIC = b"#!AER-DAT4.0\r\n"
 COMPRESSIONS = ("none", "LZ4", "LZ4 high", "ZSTD", "ZSTD high")
@@ -44,19 +45,24 @@ class Container(NamedTuple):
         streams: stream id → four-letter type of its packets, ``EVTS`` for events.
         packets: number of packets of all streams.
         order: stream of each packet, in file order, ``(packets,)`` int32.
+        short: numbers of the packets that are too short for the decoding library, none of events.
+        table: where the header states the position of the data table, 0 where it does not.
     """
 
     compression: str
     streams: dict[int, str]
     packets: int
     order: NDArray[np.int32]
+    short: frozenset[int]
+    table: int
 
 
 def check_container(path: Path) -> Container:
     """Check magic, header and the chain of packets of a file.
 
     Raises:
-        BadFileError: unreadable, empty, not AEDAT 4, damaged or truncated.
+        BadFileError: unreadable, empty, not AEDAT 4, damaged or truncated, or a packet of events
+            is too short for the decoding library.
     """
     try:
         with path.open("rb") as file:
@@ -82,7 +88,7 @@ def _check(file: BinaryIO, size: int, path: Path) -> Container:
             f"header at most {MAX_HEADER_BYTES}; {AGAIN}"
         )
     try:
-        compression, table, description = _header(file.read(length))
+        compression, table, description, place = _header(file.read(length))
         streams = _streams(description)
     except (struct.error, ValueError, IndexError, ElementTree.ParseError) as error:
         reason = " ".join(str(error).split())
@@ -93,12 +99,22 @@ def _check(file: BinaryIO, size: int, path: Path) -> Container:
             f"file: truncated; {AGAIN}"
         )
     end = size if table == -1 else table
-    order = _order_of_packets(file, start, end, streams, path)
-    return Container(compression, streams, order.size, order)
+    order, short = _order_of_packets(file, start, end, streams, compression, path)
+    events = [number for number in sorted(short) if streams[int(order[number])] == EVENTS]
+    if events:
+        raise BadFileError(
+            f"{path}: packet {events[0]} of {order.size} cannot be decoded: its content is cut off "
+            f"after fewer than {LEAST} bytes; {AGAIN}"
+        )
+    at = place and len(MAGIC) + 4 + place
+    return Container(compression, streams, order.size, order, short, at)
 
 
-def _header(data: bytes) -> tuple[str, int, str]:
-    """Return compression, position of the data table and description of an ``IOHE`` buffer."""
+def _header(data: bytes) -> tuple[str, int, str, int]:
+    """Return compression, position of the data table and description of an ``IOHE`` buffer.
+
+    The fourth is where the second stands in the buffer, 0 where it is left out.
+    """
     if data[4:8] != b"IOHE":
         raise ValueError(f"identifier {data[4:8]!r}, expected b'IOHE'")
     table = _number("<I", data, 0)
@@ -121,7 +137,8 @@ def _header(data: bytes) -> tuple[str, int, str]:
     length = _number("<I", data, text)
     if text + 4 + length > len(data):
         raise ValueError(f"description of {length} bytes in a header of {len(data)}")
-    return COMPRESSIONS[kind], position, data[text + 4 : text + 4 + length].decode("utf-8")
+    description = data[text + 4 : text + 4 + length].decode("utf-8")
+    return COMPRESSIONS[kind], position, description, place(1)
 
 
 def _number(kind: str, data: bytes, at: int) -> int:
@@ -151,17 +168,20 @@ def _streams(description: str) -> dict[int, str]:
 
 
 def _order_of_packets(
-    file: BinaryIO, start: int, end: int, streams: dict[int, str], path: Path
-) -> NDArray[np.int32]:
-    """Step from packet to packet; the last one must end where the packets end."""
+    file: BinaryIO, start: int, end: int, streams: dict[int, str], compression: str, path: Path
+) -> tuple[NDArray[np.int32], frozenset[int]]:
+    """Step from packet to packet; the last one must end where the packets end.
+
+    Returns the stream of each, and the numbers of those that are too short to be decoded.
+    """
     at, packets = start, 0
-    order = array("i")
+    order, short = array("i"), set()
     while at < end:
         file.seek(at)
-        head = file.read(min(8, end - at))
+        head = file.read(min(8 + START, end - at))
         if len(head) < 8:
             raise BadFileError(f"{path}: truncated in packet {packets} at byte {at}; {AGAIN}")
-        stream, length = struct.unpack("<ii", head)
+        stream, length = struct.unpack_from("<ii", head)
         if stream not in streams:
             known = ", ".join(map(str, sorted(streams)))
             raise BadFileError(
@@ -173,7 +193,34 @@ def _order_of_packets(
                 f"{path}: packet {packets} at byte {at} has {length} bytes, expected 1 to "
                 f"{min(end - at - 8, MAX_PACKET_BYTES)}: damaged or truncated; {AGAIN}"
             )
+        cut = is_short(head[8 : 8 + length], length, compression)
+        if cut is None:
+            file.seek(at + 8)
+            cut = is_short(file.read(length), length, compression)
+        if cut:
+            short.add(packets)
         at += 8 + length
         packets += 1
         order.append(stream)
-    return np.array(order, np.int32)
+    return np.array(order, np.int32), frozenset(short)
+
+
+def without_short(path: Path, container: Container, folder: Path) -> Path:
+    """Write a copy of a file without the packets that are too short, and return its path.
+
+    Raises:
+        OSError: the file cannot be read any more, or the copy not be written.
+    """
+    copy = folder / path.name
+    with path.open("rb") as file, copy.open("wb") as out:
+        head = bytearray(file.read(len(MAGIC) + 4))
+        head += file.read(int.from_bytes(head[len(MAGIC) :], "little"))
+        if container.table:  # ends where the last packet does
+            head[container.table : container.table + 8] = struct.pack("<q", -1)
+        out.write(head)
+        for number in range(container.packets):
+            packet = file.read(8)
+            content = file.read(struct.unpack("<ii", packet)[1])
+            if number not in container.short:
+                out.write(packet + content)
+    return copy

@@ -12,6 +12,7 @@ may share either time. ``row`` is the row of the table beside the file, for erro
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ from ...disk.remarks import remark
 from ...framing.events import LEAVE_OUT, Events
 from ..base import READERS, Reader
 from ..columns import MAX_COORDINATE, placed
-from ..container import AGAIN, EVENTS, Container, check_container
+from ..container import AGAIN, EVENTS, Container, check_container, without_short
 
 MAX_TIME_US = 1 << 62
 PASSED = "with packets that hold no events and cannot be decoded in their file: passed over"
@@ -142,7 +143,7 @@ def _packets(path: Path, drops: bool) -> Iterator[Events]:
         kinds = ", ".join(sorted(set(container.streams.values())))
         raise BadFileError(f"{path}: has no stream of events, expected one (found {kinds})")
     stream: int | None = None
-    for number, packet in _decoded(path, container):
+    for number, packet in _whole(path, container):
         if stream is None:
             stream = packet["stream_id"]
         elif stream != packet["stream_id"]:
@@ -153,8 +154,20 @@ def _packets(path: Path, drops: bool) -> Iterator[Events]:
         yield _columns(packet["events"], packet["shape"], f"{path}: packet {number}", drops)
 
 
-def _decoded(path: Path, container: Container) -> Iterator[tuple[int, dict[str, Any]]]:
+def _whole(path: Path, container: Container) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield what :func:`_decoded` does, of a file that may have packets too short for it."""
+    if not container.short:
+        yield from _decoded(path, path, container)
+        return
+    remark("packets", PASSED)
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _decoded(without_short(path, container, Path(folder)), path, container)
+
+
+def _decoded(held: Path, path: Path, container: Container) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield number and content of every event packet, with the ``shape`` of its sensor.
+
+    ``held`` has the packets that are not short, of the file at ``path``.
 
     Packets of other streams may be such as the library cannot decode, frames of a rare format
     for one, and it passes over some of them by itself. Packets of events must all be there.
@@ -163,25 +176,26 @@ def _decoded(path: Path, container: Container) -> Iterator[tuple[int, dict[str, 
         BadFileError: a packet of events cannot be decoded.
     """
     order = container.order.tolist()
+    numbers = [number for number in range(len(order)) if number not in container.short]
     of_events = {number for number, kind in container.streams.items() if kind == EVENTS}
     reason = "the library passed over it"
-    number = 0
+    at = 0
 
     def pass_over() -> None:
-        nonlocal number
-        if order[number] in of_events:
+        nonlocal at
+        if order[numbers[at]] in of_events:
             raise BadFileError(
-                f"{path}: packet {number} of {len(order)} cannot be decoded: {reason}; {AGAIN}"
+                f"{path}: packet {numbers[at]} of {len(order)} cannot be decoded: {reason}; {AGAIN}"
             )
         remark("packets", PASSED)
-        number += 1
+        at += 1
 
     try:
-        decoder = aedat.Decoder(path)
+        decoder = aedat.Decoder(held)
         sensors = decoder.id_to_stream()
     except BaseException as error:
         raise BadFileError(f"{path}: cannot be decoded: {_reason(error)}; {AGAIN}") from error
-    while number < len(order):
+    while at < len(numbers):
         try:
             with warnings.catch_warnings(action="ignore"):  # of frames that it passes over
                 packet = next(decoder, None)
@@ -189,13 +203,13 @@ def _decoded(path: Path, container: Container) -> Iterator[tuple[int, dict[str, 
             reason = _reason(error)
             pass_over()
             continue
-        while number < len(order) and (packet is None or order[number] != packet["stream_id"]):
+        while at < len(numbers) and (packet is None or order[numbers[at]] != packet["stream_id"]):
             pass_over()
         if packet is not None and "events" in packet:
             sensor = sensors[packet["stream_id"]]
             packet["shape"] = (sensor["height"], sensor["width"])
-            yield number, packet
-        number += 1
+            yield numbers[at], packet
+        at += 1
 
 
 def _reason(error: BaseException) -> str:

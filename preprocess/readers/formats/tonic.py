@@ -82,8 +82,8 @@ def _check_file(name: str, path: Path) -> None:
         refuse_text(start, path, "a recording")
     if name in _ATIS_FILES:
         require_whole(size, path)
-    if path.suffix == ".aedat4":
-        check_container(path)
+    if path.suffix == ".aedat4" and check_container(path).short:
+        raise BadFileError(f"{path}: has packets that tonic cannot decode; {AGAIN}")
 
 
 def events_of(sample: Any, path: Path | str, *, drops: bool = False) -> Events:
