@@ -41,13 +41,22 @@ _OPTIONS = (
     ),
     click.option(
         "--values",
-        metavar="counts|binary|log|max",
-        help="Events per pixel, whether any, ln(1 + n), or n over the recording's largest.",
+        metavar="NAME",
+        help="What a pixel holds: counts (events), binary (whether any), log (ln(1 + n)), max "
+        "(n over the recording's largest), frequency or frequency-float16 (events per "
+        "microsecond, brightest 1); or what the published N-Omniglot code makes of events, "
+        "frequency-published or event-published [default: the card's].",
     ),
     click.option(
         "--polarity",
         metavar="split|merged",
         help="Off and on apart (the models need that), or summed.",
+    ),
+    click.option(
+        "--extent",
+        metavar="sensor|recording|reach",
+        help="Frames show the card's sensor, the rectangle that each recording's events span, or "
+        "what lies from pixel 0, 0 to its largest x and y [default: the card's].",
     ),
     click.option(
         "--crop",

@@ -33,14 +33,16 @@ def check_card(card: Card, where: str) -> None:
     _check_words(card.framing, f"{where}: [framing]")
     _check_words(card.events, f"{where}: [events]")
     fields = _check_events(card, where)
-    if card.framing.size is None and card.framing.extent == "recording":
-        raise UsageError(f"{where}: [framing] extent = 'recording' needs a size")
+    if card.framing.size is None and card.framing.extent != "sensor":
+        raise UsageError(f"{where}: [framing] extent = '{card.framing.extent}' needs a size")
     if card.framing.size is None and card.events.sensor is None and card.framing.crop is None:
         raise UsageError(f"{where}: [framing] needs a size, since [events] gives no fixed sensor")
     if card.framing.steps < 1 or (card.framing.size is not None and card.framing.size < 1):
         raise UsageError(f"{where}: [framing] steps and size must be at least 1")
     if card.events.sensor is not None and min(card.events.sensor) < 1:
         raise UsageError(f"{where}: [events] sensor must be positive [height, width]")
+    if card.published is not None:
+        _check_words(card.published, f"{where}: [published]")
     if card.static is not None:
         _check_static(card.static, fields, f"{where}: [static]")
     for protocol in ("holdout",):
@@ -69,10 +71,10 @@ def check_card(card: Card, where: str) -> None:
         raise UsageError(f"{where}: classes holds a name twice")
     if "default" not in card.recipes:
         raise UsageError(f"{where}: [recipes.default] is missing; it is required")
-    _check_downloads(card, where)
-
     for name in card.recipe_notes:
         _one_of(name, tuple(card.recipes), f"{where}: [recipe_notes] recipe")
+    _check_downloads(card, where)
+
 
 def _one_of(value: str, known: tuple[str, ...], where: str) -> None:
     if value not in known:
@@ -82,8 +84,9 @@ def _one_of(value: str, known: tuple[str, ...], where: str) -> None:
 def _check_words(table: Any, where: str) -> None:
     """Refuse a word that is none of its field's :mod:`~snntx.data_cards.vocabulary`."""
     for field in declared_fields(type(table)):
-        if field.choices:
-            _one_of(getattr(table, field.name), field.choices, f"{where} {field.key}")
+        value = getattr(table, field.name)
+        if field.choices and value is not None:
+            _one_of(value, field.choices, f"{where} {field.key}")
 
 
 def _check_braces(pattern: str, where: str) -> None:

@@ -27,7 +27,7 @@ class About(Declared):
 
 @dataclass(frozen=True)
 class Framing(Declared):
-    """Framing defaults, all but ``extent`` and ``zero_origin`` also flags of ``preprocess``."""
+    """Framing defaults, all but ``zero_origin`` and ``antialias`` also flags of ``preprocess``."""
 
     steps: Annotated[int, Setting("frames per recording")]
     size: Annotated[
@@ -42,9 +42,9 @@ class Framing(Declared):
     extent: Annotated[
         Extent,
         Setting(
-            "``sensor`` (frames show the sensor, where ``[events]`` gives one) or "
-            "``recording`` (the smallest rectangle that holds the recording's "
-            "events)"
+            "``sensor`` (frames show the sensor, where ``[events]`` gives one), ``recording`` (the "
+            "smallest rectangle that holds the recording's events) or ``reach`` (from pixel 0, 0 "
+            "to the recording's largest x and y: tonic's ``sensor_size=None``)"
         ),
     ] = "sensor"
     bins: Annotated[
@@ -56,7 +56,10 @@ class Framing(Declared):
     ] = None
     values: Annotated[
         Values,
-        Setting("``counts``, ``binary``, ``log``, ``max``, ``frequency`` or ``frequency-float16``"),
+        Setting(
+            "``counts``, ``binary``, ``log``, ``max``, ``frequency``, ``frequency-float16``, "
+            "``frequency-published`` or ``event-published``"
+        ),
     ] = "counts"
     polarity: Annotated[Polarity, Setting("``split`` or ``merged``; the models need ``split``")] = (
         "split"
@@ -66,8 +69,26 @@ class Framing(Declared):
         Setting("``[top, bottom, left, right]`` in sensor pixels, before resizing"),
     ] = None
     antialias: Annotated[
-        bool, Setting("average where frequency frames shrink, instead of sampling")
+        bool, Setting("average where frequency and event frames shrink, instead of sampling")
     ] = False
+
+
+@dataclass(frozen=True)
+class Published(Declared):
+    """What was published on the dataset: weights, and how the frames behind them were made.
+
+    A flag that is absent is as the card's own framing; with none, its frames are the published.
+    """
+
+    weights: Annotated[str, Setting("where to get them")] = ""
+    extent: Annotated[Extent | None, Setting("``--extent`` of the published frames")] = None
+    values: Annotated[Values | None, Setting("``--values`` of the published frames")] = None
+
+    @property
+    def framing(self) -> dict[str, str]:
+        """Its flags of ``preprocess``, by the names of the options; empty where there are none."""
+        given = {"extent": self.extent, "values": self.values}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -128,6 +149,9 @@ class Card(Declared):
     static: Annotated[
         StaticFiles | None, Setting("static images; absent for an event-only dataset")
     ] = None
+    published: Annotated[
+        Published | None, Setting("published weights and frames; absent where there are none")
+    ] = None
     classes: Annotated[
         tuple[str, ...],
         Setting("class names in label order; absent, the sorted names found on disk"),
@@ -136,8 +160,8 @@ class Card(Declared):
         dict[str, dict[str, Any]],
         Setting("named tables of training settings; ``default`` is required"),
     ] = field(default_factory=dict)
-    downloads: Annotated[tuple[Download, ...], Setting("files that ``snntx fetch`` brings")] = ()
     recipe_notes: Annotated[
         dict[str, str],
         Setting("what a user of a recipe should know of it, by its name"),
     ] = field(default_factory=dict)
+    downloads: Annotated[tuple[Download, ...], Setting("files that ``snntx fetch`` brings")] = ()

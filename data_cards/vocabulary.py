@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Tail = Literal["drop", "keep"]
-Extent = Literal["sensor", "recording"]
+Extent = Literal["sensor", "recording", "reach"]
 Bins = Literal["time", "count"]
 Counted = Literal["counts", "binary", "log", "max"]
 Frequency = Literal["frequency", "frequency-float16"]
-Values = Literal[Counted, Frequency]
+AsPublished = Literal["frequency-published", "event-published"]
+Values = Literal[Counted, Frequency, AsPublished]
 Polarity = Literal["split", "merged"]
 Outside = Literal["stop", "drop"]
 StaticLayout = Literal["images", "mnist"]
@@ -23,11 +24,16 @@ Rule = Literal["hash", "leading", "window", "field"]
 
 TAILS: tuple[str, ...] = get_args(Tail)
 BINS: tuple[str, ...] = get_args(Bins)
+EXTENTS: tuple[str, ...] = get_args(Extent)
 VALUES: tuple[str, ...] = get_args(Counted)
 """Values that are made of counts."""
 FREQUENCIES: tuple[str, ...] = get_args(Frequency)
 """Values of :mod:`snntx.preprocess.framing.frequency`, which frames events in its own way."""
-ALL_VALUES = (*VALUES, *FREQUENCIES)
+AS_PUBLISHED: tuple[str, ...] = get_args(AsPublished)
+"""Values of :mod:`snntx.preprocess.framing.published`, likewise."""
+WINDOWED = (*FREQUENCIES, *AS_PUBLISHED)
+"""Values made of equal windows of the whole recording, resized with corners not aligned."""
+ALL_VALUES = (*VALUES, *WINDOWED)
 POLARITIES: tuple[str, ...] = get_args(Polarity)
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 

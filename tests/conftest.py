@@ -50,6 +50,12 @@ def aedat4_files() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def cep_dvs_files() -> ModuleType:
+    """Module that writes a data set as CEP-DVS lies on disk."""
+    return _beside("cep_dvs_files")
+
+
+@pytest.fixture(scope="session")
 def plain() -> ModuleType:
     """The published training step, restated plainly."""
     return _beside("plain_transfer")

@@ -15,7 +15,7 @@ from .columns import prose_width, table_lines, terminal_width
 from .training import epoch_line
 
 if TYPE_CHECKING:
-    from ...data_cards.schema import Card
+    from ...data_cards.schema import Card, Published
     from ...preprocess.build.builder import Summary
 
 WIDTH, SUMMARY_WIDTH = 96, 80
@@ -138,11 +138,20 @@ def print_card(card: Card) -> None:
     ]
     for name, text in lines:
         click.echo(wrapped(text, f"{name:<12}", " " * 12))
-    for quirk in about.quirks:
     for name, note in card.recipe_notes.items():
         text = f"recipe {name}: {note}"
         click.echo(wrapped(text, f"{'note':<12}", " " * 12))
+    if card.published is not None:
+        click.echo(wrapped(_published_line(card.published), "published   ", " " * 12))
+    for quirk in about.quirks:
         click.echo(wrapped(quirk, f"{'note':<12}", " " * 12))
+
+
+def _published_line(published: Published) -> str:
+    flags = " ".join(f"--{name} {value}" for name, value in published.framing.items())
+    frames = f"snntx preprocess {flags}" if flags else "this card's own"
+    weights = f"weights at {published.weights}; " if published.weights else ""
+    return f"{weights}frames: {frames}"
 
 
 def _statics_line(card: Card) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...data_cards.found import EventFiles
 from ...data_cards.schema import Card
-from ...data_cards.vocabulary import FREQUENCIES
+from ...data_cards.vocabulary import WINDOWED
 from ..disk.digests import fingerprint
 from ..framing.options import FrameOptions
 from .format import VERSION
@@ -106,5 +106,5 @@ def attributes(card: Card, options: FrameOptions, settings: Mapping[str, Any]) -
 
 def interpolation(options: FrameOptions) -> str:
     """Return in words how frames are resized."""
-    corners = "corners not aligned" if options.values in FREQUENCIES else "aligned corners"
+    corners = "corners not aligned" if options.values in WINDOWED else "aligned corners"
     return f"bilinear, {corners}, {'antialias' if options.antialias else 'no antialias'}"

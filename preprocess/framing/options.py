@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...data_cards.vocabulary import ALL_VALUES, BINS, FREQUENCIES, POLARITIES, TAILS, VALUES
+from ...data_cards.vocabulary import (
+    ALL_VALUES,
+    BINS,
+    EXTENTS,
+    POLARITIES,
+    TAILS,
+    VALUES,
+    WINDOWED,
+)
 from ...errors import SnntxError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -35,10 +43,13 @@ class FrameOptions:
         window_ms: duration of a frame in milliseconds, whole microseconds; None divides each
             recording's own duration by ``steps``.
         values: ``counts``, ``binary``, ``log`` or ``max``, of the finished frames; or
-            ``frequency`` or ``frequency-float16``, of :mod:`snntx.preprocess.framing.frequency`.
+            ``frequency`` or ``frequency-float16``, of :mod:`snntx.preprocess.framing.frequency`;
+            or ``frequency-published`` or ``event-published``, of
+            :mod:`snntx.preprocess.framing.published`.
         polarity: ``split`` into off and on, or ``merged`` into one channel.
         crop: ``(top, bottom, left, right)`` in sensor pixels, ends excluded, before resizing.
-        antialias: average where frequency frames shrink, instead of sampling.
+        antialias: average where such frames shrink, instead of sampling; not where they are made
+            of counts.
     """
 
     steps: int
@@ -55,7 +66,7 @@ class FrameOptions:
     antialias: bool = False
 
     def __post_init__(self) -> None:
-        self._check_frequency()
+        self._check_values()
         check_framing(
             steps=self.steps,
             size=self.size,
@@ -64,7 +75,7 @@ class FrameOptions:
             tail=self.tail,
             bins=self.bins,
             window_ms=self.window_ms,
-            values="counts" if self.values in FREQUENCIES else self.values,
+            values="counts" if self.values in WINDOWED else self.values,
             polarity=self.polarity,
             crop=self.crop,
         )
@@ -80,16 +91,19 @@ class FrameOptions:
                 f"{MAX_FRAME_BYTES >> 20} MiB; take fewer steps or a smaller size"
             )
 
-    def _check_frequency(self) -> None:
-        """Frequency frames are defined for equal windows of the whole recording only."""
+    def _check_values(self) -> None:
+        """Frequencies and the like are defined for equal windows of the whole recording only."""
         if self.values not in ALL_VALUES:
             raise UsageError(
                 f"values must be one of {', '.join(ALL_VALUES)}, found '{self.values}'"
                 f"{nearest(self.values, ALL_VALUES)}"
             )
-        if self.values not in FREQUENCIES:
+        if self.values not in WINDOWED:
             if self.antialias:
-                raise UsageError(f"antialias needs values = 'frequency', found '{self.values}'")
+                raise UsageError(
+                    "antialias needs values = 'frequency' or one of its kind, found "
+                    f"'{self.values}'"
+                )
             return
         for name, found, needed in (
             ("bins", self.bins, "time"),
@@ -113,12 +127,20 @@ class FrameOptions:
         height, width = self.size or cropped or self.sensor or (0, 0)
         return self.steps, channels(self.polarity), height, width
 
+    @property
+    def extent(self) -> str:
+        """The card's word for what the frames show; ``sensor`` where that is fixed."""
+        if self.sensor is not None:
+            return "sensor"
+        return "recording" if self.zero_origin else "reach"
+
     @classmethod
     def from_card(cls, card: Card, **given: Any) -> FrameOptions:
         """Return a card's framing, with what is ``given`` (and not None) in its place.
 
         A ``size`` may be the side of a square, or ``native`` for the sensor's own pixels;
-        ``bins`` without ``window_ms`` leaves the card's window out.
+        ``bins`` without ``window_ms`` leaves the card's window out. ``extent`` is a word of the
+        card, which decides ``sensor``, ``limit`` and ``zero_origin``.
 
         Raises:
             UsageError: an option has no meaning, of the card (names it) or as given.
@@ -134,12 +156,14 @@ class FrameOptions:
     def _of_card(cls, card: Card, **given: Any) -> FrameOptions:
         chosen = dataclasses.asdict(card.framing)
         sensor, limit = card.events.sensor, card.events.limit
-        if chosen.pop("extent") == "recording":
-            sensor, limit = None, sensor or limit
-            chosen["zero_origin"] = True
         if "bins" in given:
             chosen["window_ms"] = None
         chosen |= given
+        extent = chosen.pop("extent")
+        _check_extent(extent, sensor if "extent" in given else (0, 0), chosen["values"])
+        if extent != "sensor":
+            sensor, limit = None, sensor or limit
+            chosen["zero_origin"] = extent == "recording"
         if isinstance(chosen["size"], int):
             chosen["size"] = (chosen["size"], chosen["size"])
         elif chosen["size"] == "native":
@@ -161,6 +185,23 @@ class FrameOptions:
             for name, value in table.items()
         }
         return cls(**values)
+
+
+def _check_extent(extent: str, sensor: tuple[int, int] | None, values: str) -> None:
+    """Refuse an extent that is no word, or that goes with no sensor or values.
+
+    Raises:
+        UsageError: what was found and what was expected.
+    """
+    if extent not in EXTENTS:
+        raise UsageError(
+            f"extent must be one of {', '.join(EXTENTS)}, found '{extent}'"
+            f"{nearest(extent, EXTENTS)}"
+        )
+    if extent == "sensor" and sensor is None:
+        raise UsageError("extent = 'sensor' needs a fixed sensor, which the card lacks")
+    if extent != "sensor" and values in WINDOWED:
+        raise UsageError(f"values = '{values}' needs extent = 'sensor', found '{extent}'")
 
 
 def channels(polarity: str) -> int:

@@ -8,17 +8,19 @@ In: :class:`~snntx.preprocess.framing.events.Events` or
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data_cards.vocabulary import FREQUENCIES
+from ...data_cards.vocabulary import AS_PUBLISHED, WINDOWED
 from ...errors import BadFileError, SnntxError
 from .events import LEAVE_OUT, Events
 from .frames import frames_from_events, frames_from_records
 from .frequency import frequency_frames
 from .grid import OutsideError
 from .options import FrameOptions
+from .published import published_frames
 from .records import Records
 
 _ADVICE = f"the file is damaged, or {LEAVE_OUT}"
@@ -39,8 +41,8 @@ def frame_recording(
                 f"{path}: events span {rows} rows and {columns} columns, but the sensor has "
                 f"{options.limit[0]} rows and {options.limit[1]} columns; {_ADVICE}"
             )
-    if options.values in FREQUENCIES:
-        return _frequency_frames(events, path, options)
+    if options.values in WINDOWED:
+        return _windowed_frames(events, path, options)
     try:
         if isinstance(events, Records):
             return frames_from_records(events, options)
@@ -63,10 +65,10 @@ def frame_recording(
         raise BadFileError(f"{path}: {error}") from error
 
 
-def _frequency_frames(
+def _windowed_frames(
     events: Events | Records, path: Path, options: FrameOptions
 ) -> NDArray[np.float32]:
-    """Frame one recording by frequencies; errors name the file."""
+    """Frame one recording by equal windows of its whole sensor; errors name the file."""
     assert options.sensor is not None  # FrameOptions sees to it
     if isinstance(events, Records):
         events = events.events()
@@ -76,15 +78,17 @@ def _frequency_frames(
             f"{path}: events span {rows} rows and {columns} columns, outside the sensor of "
             f"{options.sensor[0]} rows and {options.sensor[1]} columns; {_ADVICE}"
         )
+    placed: dict[str, Any] = {
+        "steps": options.steps,
+        "sensor": options.sensor,
+        "crop": options.crop,
+        "size": options.size,
+        "antialias": options.antialias,
+    }
     try:
-        return frequency_frames(
-            *events,
-            steps=options.steps,
-            sensor=options.sensor,
-            crop=options.crop,
-            size=options.size,
-            round_half=options.values == "frequency-float16",
-            antialias=options.antialias,
-        )
+        if options.values in AS_PUBLISHED:
+            return published_frames(*events, **placed, binary=options.values == "event-published")
+        half = options.values == "frequency-float16"
+        return frequency_frames(*events, **placed, round_half=half)
     except SnntxError as error:
         raise BadFileError(f"{path}: {error}") from error

@@ -1,5 +1,6 @@
 """Framing options in cards, cache keys, checkpoints and flags, and what refuses them."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from snntx.cli import run
 from snntx.data_cards import load_card
+from snntx.data_cards.vocabulary import ALL_VALUES, BINS, EXTENTS, POLARITIES, TAILS
 from snntx.errors import UsageError
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache
@@ -120,6 +122,14 @@ def test_every_flag_changes_the_key(small_cache: Path, tmp_path: Path) -> None:
     assert len(keys) == len(flags) + 1
 
 
+def test_help_names_every_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["preprocess", "--help"]) == 0
+    text = re.sub(r"-\n +", "-", capsys.readouterr().out)  # a word broken at its hyphen
+    words = re.split(r"[^a-z0-9-]+", text)
+    for known in (ALL_VALUES, EXTENTS, TAILS, BINS, POLARITIES):
+        assert set(known) <= set(words), set(known) - set(words)
+
+
 def test_training_refuses_one_channel(small_cache: Path, tmp_path: Path) -> None:
     assert preprocess_demo(small_cache, tmp_path, "--polarity", "merged") == 0
     card, key = load_card("simulated-digits"), only_cache(tmp_path).key
@@ -132,6 +142,7 @@ def test_training_refuses_one_channel(small_cache: Path, tmp_path: Path) -> None
     [
         (("--bins", "cuont"), "found 'cuont'; did you mean 'count'?"),
         (("--values", "lgo"), "found 'lgo'; did you mean 'log'?"),
+        (("--extent", "rech"), "found 'rech'; did you mean 'reach'?"),
         (("--window-ms", "0"), "window_ms must be a whole number of microseconds"),
         (("--crop", "0", "35", "0", "34"), "reaches beyond the sensor of 34 rows"),
         (("--size", "natve"), "'natve' is neither a whole number nor native"),

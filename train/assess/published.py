@@ -14,6 +14,7 @@ from ...preprocess.cache.opening import open_cache
 from ..checkpoints.published import Published
 from ..checkpoints.weights import open_weights
 from ..measure.metrics import Metrics, evaluate_part
+from .published_frames import frames_note
 
 ORDER = (
     "classes are numbered as in the cache ({names}); the published training numbered them as "
@@ -23,6 +24,13 @@ SPLIT = (
     "protocol {protocol} is the cache's, which goes by name; the published split went by the "
     "listing of files on its disk, so recordings of its training may be in this test part"
 )
+
+OFFICIAL = (
+    "protocol {protocol} mixes the official training and test recordings, by which the published "
+    "code splits this data set, so recordings of its training may be in this test part"
+)
+OFFICIAL_PARTS = ("nmnist-published",)
+"""Networks for a data set with official parts, which protocol ``paper`` has."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,10 @@ def evaluate_published(
         seed=published.seed,
         epoch=published.epoch,
         reference_top1=published.metric,
-        notes=_notes(published, protocol, cache.classes),
+        notes=(
+            *_notes(published, protocol, cache.classes),
+            *filter(None, [frames_note(cache, card, root, given)]),
+        ),
         metrics=evaluate_part(model, cache, indices, device),
     )
 
@@ -127,7 +138,11 @@ def _check(path: Path, what: str, trained: object, found: object) -> None:
 
 def _notes(published: Published, protocol: str, classes: list[str]) -> tuple[str, ...]:
     names = ", ".join(classes[:3]) + (", ..." if len(classes) > 3 else "")
-    notes = [ORDER.format(names=names), SPLIT.format(protocol=protocol)]
+    notes = [ORDER.format(names=names)]
+    if published.model not in OFFICIAL_PARTS:
+        notes.append(SPLIT.format(protocol=protocol))
+    elif protocol != "paper":
+        notes.append(OFFICIAL.format(protocol=protocol))
     if published.metric is not None:
         notes.append(
             f"the file notes {published.metric:.2f} % on its own test part, by which its epoch "

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snntx.cli import run
 from snntx.data_cards import load_card, parse_card
 from snntx.data_cards.schema import Card
 from snntx.errors import BadFileError, UsageError
@@ -20,6 +21,7 @@ from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.splits import TEST, TRAIN, split_recordings
 from snntx.preprocess.framing.frequency import frequency_frames
+from snntx.preprocess.framing.published import published_frames
 from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.raw.recordings import found_classes, list_recordings
 from snntx.preprocess.upkeep.verify_raw import compare_raw
@@ -203,6 +205,35 @@ def test_counts_and_binary_frames(raw: Any, card: Card, tmp_path: Path) -> None:
 
 
 # recordings
+
+
+def test_published_frames_are_a_cache_of_their_own(
+    raw: Any, card: Card, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cache of rounded frequencies is never taken for one of the published frames."""
+    names = ("frequency", "frequency-float16", "frequency-published", "event-published")
+    caches = {}
+    for values in names:
+        request = make_request(card, raw=raw[0], static=None, cache=tmp_path, values=values)
+        caches[values] = FrameCache(preprocess(request).directory)
+    assert len({cache.key for cache in caches.values()}) == len(names)
+    frames = {values: cache.frames(list(range(47))) for values, cache in caches.items()}
+    assert not np.array_equal(frames["frequency-float16"], frames["frequency-published"])
+    for i, identity in enumerate(caches["frequency"].identities):
+        columns = [raw[1][identity][name] for name in "xytp"]
+        for values in names[2:]:
+            expected = published_frames(
+                *columns, steps=12, sensor=(260, 346), crop=(4, 254, 54, 304), size=(28, 28),
+                binary=values == "event-published",
+            )  # fmt: skip
+            np.testing.assert_array_equal(frames[values][i], expected)
+    cache = caches["frequency-published"]
+    assert cache.index.attributes["interpolation"] == "bilinear, corners not aligned, no antialias"
+    words = ["cache", "show", "n-omniglot", "--key", cache.key, "--cache", str(tmp_path)]
+    assert run(words) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "values frequency-published (card: frequency)" in shown
+    assert "values frequency-published window_ms" in shown
 
 
 def test_recordings_by_name(raw: Any, card: Card) -> None:
