@@ -24,7 +24,7 @@ from ..disk.atomic import write_atomic
 from ..disk.folders import cause_of
 from ..disk.locks import BusyError, Lock
 from .transfer import Progress, download
-from .unpacking import unpack
+from .unpacking import still_packed, unpack
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,8 @@ def _fetch_one(
         say(f"unpacking {path}")
         names = unpack(path, folder)
         write_atomic(marker, json.dumps({"checksum": _wanted(entry), "entries": names}))
+        if packed := still_packed(folder, names):
+            say(f"{path}: {packed}")
     return Fetched(path, path.stat().st_size, state, tuple(names or ()), entry.note)
 
 

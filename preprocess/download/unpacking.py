@@ -13,7 +13,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -28,7 +29,11 @@ MIN_LIMIT = 64 << 20
 """But every archive may grow to this many bytes."""
 MAX_MEMBERS = 5_000_000
 PIECE = 1 << 20
+EXAMPLES = 3
+"""Names in a line on what stays packed."""
 _JUNK = ("__MACOSX",)
+_OTHERS = (".rar", ".7z", ".zipx", ".zst", ".lz", ".lz4", ".lzma", ".z", ".ace", ".cab")
+"""Suffixes of archives that nothing here unpacks."""
 _OWN = re.compile(r"\..+\.(done|lock|lock\.held|unpacked|unpacking)")
 """Names of this folder's own notes, which no archive may bring along."""
 _LISTING, _CONTENT = "entries.json", "content"
@@ -78,6 +83,33 @@ def unpack(archive: Path, folder: Path, *, limit_bytes: int | None = None) -> li
             raise
         building.rename(ready)
     return _put_in_place(ready, listing, folder, archive)
+
+
+def still_packed(folder: Path, names: Iterable[str]) -> str:
+    """Return what to do about archives that came out of one and stay as they are; empty for none.
+
+    Those are of a kind that is not unpacked here, known by their suffix, or lie too deep.
+
+    Args:
+        folder: that was unpacked into.
+        names: of the top-level entries that came out.
+    """
+    tops = (folder / name for name in names)
+    files = (path for top in tops for path in (sorted(top.rglob("*")) if top.is_dir() else [top]))
+    left = [
+        path.relative_to(folder).as_posix()
+        for path in files
+        if (is_archive(path.name) or path.suffix.lower() in _OTHERS) and path.is_file()
+    ]
+    if not left:
+        return ""
+    counts = Counter(Path(name).suffix for name in left)
+    kinds = ", ".join(f"{suffix} ({count})" for suffix, count in sorted(counts.items()))
+    more = f" and {len(left) - EXAMPLES:,} more" if len(left) > EXAMPLES else ""
+    return (
+        f"{len(left):,} archives inside left packed, {kinds}, such as "
+        f"{', '.join(left[:EXAMPLES])}{more}; unpack them by hand"
+    )
 
 
 def _put_in_place(ready: Path, listing: Path, folder: Path, archive: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Files passed over for their name: ``a.jpeg`` where the card says ``{stem}.jpg``, other classes.
 
-In: a folder, a pattern, and what the listing has taken. Out: the others' names, and notes.
+In: a folder or archives, a pattern, and what the listing has taken. Out: the others' names, and
+notes.
 Names that start with a dot, and texts beside the data, are nobody's recordings and do not count.
 """
 
@@ -9,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..cache.notes import Note, note
 from ..disk.listing import NothingFoundError
 from ..disk.patterns import match_names
+from ..statics.zips import archive_members
 
 _TEXTS = (
     *("txt", "md", "rst", "html", "htm", "pdf", "csv", "tsv", "json", "xml", "yaml", "yml"),
@@ -42,15 +44,41 @@ def ignored_files(
         suffixes: of the card, where the pattern ends without one.
         taken: files that serve as something else.
     """
+    used = set(taken)
+    found = _below(root, "", pattern.split("/")[:-1])
+    return _but_for_suffix((n for n in found if root / n not in used), pattern, suffixes)
+
+
+def ignored_members(
+    archives: Mapping[str, Path], pattern: str, suffixes: Sequence[str]
+) -> list[str]:
+    """Return the members of archives that match but for their suffix, each below its archive.
+
+    Args:
+        archives: paths by name below the root.
+        pattern: of the card, which members are matched by as files below a folder are.
+        suffixes: of the card, where the pattern ends without one.
+
+    Raises:
+        BadFileError: an archive is damaged or not to be trusted.
+    """
+    return [
+        f"{file}/{name}"
+        for file, path in sorted(archives.items())
+        for name in _but_for_suffix(archive_members(path), pattern, suffixes)
+    ]
+
+
+def _but_for_suffix(names: Iterable[str], pattern: str, suffixes: Sequence[str]) -> list[str]:
+    """Return the names that match a pattern but for their suffix, sorted."""
     stem, own = card_suffixes(pattern, suffixes)
     if not own:
         return []  # it takes every suffix
     others: dict[str, list[str]] = {}
-    used = set(taken)
-    for name in _below(root, "", pattern.split("/")[:-1]):
+    for name in names:
         suffix = Path(name).suffix.removeprefix(".")
         known = suffix.lower() in _TEXTS or suffix.lower() in own
-        if not known and _SUFFIX.fullmatch(suffix) and root / name not in used:
+        if not known and _SUFFIX.fullmatch(suffix):
             others.setdefault(suffix, []).append(name)
     return sorted(
         name for suffix, names in others.items() for name, _ in match_names(names, stem, (suffix,))
@@ -97,10 +125,16 @@ def with_suffixes(
     pattern: str,
     suffixes: Sequence[str],
     what: str,
+    archives: Mapping[str, Path] | None = None,
 ) -> NothingFoundError:
-    """Return the error with what is there but for its suffix."""
-    for root in roots:
-        names = ignored_files(folder / root, pattern, suffixes) if pattern else []
+    """Return the error with what is there, in folders or archives, but for its suffix."""
+    for root in (*roots, None):
+        if not pattern:
+            break
+        if root is None:
+            names = ignored_members(archives or {}, pattern, suffixes)
+        else:
+            names = ignored_files(folder / root, pattern, suffixes)
         if names:
             (found,) = suffix_note(names, what, pattern, suffixes)
             return NothingFoundError(f"{error}; {found.text}")

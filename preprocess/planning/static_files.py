@@ -13,8 +13,9 @@ from ...errors import UsageError
 from ..cache.notes import Note, note
 from ..disk.listing import NothingFoundError, Passed
 from ..raw.recording import Recording
+from ..statics.files import archives_of
 from ..statics.images import StaticImage, list_statics
-from .ignored import ignored_files, suffix_note, unknown_notes, with_suffixes
+from .ignored import ignored_files, ignored_members, suffix_note, unknown_notes, with_suffixes
 from .unpaired import Unpaired, settle_unpaired
 
 
@@ -58,17 +59,21 @@ def plan_statics(
     spec = card.static
     if spec is None:
         raise UsageError(f"card {card.name} describes no static images; leave out --static")
-    passed = Passed(skip=skip)
+    passed, archives = Passed(skip=skip), archives_of(spec, folder)
     try:
         listed = list_statics(spec, folder, card.events.order, passed)
     except NothingFoundError as error:
         raise with_suffixes(
-            error, folder, spec.roots, spec.pattern, spec.suffixes, "--static"
+            error, folder, spec.roots, spec.pattern, spec.suffixes, "--static", archives
         ) from error
     beside: list[Note] = []
-    if spec.layout == "images" and listed.root is not None:
+    if spec.layout == "images":
         used = {*taken, *listed.files.values()}
-        names = ignored_files(listed.root, spec.pattern, spec.suffixes, used)
+        roots = [listed.root] if listed.root else [folder / root for root in spec.roots]
+        names = [
+            *(n for root in roots for n in ignored_files(root, spec.pattern, spec.suffixes, used)),
+            *ignored_members(archives, spec.pattern, spec.suffixes),
+        ]
         beside = suffix_note(names, "--static", spec.pattern, spec.suffixes)
     images = listed.images
     unclassed: list[Note] = []

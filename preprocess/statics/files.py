@@ -52,12 +52,7 @@ def find_pictures(
         BadFileError: an archive is damaged or not to be trusted.
     """
     require_folder(folder, "--static")
-    archives = {
-        f"{root}/{name}".removeprefix("./"): folder / root / name
-        for name in spec.archives
-        for root in spec.roots
-        if (folder / root / name).is_file()
-    }
+    archives = archives_of(spec, folder)
     number = number if f"{{{number}}}" in spec.pattern else ""
     pictures: list[PictureFile] = []
     try:
@@ -85,11 +80,23 @@ def find_pictures(
     for file, path in archives.items():
         held = list(_members(spec, path, file))
         if not held:
-            raise UsageError(f"{path}: no member matches {spec.pattern}; is it another archive?")
+            raise NothingFoundError(
+                f"{path}: no member matches {spec.pattern}; is it another archive?"
+            )
         _refuse_twice(held, path)
         for picture in held:
             known.setdefault(picture.identity, picture)
     return sorted(known.values(), key=lambda picture: picture.identity)
+
+
+def archives_of(spec: StaticFiles, folder: Path) -> dict[str, Path]:
+    """Return the archives of a card that are below a folder, by name there, those first in turn."""
+    return {
+        f"{root}/{name}".removeprefix("./"): folder / root / name
+        for name in spec.archives
+        for root in spec.roots
+        if (folder / root / name).is_file()
+    }
 
 
 def _members(spec: StaticFiles, path: Path, file: str) -> Iterator[PictureFile]:

@@ -15,7 +15,7 @@ import pytest
 
 from snntx.errors import BadFileError, SnntxError
 from snntx.preprocess.download import archives, unpacking
-from snntx.preprocess.download.unpacking import unpack
+from snntx.preprocess.download.unpacking import still_packed, unpack
 
 
 def zipped(**members: bytes) -> bytes:
@@ -373,3 +373,27 @@ def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(unpacking, "MAX_MEMBERS", 29)
     with pytest.raises(BadFileError, match="too many files"):
         unpack(archive, tmp_path)
+
+
+def test_archives_that_stay_packed_are_counted(tmp_path: Path) -> None:
+    """By suffix, of a kind that is not unpacked here, or too deep for one level of nesting."""
+    deep = zipped(**{"c.zip": zipped(d=b"1")})
+    members = {f"x/part{i}.RAR": b"Rar!" for i in range(3)}
+    archive = put(tmp_path, "a.zip", zipped(**members, **{"b.7z": b"7z", "e.zip": deep, "f": b""}))
+    names = unpack(archive, tmp_path)
+    assert still_packed(tmp_path, names) == (
+        "5 archives inside left packed, .7z (1), .RAR (3), .zip (1), such as b.7z, c.zip, "
+        "x/part0.RAR and 2 more; unpack them by hand"
+    )
+    (tmp_path / "b.7z").unlink()
+    for path in [tmp_path / "c.zip", *(tmp_path / "x").iterdir()]:
+        path.unlink()
+    assert still_packed(tmp_path, names) == ""
+
+
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_nothing_else_stays_behind_for_its_suffix(tmp_path: Path, make: Any) -> None:
+    names = {"a.bin": b"1", "b.jpeg": b"2", "c": b"3", "d.": b"4", "e.odd-suffix": b"5"}
+    archive = put(tmp_path, "set.zip" if make is zipped else "set.tgz", make(**names))
+    assert unpack(archive, tmp_path) == sorted(names)
+    assert still_packed(tmp_path, names) == ""

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,54 @@ def test_files_of_another_suffix_are_counted(zoo: Path) -> None:
         path.rename(path.with_suffix(".jpg"))
     (zoo / "raw/bee/image_7.dat").rename(zoo / "raw/bee/image_7.bin")
     assert make(zoo).notes == ()
+
+
+def zip_statics(zoo: Path, *, beside: bool) -> None:
+    """Move the photographs into a zip; a few are left beside it."""
+    (zoo / "zoo.toml").write_text(CARD.replace('.jpg"', '.jpg"\narchives = ["all.zip"]', 1))
+    with zipfile.ZipFile(zoo / "static/all.zip", "w") as archive:
+        for path in sorted((zoo / "static").rglob("*.jp*g")):
+            if not (beside and path.stem in ("image_8", "image_9")):
+                archive.write(path, path.relative_to(zoo / "static"))
+                path.unlink()
+        archive.writestr("ant/readme.txt", "not a picture")
+        archive.writestr("__MACOSX/._image_1.png", "not a picture")
+        archive.writestr("ant/deeper/image_1.png", "no place of the pattern's")
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_members_of_another_suffix_are_counted(zoo: Path, beside: bool) -> None:
+    """As files of a folder are, whether there are such files beside the archive or not."""
+    for i in (1, 2, 3):
+        path = zoo / f"static/ant/image_{i}.jpg"
+        path.rename(path.with_suffix(".jpeg"))
+    zip_statics(zoo, beside=beside)
+    write_picture(zoo / "static/bee/image_0.png", 1)
+    summary = make(zoo)
+    assert (summary.statics, summary.twins) == (17, 17)
+    (line,) = (each for each in summary.notes if "suffix" in each)
+    assert line == (
+        "4 files below --static ignored for their suffix, .jpeg (3), .png (1), such as "
+        "bee/image_0.png, all.zip/ant/image_1.jpeg, all.zip/ant/image_2.jpeg and 1 more: "
+        "{class}/{stem}.jpg takes .jpg; rename them, or change a copy of the card"
+    )
+    (zoo / "static/bee/image_0.png").unlink()
+    card = (zoo / "zoo.toml").read_text()
+    changed = card.replace('"{class}/{stem}.jpg"', '"{class}/{stem}"\nsuffixes = ["jpg", "jpeg"]')
+    (zoo / "zoo.toml").write_text(changed)
+    assert (make(zoo).twins, make(zoo).notes) == (20, ())
+
+
+def test_an_archive_of_other_suffixes_alone_says_so(zoo: Path) -> None:
+    for path in sorted((zoo / "static").rglob("*.jpg")):
+        path.rename(path.with_suffix(".jpeg"))
+    zip_statics(zoo, beside=False)
+    with pytest.raises(
+        UsageError,
+        match=r"all\.zip: no member matches .*; 20 files below --static ignored for their suffix, "
+        r"\.jpeg \(20\), such as all\.zip/ant/image_0\.jpeg, .* takes \.jpg; rename them",
+    ):
+        make(zoo)
 
 
 def test_a_copy_of_the_card_takes_both_suffixes(zoo: Path) -> None:
