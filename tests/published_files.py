@@ -18,6 +18,8 @@ from snntx.train.network.model import TransferModel
 ARGUMENTS = {
     "vgg": {"model": "Transfer_VGG_SNN", "act_fun": "QGateGrad"},
     "resnet18": {"model": "Transfer_ResNet18", "act_fun": "QGateGrad"},
+    "resnet34": {"model": "Transfer_ResNet34", "act_fun": "QGateGrad"},
+    "nmnist-published": {"model": "Transfer_NMNIST_SNN", "act_fun": "QGateGrad"},
     "scnn": {"model": "Transfer_SCNN", "act_fun": "BackEIGateGrad"},
 }
 
@@ -35,7 +37,7 @@ def golden_recipe() -> ModuleType:
 def golden_state(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The golden weights by the reference's names, and what they were made with."""
     recipe = golden_recipe()
-    arrays, meta = recipe.read(name)
+    arrays, meta = recipe.read(name.replace("-", "_"))
     return recipe.tensors(recipe.state(arrays, meta)), meta
 
 

@@ -55,10 +55,10 @@ def initial_weights(
 def _from_state(model: TransferModel, state: dict[str, Tensor], source: Path) -> list[str]:
     own, notes = model.state_dict(), []
     for name in _heads(model):
-        weight = state.get(f"{name}.weight")
-        if weight is not None and weight.dim() == 2 and len(weight) != model.num_classes:
-            notes.append(_fresh(name, len(weight), model.num_classes))
-            state = {**state, **_head(own, name, name)}
+        theirs = _classes(model, name, state)
+        if theirs is not None and theirs != model.num_classes:
+            notes.append(_fresh(name, theirs, model.num_classes))
+            state = {**state, **_head(own, name)}
         else:
             notes.append(f"{name}: copied class by class as numbered, the source names none")
     _check_fit(str(source), own, state)
@@ -80,9 +80,9 @@ def _from_published(model: TransferModel, published: Published) -> list[str]:
     if published.classes != model.num_classes:
         for name in _heads(model):
             notes.append(_fresh(name, published.classes, model.num_classes))
-            for leaf in ("weight", "bias"):
-                (theirs_name,) = reference_names(model, f"{name}.{leaf}")
-                state[theirs_name] = model.state_dict()[f"{name}.{leaf}"]
+            for own, tensor in _head(model.state_dict(), name).items():
+                (theirs_name,) = reference_names(model, own)
+                state[theirs_name] = tensor
     try:
         load_reference_state(model, state)
     except UsageError as error:
@@ -106,8 +106,8 @@ def _from_checkpoint(
     for name in _heads(model):
         if reason is not None:
             notes.append(_fresh(name, *reason))
-            state |= _head(own, name, name)
-        elif static_alone and name == "event_head" and "static_head.weight" in state:
+            state |= _head(own, name)
+        elif static_alone and name == "event_head" and _head(state, "static_head"):
             notes.append(f"{name}: from the source's static_head, the only one that it trained")
             state |= _head(state, "static_head", name)
     _check_fit(where, own, state)
@@ -120,9 +120,24 @@ def _heads(model: TransferModel) -> list[str]:
     return [name for name in HEADS if name in modules]
 
 
-def _head(state: Mapping[str, Tensor], name: str, as_name: str) -> dict[str, Tensor]:
-    """Return a head's tensors of a state, under the name of a head."""
-    return {f"{as_name}.{leaf}": state[f"{name}.{leaf}"] for leaf in ("weight", "bias")}
+def _head(state: Mapping[str, Tensor], name: str, as_name: str = "") -> dict[str, Tensor]:
+    """Return a head's tensors of a state, under its own name or another head's."""
+    return {
+        (as_name or name) + each.removeprefix(name): tensor
+        for each, tensor in state.items()
+        if each.startswith(f"{name}.")
+    }
+
+
+def _classes(model: TransferModel, name: str, state: Mapping[str, Tensor]) -> int | None:
+    """Return how many classes a state's head tells apart; None where that cannot be said."""
+    own, theirs = _head(model.state_dict(), name), _head(state, name)
+    maps = [each for each, tensor in own.items() if tensor.dim() == 2]
+    found = [theirs[each] for each in maps if each in theirs and theirs[each].dim() == 2]
+    if len(maps) != 1 or not found:
+        return None
+    outputs = len(own[maps[0]]) // model.num_classes
+    return None if len(found[0]) % outputs else len(found[0]) // outputs
 
 
 def _fresh(name: str, theirs: int | str, ours: int | str) -> str:

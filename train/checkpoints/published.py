@@ -25,11 +25,18 @@ from ..network.doors import MODELS
 from ..network.model import ReferenceTable, TransferModel
 from .reference import load_reference_state
 
-CLASS_NAMES = {"vgg": "Transfer_VGG_SNN", "resnet18": "Transfer_ResNet18", "scnn": "Transfer_SCNN"}
+CLASS_NAMES = {
+    "vgg": "Transfer_VGG_SNN",
+    "resnet18": "Transfer_ResNet18",
+    "resnet34": "Transfer_ResNet34",
+    "scnn": "Transfer_SCNN",
+    "nmnist-published": "Transfer_NMNIST_SNN",
+}
+"""Networks here, and their classes in the published code."""
 SURROGATES = {"QGateGrad": "qgate", "BackEIGateGrad": "backeigate", "GateGrad": "gate"}
 LARGEST = 1e300
-FIXED_CLASSES = FIXED_SIZE = ("scnn",)
-"""Networks that ignore ``--num-classes`` and ``--event-size``."""
+FIXED_CLASSES, FIXED_SIZE = ("scnn", "nmnist-published"), ("scnn",)
+"""Networks that ignore ``--num-classes``, and ``--event-size``."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +105,19 @@ class Published:
 
 
 def reference_model(state: Mapping[str, Tensor]) -> str | None:
-    """Return the network most of whose modules some weights name as the reference does, or None."""
+    """Return the network whose modules some weights name as the reference does, or None.
+
+    At least half of its modules have to be there. Where one network's modules are among another's,
+    it is the one of which more are there than are missing by the larger number.
+    """
     named = {name.rpartition(".")[0] for name in state}
-    shares = {
-        name: len(named & set(model.reference.modules.values())) / len(model.reference.modules)
+    surplus = {
+        name: 2 * len(named & set(model.reference.modules.values())) - len(model.reference.modules)
         for name, model in ((name, MODELS.get(name)) for name in MODELS.shipped())
         if model.reference is not None
     }
-    best = max(shares, key=lambda name: shares[name])
-    return best if shares[best] >= 0.5 else None
+    best = max(surplus, key=lambda name: surplus[name])
+    return best if surplus[best] >= 0 else None
 
 
 def read_published(
@@ -163,12 +174,14 @@ def _steps(path: Path, state: Mapping[str, Tensor]) -> int:
 
 
 def _classes(path: Path, state: Mapping[str, Tensor], table: ReferenceTable) -> int:
-    head = table.modules.get("event_head") or table.modules["shared_head"]
+    own = ("event_head", "shared_head")
+    head = next(theirs for each, theirs in table.modules.items() if each.partition(".")[0] in own)
     weight = state.get(f"{head}.weight")
-    if weight is None or weight.dim() != 2:
+    if weight is None or weight.dim() != 2 or len(weight) % table.voters:
         shape = None if weight is None else tuple(weight.shape)
-        raise SnntxError(f"{path}: {head}.weight should be (classes, inputs), found {shape}")
-    return int(weight.shape[0])
+        outputs = "classes" if table.voters == 1 else f"{table.voters} x classes"
+        raise SnntxError(f"{path}: {head}.weight should be ({outputs}, inputs), found {shape}")
+    return len(weight) // table.voters
 
 
 def _constant(path: Path, state: Mapping[str, Tensor], table: ReferenceTable, leaf: str) -> float:

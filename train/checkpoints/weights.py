@@ -100,7 +100,9 @@ class Weights:
 
 def _is_own(state: Mapping[str, Tensor]) -> bool:
     """Whether tensors have the names that every network here has."""
-    return "coefficient" in state and any(f"{head}.weight" in state for head in HEADS)
+    return "coefficient" in state and any(
+        name.startswith(f"{head}.") for head in HEADS for name in state
+    )
 
 
 def open_weights(path: Path) -> Weights:

@@ -46,10 +46,12 @@ class ReferenceTable(NamedTuple):
 
     ``modules``: this model's module name to the reference's, for every module that holds
     parameters. ``neurons``: the reference's neurons, which store threshold and α as tensors.
+    ``voters``: outputs of a head for each class.
     """
 
     modules: Mapping[str, str]
     neurons: tuple[str, ...]
+    voters: int = 1
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,43 @@ def test_heads_of_other_classes_stay_fresh(tmp_path: Path) -> None:
     assert all(torch.equal(found[n], t) for n, t in values(source).items() if n not in HEADS)
 
 
+def voting(name: str, model: TransferModel) -> set[str]:
+    """Names of a voting head's tensors."""
+    return {each for each in model.state_dict() if each.startswith(f"{name}.")}
+
+
+def test_voting_heads_of_other_classes_stay_fresh(tmp_path: Path) -> None:
+    source = make(1, "nmnist-published", classes=7)
+    heads = voting("static_head", source) | voting("event_head", source)
+    assert "event_head.linear.weight" in heads
+    lines = [
+        f"{head}: left fresh, the source tells 7 classes apart, this run 10"
+        for head in ("static_head", "event_head")
+    ]
+    state = files.state_of(source)
+    bare, theirs = tmp_path / "a.pth", tmp_path / "b.pth"
+    export(checkpoint_of(source, NAMES[:7]), "torch", bare)
+    torch.save(state, theirs)
+    for path in (save(tmp_path / "run", source, NAMES[:7]), bare, theirs):
+        model = make(2, "nmnist-published")
+        own = values(model)
+        assert initial_weights(model, path) == lines
+        found = values(model)
+        assert differing(found, own) == own.keys() - heads
+        assert all(torch.equal(found[n], t) for n, t in values(source).items() if n not in heads)
+
+
+def test_voting_heads_start_from_a_static_only_run(tmp_path: Path) -> None:
+    source, model = make(1, "nmnist-published"), make(2, "nmnist-published")
+    run = save(tmp_path / "run", source, branch="static")
+    notes = initial_weights(model, run, classes=NAMES)
+    assert notes == ["event_head: from the source's static_head, the only one that it trained"]
+    for leaf in ("linear.weight", "linear.bias"):
+        found = model.state_dict()[f"event_head.{leaf}"]
+        assert torch.equal(found, source.state_dict()[f"static_head.{leaf}"])
+    assert differing(values(model), values(source)) == voting("event_head", model)
+
+
 def test_heads_of_as_many_other_classes_stay_fresh(tmp_path: Path) -> None:
     source, model = make(1), make(2)
     own, run = values(model), save(tmp_path / "run", source, [*NAMES[:8], "9", "8"])

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from snntx.errors import SnntxError, UsageError
-from snntx.train.checkpoints.published import Published
+from snntx.train.checkpoints.published import Published, reference_model
 from snntx.train.checkpoints.reference import reference_view
 from snntx.train.checkpoints.weights import open_weights
 from snntx.train.network.create import create_model
@@ -53,22 +53,31 @@ def refuse(path: Path, *parts: str) -> str:
 
 
 @layouts
-@pytest.mark.parametrize("name", ["scnn", "resnet18", "vgg"])
+@pytest.mark.parametrize("name", ["scnn", "resnet18", "vgg", "nmnist-published", "resnet34"])
 def test_golden_names_are_recognised(name: str, legacy: bool, tmp_path: Path) -> None:
     state, meta = files.golden_state(name)
-    args = files.arguments(name, steps=meta["T"], classes=meta["num_classes"])
+    side = {"nmnist-published": 34}.get(name, 48)
+    args = files.arguments(name, steps=meta["T"], classes=meta["num_classes"], event_size=side)
     path = files.write(tmp_path / "model_best.pth.tar", state, args, legacy=legacy)
     found = load_published(path)
     assert (found.model, found.steps, found.classes) == (name, meta["T"], meta["num_classes"])
     assert (found.threshold, found.alpha, found.tau) == (0.5, 2.0, 2.0)
     assert (found.seed, found.epoch, found.metric) == (1024, 7, 92.64)
-    assert found.size == (None if name == "scnn" else 48)
+    assert found.size == (None if name == "scnn" else side)
     model = found.build_model(CPU)
     assert not model.training
     assert model.size == (meta["H"], meta["H"])
     assert model.neuron.surrogate.name == ("backeigate" if name == "scnn" else "qgate")
     for theirs, tensor in reference_view(model, model.state_dict()).items():
         assert torch.equal(tensor, state[theirs]), theirs
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet34"])
+def test_a_network_within_another_is_told_by_all_of_its_modules(name: str, tmp_path: Path) -> None:
+    state = files.state_of(create_model(name, num_classes=4, steps=2, width=0.02))
+    assert reference_model(state) == name
+    lacking = {each: value for each, value in state.items() if not each.startswith("layer2.1.")}
+    assert reference_model(lacking) == name
 
 
 def test_steps_classes_and_constants_are_read_off_the_state(tmp_path: Path) -> None:
@@ -133,6 +142,12 @@ def test_classes_count_except_where_the_network_ignores_them(tmp_path: Path) -> 
     state = files.state_of(create_model("resnet18", num_classes=4, steps=2))
     args = files.arguments("resnet18", steps=2, classes=5)
     refuse(files.write(path, state, args), "num_classes 5 instead of 4")
+    torch.manual_seed(0)
+    state = files.state_of(create_model("nmnist-published", num_classes=10, steps=2, width=0.02))
+    args = files.arguments("nmnist-published", steps=2, classes=101)  # the command line's default
+    assert load_published(files.write(path, state, args)).classes == 10
+    state["dvs_fc.0.weight"] = state["dvs_fc.0.weight"][:-1].clone()
+    refuse(files.write(path, state, args), "dvs_fc.0.weight should be (10 x classes, inputs)")
 
 
 def changed(**changes: Tensor | None) -> dict[str, Tensor]:

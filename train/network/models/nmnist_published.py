@@ -55,7 +55,7 @@ class TransferNMNISTPublished(TransferModel):
 
     frame_size: ClassVar[tuple[int, int]] = (34, 34)
     least_size: ClassVar[int] = 4
-    reference: ClassVar[ReferenceTable | None] = ReferenceTable(MODULES, NEURONS)
+    reference: ClassVar[ReferenceTable | None] = ReferenceTable(MODULES, NEURONS, VOTERS)
 
     def __init__(self, options: ModelOptions) -> None:
         super().__init__(options)
