@@ -239,7 +239,8 @@ def test_a_file_of_another_format_is_framed_alike(tmp_path: Path) -> None:
 
 def test_no_torch_is_imported() -> None:
     code = (
-        "import sys, snntx.preprocess.framing.frequency, snntx.preprocess.readers.formats.aedat4, "
+        "import sys, snntx.preprocess.framing.frequency, snntx.preprocess.framing.published, "
+        "snntx.preprocess.readers.formats.aedat4, "
         "snntx.preprocess.build.shards, snntx.preprocess.planning.plan; "
         "assert 'torch' not in sys.modules"
     )
