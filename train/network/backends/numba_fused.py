@@ -1,33 +1,32 @@
 """The CPU backend: compiled loops over all steps of a layer (see :mod:`.interface`).
 
 Currents whose channels are not innermost are brought into that order first, so results come
-channels-last. Threads follow ``torch.get_num_threads()``; no result depends on their number.
+channels-last. No result depends on the number of threads (:mod:`.numba_threads`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import numba_backward, numba_kernels
 from .interface import Arrived, Fired, Gradients, Layer, Normalised
+from .numba_threads import spread
 from .order import dense, empty
 
 _NO_ROWS = np.empty((1, 0), np.float32)
-_NO_STEPS = np.empty((0, 0, 0), np.float32)
+_NOTHING = np.empty(0, np.float32)
 
 
 def _array(tensor: Tensor) -> Any:
-    """Return a channels-last ``(T, B, C, H, W)`` as an array ``(T, B * H * W, C)``.
+    """Return a channels-last ``(T, B, C, H, W)`` flat, in the order ``(T, B, H, W, C)``.
 
     It shares its memory; bfloat16 comes as uint16.
     """
-    steps, _, channels = tensor.shape[:3]
-    flat = tensor.detach().permute(0, 1, 3, 4, 2).reshape(steps, -1, channels)
+    flat = tensor.detach().permute(0, 1, 3, 4, 2).reshape(-1)
     if tensor.dtype == torch.bfloat16:
         return flat.view(torch.uint16).numpy()
     return flat.numpy()
@@ -40,19 +39,32 @@ def _rows(tensor: Tensor | None) -> Any:
     return np.ascontiguousarray(tensor.detach().float().numpy())
 
 
-def _threads() -> None:
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+def _flat(tensor: Tensor | None) -> Any:
+    """Return ``(G, C)`` float32 in one row; empty for None."""
+    return _rows(tensor).reshape(-1)
+
+
+def _run(columns: int, channels: int) -> int:
+    """Return how many of a row's columns make a tile."""
+    return max(1, min(columns, numba_kernels.TILE // channels))
 
 
 def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     """Return mean and biased variance ``(G, C)`` float32; summed in float64."""
-    _threads()
-    data = _array(dense(current, last=True))
-    steps, pixels, channels = data.shape
-    origin = np.ascontiguousarray(_rows(current[:, 0, :, 0, 0]))
-    total = np.empty((numba_kernels.STRIPES, steps, channels))
-    square = np.empty_like(total)
-    numba_kernels.sums(data, origin, total, square)
+    data = dense(current, last=True)
+    steps, batch, channels, height, width = data.shape
+    pixels = batch * height * width
+    origin = _rows(current[:, 0, :, 0, 0])
+    total = np.zeros((numba_kernels.STRIPES, steps, channels))
+    square = np.zeros_like(total)
+    arrays = _array(data), origin.reshape(-1), total.reshape(-1), square.reshape(-1)
+    spread(
+        numba_kernels.sums,
+        steps * numba_kernels.STRIPES,
+        *arrays,
+        (steps, pixels, channels),
+        room=2 * channels,
+    )
     near = origin.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):  # a network that has diverged
         first, second = total.sum(0) / pixels, square.sum(0) / pixels
@@ -68,50 +80,57 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
 
 def forward(layer: Layer, *, membrane: bool) -> Fired:
     """Run the whole sequence from rest (see :class:`.interface.FusedBackend`)."""
-    _threads()
     affine, population, pool = layer[1:]
     current = dense(layer.current, last=True)
-    _, batch, _, height, width = current.shape
+    steps, batch, channels, height, width = current.shape
     pooled = (height // pool, width // pool)
     values = empty(current, *pooled, current.dtype, last=True)
     codes = empty(current, *pooled, torch.uint8, last=True)
     kept = empty(current, height, width, torch.float32, last=True) if membrane else None
-    numba_kernels.forward(
+    scale = _rows(affine and affine.scale)
+    border = pool - 1 if membrane else 0
+    rows, columns = (height + border) // pool, (width + border) // pool
+    run = _run(columns, pool * channels)
+    spread(
+        numba_kernels.forward,
+        batch * rows * -(-columns // run),
         _array(current),
-        _rows(affine and affine.scale),
-        _rows(affine and affine.shift),
+        scale.reshape(-1),
+        _flat(affine and affine.shift),
         np.float32(population.leak.item()),
         np.float32(population.threshold.item()),
         population.dynamics.decay_input,
         population.dynamics.soft_reset,
-        (batch, height, width),
-        pool,
+        (steps, batch, height, width, channels, pool, len(scale), run),
         _array(values),
         _array(codes),
-        _NO_STEPS if kept is None else _array(kept),
+        _NOTHING if kept is None else _array(kept),
+        room=((pool + 2) * pool + 1) * run * channels,
     )
     return Fired(values, codes, current.new_empty(0) if kept is None else kept)
 
 
 def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> Gradients:
     """Return the gradients (see :class:`.interface.FusedBackend`)."""
-    _threads()
     affine, population, pool = layer[1:]
     current = dense(layer.current, last=True)
     steps, batch, channels, height, width = current.shape
     data = _array(current)
     grad = empty(current, height, width, current.dtype, last=True)
-    one = np.empty((numba_kernels.STRIPES, steps, channels))
-    two = np.empty_like(one)
-    by_leak, by_threshold = np.empty(numba_kernels.STRIPES), np.empty(numba_kernels.STRIPES)
+    stripes, each = numba_kernels.STRIPES, steps * channels
+    sums = np.zeros((stripes, 2 * each + 2))
     dynamics = population.dynamics
     scalars = population.leak.requires_grad or population.threshold.requires_grad
-    numba_backward.through_time(
+    scales = _rows(affine and affine.scale)
+    run = _run(width, channels)
+    spread(
+        numba_backward.through_time,
+        stripes,
         data,
-        _rows(affine and affine.scale),
-        _rows(affine and affine.shift),
-        _rows(normalised and normalised.mean),
-        _rows(normalised and normalised.rstd),
+        scales.reshape(-1),
+        _flat(affine and affine.shift),
+        _flat(normalised and normalised.mean),
+        _flat(normalised and normalised.rstd),
         np.float32(population.leak.item()),
         np.float32(population.threshold.item()),
         dynamics.decay_input,
@@ -119,23 +138,24 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
         dynamics.detach_reset,
         population.surrogate,
         np.float32(population.alpha),
-        (batch, height, width),
-        pool,
+        (steps, batch, height, width, channels, pool, len(scales), run),
         _array(dense(arrived.values.to(current.dtype), last=True)),
-        _NO_STEPS
+        _NOTHING
         if arrived.membrane is None
         else _array(dense(arrived.membrane.float(), last=True)),
         scalars,
         _array(grad),
-        one,
-        two,
-        by_leak,
-        by_threshold,
+        sums.reshape(-1),
+        room=(steps + 6) * (run * channels + 16) + 2 * each,
     )
-    leak = torch.tensor(by_leak.sum(), dtype=torch.float32)
-    threshold = torch.tensor(by_threshold.sum(), dtype=torch.float32)
+    leak, threshold = (
+        torch.tensor(sums[:, 2 * each + i].copy().sum(), dtype=torch.float32) for i in range(2)
+    )
     if normalised is None or affine is None:
         return Gradients(grad, torch.empty(0), torch.empty(0), leak, threshold)
+    one, two = (
+        sums[:, i * each : (i + 1) * each].reshape(stripes, steps, channels) for i in range(2)
+    )
     first, second = one.sum(0), two.sum(0)  # (T, C)
     if normalised.mean.shape[0] == 1:
         first, second = first.sum(0, keepdims=True), second.sum(0, keepdims=True)
@@ -146,7 +166,17 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
         mean, rstd = (each.numpy().astype(np.float64) for each in normalised[:2])
         by_current = -scale * rstd * second / count
         constant = -scale * first / count - mean * by_current
-    factors = [each.astype(np.float32) for each in (by_grad, by_current, constant)]
-    numba_backward.through_norm(data, *factors, _array(grad))
-    sums = [torch.from_numpy(each.sum(0).astype(np.float32)) for each in (second, first)]
-    return Gradients(grad, sums[0], sums[1], leak, threshold)
+    factors = [each.astype(np.float32).reshape(-1) for each in (by_grad, by_current, constant)]
+    spread(
+        numba_backward.through_norm,
+        steps * stripes,
+        data,
+        *factors,
+        (steps, batch * height * width, channels, len(first)),
+        _array(grad),
+        room=channels,
+    )
+    by_weight, by_bias = (
+        torch.from_numpy(each.sum(0).astype(np.float32)) for each in (second, first)
+    )
+    return Gradients(grad, by_weight, by_bias, leak, threshold)

@@ -5,6 +5,11 @@ windows of one row of one sample, whose membranes stay in the first-level cache 
 steps go by. Inner loops run over the channels of one pixel and touch few arrays each, so that
 they vectorise. Nothing is contracted or reordered: every result is bit for bit the same for
 any number of threads.
+
+Compiling costs more than many a first run computes, so the kernels are written to be compiled
+quickly: arrays come flat, elements by ``get`` and ``put``, no array is made, cut or filled as a
+whole, and each call does the tiles ``begin`` to ``end`` on one thread without Python's lock
+(:mod:`.numba_threads` spreads them).
 """
 
 from __future__ import annotations
@@ -13,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ....preprocess.disk.compiling import njit, prange
-from .numba_scalars import from_float, to_float
+from ....preprocess.disk.compiling import njit
+from .numba_scalars import get, put
 
 TILE = 1024
 """Neurons of a tile's row, about: what fits into the first-level cache several times."""
@@ -23,67 +28,98 @@ STRIPES = 16
 ROWS = 32
 """Rows that are summed in float32 before float64 takes over."""
 
+kernel = njit(cache=True, nogil=True, error_model="numpy")
+"""Decorates what Python calls."""
+inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy")
+"""Decorates what only kernels call; kept with them."""
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def normalise(rows: Any, scale: Any, shift: Any, y: Any) -> None:
-    """Write ``rows · scale + shift`` ``(n, C)`` into ``y``, or the rows where nothing scales."""
-    pixels, channels = rows.shape
-    if scale.size:
-        for p in range(pixels):
+
+@inner  # type: ignore[untyped-decorator]
+def clear(array: Any, at: int, count: int) -> None:
+    """Write zeros."""
+    for j in range(count):
+        put(array, at + j, np.float32(0))
+
+
+@inner  # type: ignore[untyped-decorator]
+def normalise(
+    rows: Any,
+    at: int,
+    scale: Any,
+    shift: Any,
+    group: int,
+    pixels: int,
+    channels: int,
+    y: Any,
+    to: int,
+) -> None:
+    """Write rows ``(pixels, C)`` times scale plus shift into ``y``; as they are without a norm."""
+    if scale.size > 0:
+        for _ in range(pixels):
             for j in range(channels):
-                y[p, j] = to_float(rows[p, j]) * scale[j] + shift[j]
+                scaled = get(rows, at + j) * get(scale, group + j)
+                put(y, to + j, scaled + get(shift, group + j))
+            at += channels
+            to += channels
     else:
-        for p in range(pixels):
-            for j in range(channels):
-                y[p, j] = to_float(rows[p, j])
+        for j in range(pixels * channels):
+            put(y, to + j, get(rows, at + j))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def charge(y: Any, m: Any, leak: Any, decay_input: bool, u: Any) -> None:
-    """Write the charged membranes into ``u``; all are flat."""
+@inner  # type: ignore[untyped-decorator]
+def charge(
+    y: Any, y_at: int, m: Any, at: int, count: int, leak: Any, decay_input: bool, u: Any, to: int
+) -> None:
+    """Write the charged membranes into ``u``."""
     if decay_input:
-        for j in range(u.size):
-            u[j] = m[j] + (y[j] - m[j]) * leak
+        for j in range(count):
+            before = get(m, at + j)
+            put(u, to + j, before + (get(y, y_at + j) - before) * leak)
     else:
-        for j in range(u.size):
-            u[j] = m[j] - m[j] * leak + y[j]
+        for j in range(count):
+            before = get(m, at + j)
+            put(u, to + j, before - before * leak + get(y, y_at + j))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def reset(u: Any, threshold: Any, soft: bool, m: Any) -> None:
-    """Write the membranes after the reset into ``m``; both are flat."""
+@inner  # type: ignore[untyped-decorator]
+def reset(u: Any, at: int, count: int, threshold: Any, soft: bool, m: Any, to: int) -> None:
+    """Write the membranes after the reset into ``m``."""
     zero, one = np.float32(0), np.float32(1)
     if soft:
-        for j in range(u.size):
-            s = one if u[j] - threshold > zero else zero
-            m[j] = u[j] - s * threshold
+        for j in range(count):
+            charged = get(u, at + j)
+            s = one if charged - threshold > zero else zero
+            put(m, to + j, charged - s * threshold)
     else:
-        for j in range(u.size):
-            m[j] = zero if u[j] - threshold > zero else u[j]
+        for j in range(count):
+            charged = get(u, at + j)
+            put(m, to + j, zero if charged - threshold > zero else charged)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _count(u: Any, threshold: Any, pool: int, fired: Any) -> None:
+@inner  # type: ignore[untyped-decorator]
+def _count(
+    u: Any, at: int, pixels: int, channels: int, threshold: Any, pool: int, fired: Any, to: int
+) -> None:
     """Add the spikes of pixels ``(n, C)`` to their windows' counts."""
-    pixels, channels = u.shape
+    one, zero = np.float32(1), np.float32(0)
     for p in range(pixels):
-        w = p // pool
+        window = to + p // pool * channels
         for j in range(channels):
-            fired[w, j] += np.float32(1) if u[p, j] - threshold > np.float32(0) else np.float32(0)
+            s = one if get(u, at + j) - threshold > zero else zero
+            put(fired, window + j, get(fired, window + j) + s)
+        at += channels
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _send(fired: Any, unit: Any, values: Any, codes: Any) -> None:
-    """Write a tile's counts as values and codes, ``(n, C)`` each."""
-    windows, channels = values.shape
-    for w in range(windows):
-        for j in range(channels):
-            values[w, j] = from_float(fired[w, j] * unit, values[w, j])
-        for j in range(channels):
-            codes[w, j] = np.uint8(np.int32(fired[w, j]))
+@inner  # type: ignore[untyped-decorator]
+def _send(fired: Any, at: int, count: int, unit: Any, values: Any, codes: Any, to: int) -> None:
+    """Write a tile's counts as values and codes."""
+    for j in range(count):
+        put(values, to + j, get(fired, at + j) * unit)
+    for j in range(count):
+        put(codes, to + j, np.uint8(np.int32(get(fired, at + j))))
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@kernel  # type: ignore[untyped-decorator]
 def forward(
     current: Any,
     scale: Any,
@@ -93,80 +129,82 @@ def forward(
     decay_input: bool,
     soft: bool,
     shape: Any,
-    pool: int,
     values: Any,
     codes: Any,
     membrane: Any,
+    work: Any,
+    begin: int,
+    end: int,
 ) -> None:
-    """Run ``(T, P, C)``; write values and codes ``(T, Pw, C)``, membranes where wanted.
+    """Run tiles of ``(T, P, C)``; write values and codes ``(T, Pw, C)``, membranes where wanted.
 
-    ``scale`` and ``shift`` are ``(G, C)``, with C = 0 for no norm; ``membrane`` is
-    ``(T, P, C)`` or has no steps; ``shape`` is (B, H, W).
+    ``scale`` and ``shift`` are ``(G, C)``, empty for no norm; ``membrane`` is ``(T, P, C)`` or
+    empty; ``shape`` is (T, B, H, W, C, p, G, run), ``run`` being the windows of a tile; ``work``
+    is float32 of ``(p + 2) · run · p · C + run · C``. Tiles count over (B, rows, runs).
     """
-    steps, _, channels = current.shape
-    batch, height, width = shape
-    groups = scale.shape[0]
-    keep = membrane.shape[0] > 0
+    steps, batch, height, width, channels, pool, groups, run = shape
+    keep = membrane.size > 0
     # with membranes wanted the odd border is walked too, and sends nothing on
-    rows = (height + pool - 1) // pool if keep else height // pool
-    columns = (width + pool - 1) // pool if keep else width // pool
+    border = pool - 1 if keep else 0
+    rows, columns = (height + border) // pool, (width + border) // pool
     out_rows, out_columns = height // pool, width // pool
-    run = max(1, min(columns, TILE // (pool * channels)))
     runs = (columns + run - 1) // run
     unit = np.float32(1) / np.float32(pool * pool)
-    for job in prange(batch * rows * runs):
+    row = run * pool * channels  # of work
+    y, u, fired = pool * row, (pool + 1) * row, (pool + 2) * row
+    for job in range(begin, end):
         b, rest = job // (rows * runs), job % (rows * runs)
         wy, first = rest // runs, (rest % runs) * run
         last = min(columns, first + run)
         left, right = first * pool, min(width, last * pool)
         n = right - left
-        m = np.zeros((pool, n, channels), np.float32)
-        y = np.empty((n, channels), np.float32)
-        u = np.empty((n, channels), np.float32)
-        fired = np.empty((last - first, channels), np.float32)
+        count = n * channels
         sent = max(0, min(last, out_columns) - first) if wy < out_rows else 0
-        to = (b * out_rows + wy) * out_columns + first
+        clear(work, 0, pool * row)
         for t in range(steps):
-            g = t if groups > 1 else 0
-            fired[:] = 0
+            group = t * channels if groups > 1 else 0
+            clear(work, fired, run * channels)
             for qy in range(min(pool, height - wy * pool)):
-                p = (b * height + wy * pool + qy) * width + left
-                normalise(current[t, p : p + n], scale[g], shift[g], y)
-                charge(y.reshape(-1), m[qy].reshape(-1), leak, decay_input, u.reshape(-1))
-                _count(u, threshold, pool, fired)
-                reset(u.reshape(-1), threshold, soft, m[qy].reshape(-1))
+                p = ((t * batch + b) * height + wy * pool + qy) * width + left
+                m = qy * row
+                normalise(current, p * channels, scale, shift, group, n, channels, work, y)
+                charge(work, y, work, m, count, leak, decay_input, work, u)
+                _count(work, u, n, channels, threshold, pool, work, fired)
+                reset(work, u, count, threshold, soft, work, m)
                 if keep:
-                    membrane[t, p : p + n] = m[qy]
-            if sent:
-                _send(fired, unit, values[t, to : to + sent], codes[t, to : to + sent])
+                    for j in range(count):
+                        put(membrane, p * channels + j, get(work, m + j))
+            if sent > 0:
+                to = ((t * batch + b) * out_rows + wy) * out_columns + first
+                _send(work, fired, sent * channels, unit, values, codes, to * channels)
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
-def sums(current: Any, origin: Any, total: Any, square: Any) -> None:
+@kernel  # type: ignore[untyped-decorator]
+def sums(
+    current: Any, origin: Any, total: Any, square: Any, shape: Any, work: Any, begin: int, end: int
+) -> None:
     """Sum ``c - origin`` and its square over P for every step and channel.
 
     ``origin`` is ``(T, C)`` float32, near the mean; ``total`` and ``square`` are
-    ``(STRIPES, T, C)`` float64.
+    ``(STRIPES, T, C)`` float64 and come as zeros; ``shape`` is (T, P, C); ``work`` is float32 of
+    ``2 · C``. The parts count over (T, STRIPES).
     """
-    steps, pixels, channels = current.shape
-    for job in prange(steps * STRIPES):
+    steps, pixels, channels = shape
+    for job in range(begin, end):
         t, stripe = job // STRIPES, job % STRIPES
-        begin, end = pixels * stripe // STRIPES, pixels * (stripe + 1) // STRIPES
-        near = origin[t]
-        one, two = np.empty(channels, np.float32), np.empty(channels, np.float32)
-        all_one, all_two = np.zeros(channels, np.float64), np.zeros(channels, np.float64)
-        for start in range(begin, end, ROWS):
-            one[:] = 0
-            two[:] = 0
-            for p in range(start, min(end, start + ROWS)):
-                row = current[t, p]
+        p, stop = pixels * stripe // STRIPES, pixels * (stripe + 1) // STRIPES
+        near, to = t * channels, (stripe * steps + t) * channels
+        while p < stop:
+            clear(work, 0, 2 * channels)
+            until = min(stop, p + ROWS)
+            while p < until:
+                at = (t * pixels + p) * channels
                 for j in range(channels):
-                    d = to_float(row[j]) - near[j]
-                    one[j] += d
-                    two[j] += d * d
+                    d = get(current, at + j) - get(origin, near + j)
+                    put(work, j, get(work, j) + d)
+                    put(work, channels + j, get(work, channels + j) + d * d)
+                p += 1
             for j in range(channels):
-                all_one[j] += one[j]
+                put(total, to + j, get(total, to + j) + get(work, j))
             for j in range(channels):
-                all_two[j] += two[j]
-        total[stripe, t] = all_one
-        square[stripe, t] = all_two
+                put(square, to + j, get(square, to + j) + get(work, channels + j))

@@ -1,69 +1,64 @@
-"""Numbers that NumPy and Numba do not know: bfloat16 as the 16 bits that hold it.
+"""Elements of arrays in compiled code, as Numba does not have them: bfloat16, and no checks.
 
-``to_float`` and ``from_float`` take an element of a float32 array, or of a uint16 array that
-holds bfloat16, and compile to nothing or to a shift; loops around them vectorise.
+``get`` and ``put`` take a one-dimensional array without gaps and a place that is not negative.
+float32 comes and goes as it is; a uint16 array holds bfloat16, which is read as float32 and
+written rounded to nearest, ties to even. They compile to a load or a store with at most a shift
+beside it, so loops around them vectorise, and they cost the compiler a fraction of what slices
+and array expressions do.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-__all__ = ["from_float", "to_float"]
+__all__ = ["get", "put"]
 
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _float_of_bits(typing: Any, bits: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.FloatType())
-
-    return types.float32(types.uint32), generate
+_BITS, _FLOAT = ir.IntType(32), ir.FloatType()
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _bits_of_float(typing: Any, value: Any) -> Any:
+def get(typing: Any, array: Any, at: Any) -> Any:
+    """Return ``array[at]``, float32 of a bfloat16."""
+    narrow = array.dtype == types.uint16
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.IntType(32))
+        element = builder.load(_place(context, builder, signature, arguments))
+        if not narrow:
+            return element
+        return builder.bitcast(builder.shl(builder.zext(element, _BITS), _BITS(16)), _FLOAT)
 
-    return types.uint32(types.float32), generate
-
-
-def to_float(element: Any) -> Any:
-    """Return an element as float32."""
-    raise NotImplementedError("compiled code only")
+    return (types.float32 if narrow else array.dtype)(array, types.intp), generate
 
 
-@overload(to_float, inline="always")  # type: ignore[untyped-decorator]
-def _to_float(element: Any) -> Any:
-    def widened(element: Any) -> Any:
-        return _float_of_bits(np.uint32(element) << np.uint32(16))
+@intrinsic  # type: ignore[untyped-decorator]
+def put(typing: Any, array: Any, at: Any, value: Any) -> Any:
+    """Write a value into ``array[at]``, rounded to what it holds."""
+    narrow = array.dtype == types.uint16
 
-    def same(element: Any) -> Any:
-        return element
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value = _rounded(builder, arguments[2]) if narrow else arguments[2]
+        builder.store(value, _place(context, builder, signature, arguments))
+        return context.get_dummy_value()
 
-    return {types.uint16: widened, types.float32: same}.get(element)
-
-
-def from_float(value: Any, like: Any) -> Any:
-    """Return a float32 as an element of the kind of ``like``, rounded to nearest, ties to even."""
-    raise NotImplementedError("compiled code only")
+    taken = types.float32 if narrow else array.dtype
+    return types.void(array, types.intp, taken), generate
 
 
-@overload(from_float, inline="always")  # type: ignore[untyped-decorator]
-def _from_float(value: Any, like: Any) -> Any:
-    def rounded(value: Any, like: Any) -> Any:
-        bits = _bits_of_float(np.float32(value))
-        odd = (bits >> np.uint32(16)) & np.uint32(1)
-        moved = np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
-        # a NaN keeps its upper bits and stays one
-        quiet = np.uint16((bits >> np.uint32(16)) | np.uint32(0x40))
-        return moved if value == value else quiet
+def _place(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(array.data, [arguments[1]], inbounds=True)
 
-    def same(value: Any, like: Any) -> Any:
-        return value
 
-    return {types.uint16: rounded, types.float32: same}.get(like)
+def _rounded(builder: Any, value: Any) -> Any:
+    """Round a float32 to the 16 bits of a bfloat16; a NaN keeps its upper bits and stays one."""
+    bits = builder.bitcast(value, _BITS)
+    upper = builder.lshr(bits, _BITS(16))
+    up = builder.add(_BITS(0x7FFF), builder.and_(upper, _BITS(1)))
+    moved = builder.lshr(builder.add(bits, up), _BITS(16))
+    quiet = builder.or_(upper, _BITS(0x40))
+    is_number = builder.fcmp_ordered("==", value, value)
+    return builder.trunc(builder.select(is_number, moved, quiet), ir.IntType(16))
