@@ -79,21 +79,27 @@ def sweep(
     snntx compare --part validation chooses settings without a look at the test part.
 
     \b
-    few-labels       2 to 50 recordings a class, by three methods and the card's recipe few
-    event-fraction   shares of the recordings, by three methods
-    paper-ablation   each part of the method changed alone
-    static-fraction  shares of the static images
+    published          a card's recipe paper, by the published seeds
+    paper-ablation     the runs that were published for the card, one by one
+    paper-parts        each part of the method changed alone
+    few-labels         2 to 50 recordings a class by recipe few, three methods
+    event-fraction     shares of the recordings, by three methods
+    static-fraction    shares of the static images
+    snr                noise on the recordings, with and without transfer
+    sliding-power      how fast events take the place of images
+    domain-weight      how much the alignment of both branches counts
+    fixed-coefficient  one number in place of the learnt coefficients
     """
     from ..data_cards import load_card
     from ..train.study.cluster import cluster_at
     from ..train.study.jobs import Here, Host, cache_keys, claimed, hearing, make_jobs, run_jobs
     from ..train.study.progress import plan, write_index
-    from ..train.study.sweep import expand, load_sweep
+    from ..train.study.sweep import for_card, load_sweep
+    from ..train.study.sweeps.expand import expand
     from .terminal.study import SweepDisplay, print_plan
 
     gpus = _gpus(devices, device, jobs, scheduler)
     read = load_sweep(sweep)
-    read = dataclasses.replace(read, recipes=recipes or read.recipes, seeds=seeds or read.seeds)
     given = card or read.card
     if given is None:
         raise UsageError(f"{sweep}: names no card; add one, such as: snntx sweep {sweep} n-mnist")
@@ -102,6 +108,7 @@ def sweep(
         cache = Path(read.cache)
     root = cache_root(cache)
     loaded = load_card(given, root)
+    read = for_card(read, loaded.name, sweep, recipes=recipes, seeds=seeds, on_note=say)
     runs = expand(read, loaded, sweep, settings, on_note=say)
     if train_only and any(run.recipe.selection == "test" for run in runs):
         raise UsageError("--train-only: protocol paper chooses the epoch on the test part itself")

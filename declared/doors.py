@@ -77,7 +77,8 @@ class Door(Generic[Part]):
 
     def knows(self, name: str) -> bool:
         """Say whether :meth:`get` would look for the part, without importing it."""
-        return name in (*self._also, *self.names()) or bool(_PLACE.fullmatch(name))
+        at_hand = (*self._also, *self.shipped(), *self._known)
+        return name in at_hand or bool(_PLACE.fullmatch(name)) or name in self.names()
 
     def get(self, name: str) -> Part:
         """Return the part of a name, importing what it needs.

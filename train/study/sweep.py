@@ -1,15 +1,13 @@
-"""A sweep: many runs from one file, read, checked and expanded before any of them starts.
+"""A sweep: many runs from one file, read and checked, and what it is for one card.
 
 A sweep multiplies recipes, variants (named tables of settings), axes (lists of values of one
-setting) and seeds. Each run's settings are resolved here, so that a mistake in the last one
-is found before the first one trains. Runs of the first seed come first: a sweep that is
-stopped early has one run of everything.
+setting) and seeds; :mod:`snntx.train.study.sweeps.expand` makes runs of it. Single cards may take
+some of its variants alone, and cards that it does not name another sweep.
 """
 
 from __future__ import annotations
 
-import itertools
-import re
+import dataclasses
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -18,16 +16,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ...data_cards.schema import Card
 from ...declared.tables import from_table, toml_value
 from ...errors import UsageError, nearest
 from ..recipe.layout import own_names
-from ..recipe.sources import load_recipe
 from ..recipe.whole import Recipe
 
 SHIPPED = "snntx.train.study.sweeps"
-LONGEST = 200
-"""Characters that a run directory's name may have."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +31,30 @@ class Variant:
     Attributes:
         name: stands in the run directories' names.
         settings: key ``set``: its settings, over those of the whole sweep.
+        seeds: its own, in place of the sweep's; absent, the sweep's.
     """
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict, metadata={"key": "set"})
+    seeds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", own_names(self.settings))
+        _refuse_twice({f"seeds of variant {self.name}": self.seeds})
+
+
+@dataclass(frozen=True)
+class ForCard:
+    """What one card takes of a sweep.
+
+    Attributes:
+        variants: names of its variants, in its own order; absent, all of them.
+    """
+
+    variants: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _refuse_twice({"variants": self.variants})
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,8 @@ class Sweep:
         settings: key ``set``: settings of every run.
         axes: lists of values by setting, each value with each of the other axes'.
         variants: named tables of settings, each with every point of the axes.
+        cards: what single cards take of it, by the card's name; others take all.
+        otherwise: the sweep of cards that ``cards`` does not name, in place of this one.
         cache: root of all caches.
         key: which cache, where several would do.
         out: folder of the run directories.
@@ -69,6 +82,8 @@ class Sweep:
     settings: dict[str, Any] = field(default_factory=dict, metadata={"key": "set"})
     axes: dict[str, Any] = field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
+    cards: dict[str, ForCard] = field(default_factory=dict)
+    otherwise: str | None = None
     cache: str | None = None
     key: str | None = None
     out: str | None = None
@@ -81,18 +96,14 @@ class Sweep:
             if not isinstance(values, list) or not values:
                 raise UsageError(f"[axes] {name} = {values!r} is not a list of values")
         lists = {"seeds": self.seeds, "recipes": self.recipes, "variants": self._variant_names}
-        for name, values in {**lists, **self.axes}.items():
-            twice = [
-                value for value, count in Counter(map(toml_value, values)).items() if count > 1
-            ]
-            if twice:
-                raise UsageError(f"{name} holds {twice[0]} twice")
+        _refuse_twice({**lists, **self.axes})
         for name in ("seeds", "recipes"):
             if not getattr(self, name):
                 raise UsageError(f"{name} is empty; a sweep needs at least one")
         if "" in self._variant_names:
             raise UsageError("[[variants]] has a table whose name is empty")
         self._check_places()
+        self._check_cards()
 
     @property
     def _variant_names(self) -> list[str]:
@@ -108,6 +119,26 @@ class Sweep:
             for where, keys in (("[set]", self.settings), ("variants", varied)):
                 if key in keys:
                     raise UsageError(f"[axes] and {where} both set {key}; leave one out")
+
+    def _check_cards(self) -> None:
+        known = self._variant_names
+        for card, taken in self.cards.items():
+            for name in taken.variants:
+                if name not in known:
+                    raise UsageError(
+                        f"[cards.{card}] takes variant '{name}'{nearest(name, known)}, which "
+                        f"[[variants]] lacks (it has: {', '.join(known)})"
+                    )
+        if self.otherwise is not None and not self.cards:
+            raise UsageError("otherwise is for cards that [cards] does not name; add [cards.NAME]")
+
+
+def _refuse_twice(lists: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse lists by name that hold a value twice."""
+    for name, values in lists.items():
+        twice = [value for value, count in Counter(map(toml_value, values)).items() if count > 1]
+        if twice:
+            raise UsageError(f"{name} holds {twice[0]} twice")
 
 
 @dataclass(frozen=True)
@@ -186,100 +217,63 @@ def sweep_from_table(table: Mapping[str, Any], where: str) -> Sweep:
         raise UsageError(str(error) if where in str(error) else f"{where}: {error}") from error
 
 
+def for_card(
+    sweep: Sweep,
+    card: str,
+    where: str,
+    *,
+    recipes: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    on_note: Callable[[str], None] = lambda note: None,
+) -> Sweep:
+    """Return what a sweep is for one card: its variants alone, or the sweep in its place.
+
+    Args:
+        sweep: for any card.
+        card: the card's name.
+        where: names the sweep in errors and notes.
+        recipes: to take in place of the sweep's; none keeps them.
+        seeds: to take in place of the sweep's and its variants'; none keeps them.
+        on_note: told of a sweep that takes the place of this one.
+
+    Raises:
+        UsageError: the sweep in its place is not there, or would hand on in its turn.
+    """
+    taken = sweep.cards.get(card)
+    if taken is None and sweep.otherwise is not None:
+        try:
+            other = load_sweep(sweep.otherwise)
+        except UsageError as error:
+            raise UsageError(f"{where}: otherwise: {error}") from error
+        if other.otherwise is not None and card not in other.cards:
+            raise UsageError(
+                f"{where}: otherwise = '{sweep.otherwise}', which names another sweep for card "
+                f"{card} in its turn; name '{other.otherwise}' there"
+            )
+        on_note(f"{where} names no runs for card {card}; its place is taken by {sweep.otherwise}")
+        taken = other.cards.get(card)
+        sweep = dataclasses.replace(other, cache=sweep.cache, key=sweep.key, out=sweep.out)
+    variants = sweep.variants
+    if taken is not None and taken.variants:
+        named = {variant.name: variant for variant in variants}
+        variants = tuple(named[name] for name in taken.variants)
+    if seeds:
+        variants = tuple(dataclasses.replace(variant, seeds=()) for variant in variants)
+    return dataclasses.replace(
+        sweep,
+        variants=variants,
+        cards={},
+        otherwise=None,
+        recipes=tuple(recipes) or sweep.recipes,
+        seeds=tuple(seeds) or sweep.seeds,
+    )
+
+
 def setting_words(value: Any) -> str:
     """Return a setting's value for people: a bare word, and lists joined by ``+``."""
     if isinstance(value, list | tuple):
         return "+".join(map(setting_words, value))
     return value if isinstance(value, str) else toml_value(value)
-
-
-def expand(
-    sweep: Sweep,
-    card: Card,
-    where: str,
-    more: Sequence[str] = (),
-    *,
-    on_note: Callable[[str], None] = lambda note: None,
-) -> list[SweepRun]:
-    """Return every run of a sweep, each recipe resolved.
-
-    Args:
-        sweep: what to expand.
-        card: whose recipes to use.
-        where: names the sweep in errors.
-        more: settings of every run, each ``key=value``, over those of the sweep's ``[set]``.
-        on_note: told, once each, of recipes in the layout of release 0.1.
-
-    Raises:
-        UsageError: an unknown recipe, setting or value, or two runs of one name.
-    """
-    _check_more(sweep, more)
-    notes: dict[str, None] = {}
-    variants = sweep.variants or (Variant(""),)
-    points = [
-        dict(zip(sweep.axes, values, strict=True))
-        for values in itertools.product(*sweep.axes.values())
-    ]
-    runs = [
-        _resolve(sweep, card, where, base, variant, point, seed, tuple(more), notes)
-        for seed in sweep.seeds
-        for base, variant, point in itertools.product(sweep.recipes, variants, points)
-    ]
-    for note in notes:
-        on_note(note)
-    names = Counter(run.name.casefold() for run in runs)
-    for run in runs:
-        if names[run.name.casefold()] > 1:
-            raise UsageError(
-                f"{where}: several runs would have the directory {run.name}; "
-                "give recipes, variants and values names that differ in letters and digits"
-            )
-        if len(run.name) > LONGEST:
-            raise UsageError(
-                f"{where}: the directory's name {run.name} is longer than {LONGEST} characters; "
-                "name the settings by [[variants]] instead of [axes]"
-            )
-    return runs
-
-
-def _key(setting: str) -> str:
-    return next(iter(own_names({setting.partition("=")[0].strip(): None})))
-
-
-def _check_more(sweep: Sweep, more: Sequence[str]) -> None:
-    """Refuse a setting for every run that the sweep itself sets differently from run to run."""
-    varied = {key for variant in sweep.variants for key in variant.settings}
-    for setting in more:
-        if _key(setting) in varied or _key(setting) in sweep.axes:
-            raise UsageError(f"--set {setting}: the sweep itself varies {_key(setting)}")
-        if _key(setting) == "seed":
-            raise UsageError(f"--set {setting}: the seeds of a sweep are given by --seeds")
-
-
-def _resolve(
-    sweep: Sweep,
-    card: Card,
-    where: str,
-    base: str,
-    variant: Variant,
-    point: dict[str, Any],
-    seed: int,
-    more: tuple[str, ...],
-    notes: dict[str, None],
-) -> SweepRun:
-    stem = Path(base).stem if base.endswith(".toml") else base
-    axes = [f"{key}={setting_words(value)}" for key, value in point.items()]
-    name = "-".join(part for part in (stem, variant.name, *axes, f"seed{seed}") if part)
-    name = re.sub(r"[^\w.=+-]", "_", name, flags=re.ASCII).lstrip(".-")
-    try:
-        given = {_key(each) for each in more}
-        common = {key: value for key, value in sweep.settings.items() if key not in given}
-        settings = {**common, **variant.settings, **point, "seed": seed}
-        overrides = (*(f"{key}={toml_value(value)}" for key, value in settings.items()), *more)
-        recipe = load_recipe(card, base, overrides, on_note=lambda note: notes.update({note: None}))
-    except UsageError as error:
-        raise UsageError(f"{where}: run {name}: {error}") from error
-    return SweepRun(name, base, variant.name, point, overrides, recipe)
 
 
 def group_label(entry: Mapping[str, Any], among: Sequence[Mapping[str, Any]]) -> str:

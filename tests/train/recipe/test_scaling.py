@@ -11,7 +11,8 @@ from snntx.data_cards import load_card
 from snntx.data_cards.schema import Card
 from snntx.train.recipe.sources import load_recipe, recipe_from_table
 from snntx.train.recipe.whole import Recipe
-from snntx.train.study.sweep import Sweep, expand
+from snntx.train.study.sweep import Sweep
+from snntx.train.study.sweeps.expand import expand
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from snntx.train.study.axis import axis_of, series_of
 from snntx.train.study.compare import Comparison, compare
 from snntx.train.study.progress import write_index
 from snntx.train.study.statistics import holm, paired_test, sample_of, sign_flip
-from snntx.train.study.sweep import expand, sweep_from_table
+from snntx.train.study.sweep import sweep_from_table
+from snntx.train.study.sweeps.expand import expand
 from snntx.train.study.tables import to_csv, to_markdown
 
 Output = namedtuple("Output", "code out err")

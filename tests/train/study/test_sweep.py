@@ -33,13 +33,13 @@ from snntx.train.study import progress as sweep_state
 from snntx.train.study.progress import read_index, run_state, write_index
 from snntx.train.study.results import read_progress, read_recipe
 from snntx.train.study.sweep import (
-    expand,
+    for_card,
     group_label,
     load_sweep,
     parse_sweep,
     sweep_from_table,
-    sweep_names,
 )
+from snntx.train.study.sweeps.expand import expand
 
 Output = namedtuple("Output", "code out err")
 
@@ -118,6 +118,103 @@ def test_settings_of_the_command_are_over_those_of_the_file() -> None:
             expand(read, load_card(CARD), "s.toml", (setting,))
 
 
+def test_a_variant_may_have_seeds_of_its_own() -> None:
+    table = {"seeds": [1, 2], "variants": [{"name": "a"}, {"name": "b", "seeds": [2, 3]}]}
+    assert names(**table) == [
+        "default-a-seed1",
+        "default-a-seed2",
+        "default-b-seed2",
+        "default-b-seed3",
+    ]
+    given = for_card(sweep(**table), CARD, "s.toml", seeds=(7,), recipes=("baseline",))
+    runs = expand(given, load_card(CARD), "s.toml")
+    assert [each.name for each in runs] == ["baseline-a-seed7", "baseline-b-seed7"]
+
+
+def test_a_card_takes_the_variants_that_it_names_in_its_order() -> None:
+    table = {
+        "variants": [{"name": "a"}, {"name": "b"}, {"name": "c"}],
+        "cards": {CARD: {"variants": ["c", "a"]}, "n-mnist": {}},
+    }
+    assert names(**table) == ["default-c-seed1", "default-a-seed1"]
+    for other in ("n-mnist", "cep-dvs"):
+        runs = expand(sweep(**table), load_card(other), "s.toml")
+        assert [each.variant for each in runs] == ["a", "b", "c"]
+
+
+def test_a_card_that_a_sweep_does_not_name_gets_the_one_in_its_place(tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text("seeds = [5]\n[set]\nlr = 0.25\n")
+    table = {"cards": {"n-mnist": {}}, "otherwise": str(other), "out": "here"}
+    notes: list[str] = []
+    (made,) = expand(sweep(**table), load_card(CARD), "s.toml", on_note=notes.append)
+    assert (made.name, made.recipe.optim.lr) == ("default-seed5", 0.25)
+    assert notes == [f"s.toml names no runs for card {CARD}; its place is taken by {other}"]
+    assert for_card(sweep(**table), CARD, "s.toml", seeds=(8,)).seeds == (8,)
+    assert for_card(sweep(**table), CARD, "s.toml").out == "here"
+    notes.clear()
+    (own,) = expand(sweep(**table), load_card("n-mnist"), "s.toml", on_note=notes.append)
+    assert (own.name, notes) == ("default-seed1", [])
+
+
+def test_a_sweep_in_the_place_of_another_hands_on_to_none(tmp_path: Path) -> None:
+    last, middle = tmp_path / "last.toml", tmp_path / "middle.toml"
+    last.write_text("seeds = [5]\n")
+    middle.write_text(f'seeds = [6]\notherwise = "{last}"\n[cards.n-mnist]\n')
+    table = {"cards": {"cep-dvs": {}}, "otherwise": str(middle)}
+    with pytest.raises(UsageError, match=r"otherwise = .*middle\.toml', which names another") as e:
+        names(**table)
+    assert "\n" not in str(e.value)
+    advice = str(e.value).rsplit("name '", 1)[1].split("'")[0]
+    assert names(**{**table, "otherwise": advice}) == ["default-seed5"]
+    (there,) = expand(sweep(**table), load_card("n-mnist"), "s.toml")
+    assert there.name == "default-seed6"
+
+
+@pytest.mark.parametrize("method", ["event-only", "static-only"])
+@pytest.mark.parametrize("value", [0.5, 0.75])  # the default of those that take it, and another
+def test_an_axis_that_a_method_does_not_take_is_refused(method: str, value: float) -> None:
+    variants = [{"name": "alone", "set": {"method": method}}, {"name": "both"}]
+    with pytest.raises(UsageError) as caught:
+        names(axes={"domain_weight": [value]}, variants=variants)
+    said = str(caught.value)
+    assert said == (
+        f"s.toml: run default-alone-domain_weight={value}-seed1: method {method} takes no "
+        "domain_weight, which [axes] varies; instead give each value of domain_weight a table in "
+        "[[variants]] with one of the methods that take it (sliding, time-mixup)"
+    )
+    tables = [{"name": "sliding-w", "set": {"method": "sliding", "domain_weight": value}}]
+    assert names(variants=[variants[0], *tables]) == [
+        "default-alone-seed1",
+        "default-sliding-w-seed1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "method"),
+    [
+        ({"axes": {"modality_weight": [0.1], "method": ["time-mixup", "sliding"]}}, "sliding"),
+        ({"axes": {"sliding_power": [3.0]}, "set": {"branch": "event"}}, "event-only"),
+        ({"axes": {"sliding_power": [3.0]}, "set": {"static_fraction": 0.0}}, "event-only"),
+        ({"axes": {"sliding_power": [3.0], "static_fraction": [1.0, 0.0]}}, "event-only"),
+        ({"axes": {"regularization": [True]}, "recipes": ["baseline"]}, "event-only"),
+    ],
+)
+def test_whichever_way_the_method_was_chosen(table: dict[str, Any], method: str) -> None:
+    with pytest.raises(UsageError, match=rf"run \S+: method {method} takes no \w+, which \[axes\]"):
+        names(**table)
+
+
+def test_an_axis_by_the_method_of_the_command() -> None:
+    read = sweep(axes={"sliding_power": [3.0]})
+    for given, taken in (("method=time-mixup", True), ("method=event-only", False)):
+        if taken:
+            assert len(expand(read, load_card(CARD), "s.toml", (given,))) == 1
+            continue
+        with pytest.raises(UsageError, match="method event-only takes no sliding_power"):
+            expand(read, load_card(CARD), "s.toml", (given,))
+
+
 def test_names_of_directories_are_plain(tmp_path: Path) -> None:
     mine = tmp_path / "my recipe.toml"
     mine.write_text("epochs = 1\n")
@@ -154,6 +251,15 @@ def test_settings_as_toml(value: Any, text: str) -> None:
             {"axes": {"lr": [0.1]}, "variants": [{"name": "a", "set": {"lr": 1}}]},
             r"\[axes\] and variants both set lr",
         ),
+        ({"variants": [{"name": "a", "seeds": [1, 1]}]}, "seeds of variant a holds 1 twice"),
+        (
+            {"variants": [{"name": "ab"}], "cards": {CARD: {"variants": ["abc"]}}},
+            r"\[cards\.\S+\] takes variant 'abc'; did you mean 'ab'\?, which \[\[variants\]\]",
+        ),
+        ({"cards": {CARD: {"variants": ["a", "a"]}}}, 'variants holds "a" twice'),
+        ({"cards": {CARD: {"variant": []}}}, r"unknown key 'variant'; did you mean 'variants'\?"),
+        ({"otherwise": "few-labels"}, r"cards that \[cards\] does not name; add \[cards\.NAME\]"),
+        ({"cards": {"x": {}}, "otherwise": "few-labls"}, "unknown sweep 'few-labls'; did you mea"),
         ({"set": {"seed": 1}}, r"\[set\] names seed; list the seeds under seeds"),
         ({"axes": {"seed": [1]}}, r"\[axes\] names seed"),
         ({"recipes": ["basline"]}, r"run basline-seed1: unknown recipe .* mean 'baseline'\?"),
@@ -181,56 +287,6 @@ def test_files_that_are_no_sweep(tmp_path: Path) -> None:
         parse_sweep(b"", "x.toml")
     with pytest.raises(UsageError, match=r"unknown sweep 'paper-ablaton'; did you mean 'paper-abl"):
         load_sweep("paper-ablaton")
-
-
-# the shipped ones
-
-
-def test_every_shipped_sweep_is_read_and_named_in_the_help(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert sweep_names() == ["event-fraction", "few-labels", "paper-ablation", "static-fraction"]
-    assert run(["sweep", "--help"]) == 0
-    text = capsys.readouterr().out
-    for name in sweep_names():
-        assert load_sweep(name).about
-        assert name in text
-
-
-@pytest.mark.parametrize("card", ["n-caltech101", "cep-dvs", "n-omniglot", "simulated-digits"])
-def test_the_ablation_changes_one_thing_at_a_time(card: str) -> None:
-    runs = expand(load_sweep("paper-ablation"), load_card(card), "paper-ablation")
-    recipes = {each.variant: each.recipe for each in runs if each.recipe.run.seed == 42}
-    assert len(runs) == 3 * len(recipes)
-    full = recipes.pop("full")
-    whole = full.settings()
-    assert (whole["channel"], whole["replacement"], whole["regularization"]) == ("V", "power", True)
-    changed = {name: sweep_state.differing(full, each) for name, each in recipes.items()}
-    assert changed == {
-        "event-only": ["method"],
-        "blue": ["channel"],
-        "hard-switch": ["replacement"],
-        "hard-switch-no-domain": ["domain_weight", "replacement"],
-        "no-domain-loss": ["domain_weight"],
-        "no-regularization": ["regularization"],
-        "fixed-coefficient": ["fixed_coefficient"],
-    }
-
-
-def test_static_fractions_go_from_none_to_all() -> None:
-    runs = expand(load_sweep("static-fraction"), load_card("n-mnist"), "static-fraction")
-    first = [each.recipe for each in runs if each.recipe.run.seed == 42]
-    assert [recipe.data.static_fraction for recipe in first] == [i / 10 for i in range(11)]
-    assert [recipe.transfer for recipe in first] == [False] + [True] * 10
-
-
-def test_event_fractions_of_every_method() -> None:
-    runs = expand(load_sweep("event-fraction"), load_card("n-mnist"), "event-fraction")
-    kinds = {(r.recipe.transfer, r.recipe.method.name) for r in runs}
-    assert kinds == {(False, "event-only"), (True, "sliding"), (True, "time-mixup")}
-    shares = sorted({r.recipe.data.event_fraction for r in runs})
-    assert shares == [i / 10 for i in range(1, 11)]
-    assert len(runs) == 3 * 3 * 10
 
 
 # how far a run is

@@ -1,1 +1,1 @@
-"""Shipped sweeps: one TOML file each, read by :func:`snntx.train.study.sweep.load_sweep`."""
+"""Sweeps: the shipped ones, one TOML file each, and how a sweep becomes runs."""
