@@ -78,8 +78,8 @@ def check_shares(recipe: Recipe, things: int, processes: int) -> None:
     if last and (last < least or last % processes):
         problem = "norms are over two samples or more"
         if (processes, cuts) != (1, 1):
-            parts = f"{processes} processes and {cuts} micro-batches in each"
-            problem = f"for {parts} it has to be of equal parts of two samples or more"
+            split = f"{processes} processes and {cuts} micro-batches in each"
+            problem = f"for {split} it has to be of equal parts of two samples or more"
         raise UsageError(
             f"last_batch = keep ends an epoch of {draws} with a batch of {last}, but {problem}; "
             "set last_batch=drop"
