@@ -255,4 +255,4 @@ def print_verified(found: Verified, compared: Compared | None) -> None:
         text += f"; {compared.files:,} raw files match the manifest"
         if not compared.statics and found.statics:
             text += " (static files were not compared: give --static)"
-    click.echo(text)
+    click.echo(wrapped(text, "", "  "))

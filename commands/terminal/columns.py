@@ -14,7 +14,7 @@ import textwrap
 from collections.abc import Sequence
 
 GAP = "  "
-NARROWEST = 16
+NARROWEST = 8
 """Columns that a cell of text keeps when a table is made to fit."""
 
 
@@ -44,19 +44,29 @@ def table_lines(
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if width is None or _sum(widths) <= width:
         return _drawn(rows, widths, right)
-    texts = [i for i in range(len(widths)) if i < right]
-    while _sum(widths) > width:
-        wide = max(texts, key=lambda i: widths[i], default=None)
-        if wide is None or widths[wide] <= NARROWEST:
-            break
-        widths[wide] -= 1
-    widths = [max(w, _longest(rows, i)) if i < right else w for i, w in enumerate(widths)]
+    words = [_longest(rows, i) if i < right else natural for i, natural in enumerate(widths)]
+    shrunk = _shrunk(widths, words, width)
+    if _sum(shrunk) <= width:
+        return _drawn(rows, shrunk, right)
+    if right:
+        widths[0] = min(widths[0], max(words[0], width // 2))
     lines: list[str] = []
     for chosen in _groups(widths, width):
         part = [[row[i] for i in chosen] for row in rows]
         kept = sum(i < right for i in chosen)
         lines += ["", *_drawn(part, [widths[i] for i in chosen], kept)]
     return lines[1:]
+
+
+def _shrunk(widths: Sequence[int], words: Sequence[int], width: int) -> list[int]:
+    """Return the widths with the widest made narrower, to their longest word, while that helps."""
+    shrunk = list(widths)
+    while _sum(shrunk) > width:
+        able = [i for i, each in enumerate(shrunk) if each > max(words[i], NARROWEST)]
+        if not able:
+            break
+        shrunk[max(able, key=lambda i: shrunk[i])] -= 1
+    return shrunk
 
 
 def _sum(widths: Sequence[int]) -> int:

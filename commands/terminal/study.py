@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from ...errors import SnntxError, plain
-from .text import print_table
+from .text import print_table, wrapped
 
 if TYPE_CHECKING:
     from ...train.study.child import Job, Outcome
@@ -44,7 +44,7 @@ def print_plan(runs: Sequence[SweepRun], states: Mapping[str, str]) -> None:
     print_table(["run", "state", "settings"], rows, right=3)
     if common:
         click.echo()
-        click.echo(plain(f"every run: {', '.join(common)}"))
+        click.echo(wrapped(f"every run: {', '.join(common)}", "", "  "))
     click.echo(f"\n{len(runs)} runs: {counts_text(list(states.values()), WORDS)}")
 
 
