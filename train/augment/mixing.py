@@ -67,7 +67,8 @@ def mix(
 
     - ``mixup`` (Zhang et al., ICLR 2018): ``λ x + (1 - λ) x'``; ``s = λ``.
     - ``cutmix`` (Yun et al., ICCV 2019): a box of sides ``√(1 - λ)`` of the frame's, at any
-      place, shows ``x'`` at all steps; ``s`` is the share of the area outside it.
+      place, shows ``x'`` at all steps; ``s`` is the share of the area outside it. Sides are
+      rounded to whole pixels; the published code rounds them down to an even number.
     - ``eventmix`` (Shen et al., Information Sciences 2023): see :func:`gaussian_mask`; where it is
       set the sample shows ``x'``. With k the share of the own events that stay and k' that of
       the other's that come, ``s = k / (k + k')``.

@@ -58,7 +58,13 @@ class Data(Declared):
             "part has that, and else of its class"
         ),
     ] = "class"
-    balanced: Annotated[bool, Setting("draw recordings so that classes are equally likely")] = True
+    balanced: Annotated[
+        bool,
+        Setting(
+            "draw recordings so that classes are exactly equally likely",
+            note="the published code weighs by all recordings of a class, of the test part too",
+        ),
+    ] = True
     recordings_per_class: Annotated[
         int,
         Setting("use only this many training recordings a class; 0 uses all", low=0),
@@ -70,7 +76,8 @@ class Data(Declared):
             "share lies within a larger",
             above=0,
             high=1,
-            note="with recordings_per_class set too, the smaller number holds",
+            note="drawn by the seed, where the published code takes the first ones; with "
+            "recordings_per_class set too, the smaller number holds",
         ),
     ] = 1.0
     static_fraction: Annotated[
@@ -79,7 +86,8 @@ class Data(Declared):
             "use only this share of each class's static images, nested likewise",
             low=0,
             high=1,
-            note="0 leaves none, which trains the event branch alone",
+            note="0 leaves none, which trains the event branch alone; the published code keeps one "
+            "image a class",
         ),
     ] = 1.0
     draws_per_epoch: Annotated[
@@ -113,6 +121,8 @@ class Augment(Declared):
             "add Gaussian noise at this signal-to-noise ratio, 10 log10(mean(x²) / variance) of "
             "each recording; absent adds none",
             unit="dB",
+            note="last, to what crop, flip and rotation made; the published code adds it in the "
+            "place of the crop",
         ),
     ] = None
     augment: Annotated[
@@ -121,6 +131,7 @@ class Augment(Declared):
             "none, one, or a list of augmentations; mixup, cutmix and eventmix mix labels, so one "
             "of them at most",
             door=AUGMENTATIONS,
+            note="with another recording of the batch, where the published code takes any",
         ),
     ] = NONE
     mix_alpha: Annotated[

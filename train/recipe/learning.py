@@ -71,6 +71,7 @@ class Optim(Declared):
             "itself at each step; 0 keeps none",
             low=0,
             high=1,
+            note="running statistics of norms are copied, where the published code averages them",
         ),
     ] = 0.0
     clip_norm: Annotated[float, Setting("largest norm of the gradient; 0 does not clip", low=0)] = (

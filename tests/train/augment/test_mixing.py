@@ -13,6 +13,7 @@ from torch.nn import functional
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.train.augment.base import Mixture
 from snntx.train.augment.mixing import gaussian_mask, mix, mixed, static_mixture
+from snntx.train.augment.policies import centred_boxes
 from snntx.train.batches.batch import Batch
 from snntx.train.batches.training import TrainingData
 from snntx.train.method.losses import TransferLoss, event_loss, mean_logit_loss, tet_loss
@@ -87,6 +88,22 @@ def test_cutmix_pastes_one_box_at_all_steps() -> None:
         rows, columns = pasted[0, 0].any(1), pasted[0, 0].any(0)
         assert torch.equal(pasted[0, 0], rows[:, None] & columns)
         assert share[i] == pytest.approx(1 - float(rows.sum() * columns.sum()) / 120, abs=1e-6)
+
+
+def test_sides_of_a_box_are_rounded_to_whole_pixels() -> None:
+    """Odd ones too: cut down to even ones, those of 0.3 and 0.55 would be 2 of 10 and 6 of 12."""
+    share = np.array([[0.3, 0.55], [0.26, 0.24], [0.0, 1.0]])
+    boxes = centred_boxes(np.full((3, 2), 0.5), share, (10, 12))
+    assert (boxes[:, 1] - boxes[:, 0]).tolist() == [3, 3, 0]
+    assert (boxes[:, 3] - boxes[:, 2]).tolist() == [7, 3, 12]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_partners_are_of_the_batch_each_once(kind: str) -> None:
+    frames, labels = batch(16)
+    for seed in range(4):
+        _, mixture = mix(kind, frames, labels, np.random.default_rng(seed), probability=1.0)
+        assert sorted(mixture.other.tolist()) == labels.tolist()
 
 
 # EventMix

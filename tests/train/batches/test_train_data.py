@@ -421,6 +421,20 @@ def test_balanced_draws_equalise_the_classes(cache: FrameCache) -> None:
     assert labels.mean() == pytest.approx(0.5, abs=0.04)
 
 
+def test_balanced_draws_weigh_by_what_is_trained_on_and_not_by_whole_classes(
+    cache: FrameCache,
+) -> None:
+    data = TrainingData(cache, recipe(event_fraction=0.4))
+    held, whole = np.bincount(data.labels), np.bincount(cache.labels)
+    assert held.tolist() == [1, 5]
+    orders = [data.labels[data.order(epoch)] for epoch in range(6000)]
+    drawn = np.bincount(np.concatenate(orders))
+    share = drawn[1] / drawn.sum()
+    by_class = held[1] / whole[1] / (held / whole).sum()
+    assert abs(by_class - 0.5) > 0.02
+    assert share == pytest.approx(0.5, abs=0.01)
+
+
 def test_unbalanced_draws_take_every_recording_once(cache: FrameCache) -> None:
     data = TrainingData(cache, recipe(balanced=False))
     train = cache.frames(cache.split("holdout", "train"))

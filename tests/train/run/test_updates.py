@@ -66,6 +66,24 @@ def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
         torch.testing.assert_close(found[name], value, rtol=0, atol=tolerance * largest, msg=name)
 
 
+def test_an_average_is_of_the_weights_and_copies_running_statistics() -> None:
+    chosen = recipe(model="nmnist", width=0.06, ema_decay=0.75)
+    objective, update = updater(chosen)
+    seen: list[dict[str, Tensor]] = []
+    for _ in range(3):
+        update(batch())
+        seen.append({name: p.detach().clone() for name, p in objective.model.named_parameters()})
+    held = dict(update.judged.named_parameters())
+    for name, first in seen[0].items():
+        expected = 0.75 * (0.75 * first + 0.25 * seen[1][name]) + 0.25 * seen[2][name]
+        torch.testing.assert_close(held[name].detach(), expected)
+    trained = dict(objective.model.named_buffers())
+    assert any("running" in name for name in trained)
+    for name, value in update.judged.named_buffers():
+        assert torch.equal(value, trained[name]), name
+        assert value is not trained[name], name
+
+
 def test_a_batch_is_split_evenly_and_whole() -> None:
     parts = batch(7).split(3)
     assert [len(part.labels) for part in parts] == [3, 2, 2]

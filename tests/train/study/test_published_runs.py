@@ -202,6 +202,7 @@ def translated(flags: dict[str, Any]) -> dict[str, Any]:
         "static_fraction": has["rgbdata-ratio"],
         "recordings_per_class": 0,
         "draws_per_epoch": 0,
+        "last_batch": "drop",
         "crop_padding": has["event-size"] // 12 if cropped else 0,
         "flip": has["DVS-DA"],
         "rotation": 15.0 if has["DVS-DA"] else 0.0,
