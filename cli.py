@@ -20,6 +20,7 @@ from .commands.checkpoints import evaluate as _evaluate
 from .commands.checkpoints import export as _export
 from .commands.checkpoints import predict as _predict
 from .commands.demo import demo as _demo
+from .commands.ending import INTERRUPTED as _INTERRUPTED
 from .commands.fetch import fetch as _fetch
 from .commands.options import Commands as _Commands
 from .commands.options import say as _say
@@ -79,7 +80,7 @@ def run(arguments: list[str] | None = None) -> int:
             _say(f"error: {message.rstrip('.')}{hint}")
         return 2
     except (KeyboardInterrupt, click.Abort):
-        _say("interrupted; run the same command again to go on")
+        _say(_INTERRUPTED)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError, nearest, plain
-from .ending import code_of, interrupted_by_sigterm
+from .ending import INTERRUPTED, code_of, interrupted_by_sigterm
 from .misplaced import Worded
 
 FOLDER = click.Path(path_type=Path)
@@ -45,7 +45,7 @@ class Commands(click.Group):
             with interrupted_by_sigterm():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stopped:
-            say("interrupted; run the same command again to go on")
+            say(INTERRUPTED)
             ctx.exit(code_of(stopped))
 
 
