@@ -34,6 +34,7 @@ from ..recipe.whole import Recipe
 from .account import Called, begin
 from .distributed import Group
 from .logs import RunLog, wants_tensorboard
+from .objective import chosen_backend
 from .running import Running
 from .schedule import rate_lines, recipe_rate
 from .stopping import StoppedError, StopRequest, listening
@@ -86,6 +87,11 @@ def train(
         UsageError: a value cannot be, the run directory is taken, or does not match on resume.
     """
     group = group or Group(device=device)
+    if chosen_backend(recipe, group.device) == "numba":
+        from ..network.backends.compiled.ahead import compile_ahead, needed
+
+        names = needed(trains=True, normed=recipe.network.norm != "none")
+        compile_ahead(names, recipe.optim.precision, on_note)
     method = make_method(recipe)
     boards = group.first and wants_tensorboard(recipe.run.tensorboard, on_note)
     selection = checked_selection(recipe, cache, method, group)

@@ -23,7 +23,7 @@ import sys
 prefer(Path(sys.argv[1]))
 import snntx
 from snntx.preprocess.framing.kernels import search_records
-from snntx.train.network.backends import numba_kernels
+from snntx.train.network.backends.compiled import kernels
 print(snntx.__file__, search_records(np.zeros(2, np.uint32), np.array([5])))
 """
 

@@ -1,7 +1,7 @@
 """The CPU backend: compiled loops over all steps of a layer (see :mod:`.interface`).
 
 Currents whose channels are not innermost are brought into that order first, so results come
-channels-last. No result depends on the number of threads (:mod:`.numba_threads`).
+channels-last. No result depends on the number of threads (:mod:`.compiled.threads`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import numba_backward, numba_kernels
+from .compiled import gradients, kernels
+from .compiled.threads import spread
 from .interface import Arrived, Fired, Gradients, Layer, Normalised
-from .numba_threads import spread
 from .order import dense, empty
 
 _NO_ROWS = np.empty((1, 0), np.float32)
@@ -46,7 +46,7 @@ def _flat(tensor: Tensor | None) -> Any:
 
 def _run(columns: int, channels: int) -> int:
     """Return how many of a row's columns make a tile."""
-    return max(1, min(columns, numba_kernels.TILE // channels))
+    return max(1, min(columns, kernels.TILE // channels))
 
 
 def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
@@ -55,12 +55,12 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     steps, batch, channels, height, width = data.shape
     pixels = batch * height * width
     origin = _rows(current[:, 0, :, 0, 0])
-    total = np.zeros((numba_kernels.STRIPES, steps, channels))
+    total = np.zeros((kernels.STRIPES, steps, channels))
     square = np.zeros_like(total)
     arrays = _array(data), origin.reshape(-1), total.reshape(-1), square.reshape(-1)
     spread(
-        numba_kernels.sums,
-        steps * numba_kernels.STRIPES,
+        kernels.sums,
+        steps * kernels.STRIPES,
         *arrays,
         (steps, pixels, channels),
         room=2 * channels,
@@ -92,7 +92,7 @@ def forward(layer: Layer, *, membrane: bool) -> Fired:
     rows, columns = (height + border) // pool, (width + border) // pool
     run = _run(columns, pool * channels)
     spread(
-        numba_kernels.forward,
+        kernels.forward,
         batch * rows * -(-columns // run),
         _array(current),
         scale.reshape(-1),
@@ -117,14 +117,14 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
     steps, batch, channels, height, width = current.shape
     data = _array(current)
     grad = empty(current, height, width, current.dtype, last=True)
-    stripes, each = numba_kernels.STRIPES, steps * channels
+    stripes, each = kernels.STRIPES, steps * channels
     sums = np.zeros((stripes, 2 * each + 2))
     dynamics = population.dynamics
     scalars = population.leak.requires_grad or population.threshold.requires_grad
     scales = _rows(affine and affine.scale)
     run = _run(width, channels)
     spread(
-        numba_backward.through_time,
+        gradients.through_time,
         stripes,
         data,
         scales.reshape(-1),
@@ -168,7 +168,7 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
         constant = -scale * first / count - mean * by_current
     factors = [each.astype(np.float32).reshape(-1) for each in (by_grad, by_current, constant)]
     spread(
-        numba_backward.through_norm,
+        gradients.through_norm,
         steps * stripes,
         data,
         *factors,

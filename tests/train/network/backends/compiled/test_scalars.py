@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from snntx.train.network.backends.numba_scalars import get, put
+from snntx.train.network.backends.compiled.scalars import get, put
 
 
 @njit  # type: ignore[untyped-decorator]

@@ -15,9 +15,13 @@ from typing import Any
 import numba
 import numpy as np
 import torch
+from numba.core.dispatcher import Dispatcher
+
+from .ahead import before_first_call
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 """Threads by their number; those that are idle wait without computing."""
+_called: set[Any] = set()
 
 
 def spread(kernel: Callable[..., None], count: int, *arguments: Any, room: int) -> None:
@@ -29,6 +33,9 @@ def spread(kernel: Callable[..., None], count: int, *arguments: Any, room: int) 
         arguments: the same for every call.
         room: float32 numbers that each call has for itself, as ``work``.
     """
+    if kernel not in _called and isinstance(kernel, Dispatcher):
+        before_first_call(kernel, (*arguments, np.empty(0, np.float32), 0, 0))
+        _called.add(kernel)
     parts = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS, count)
     ends = [count * (i + 1) // parts for i in range(parts)]
 

@@ -1,4 +1,4 @@
-"""Compiled loops of the CPU backend's backward pass (see :mod:`.numba_kernels`)."""
+"""Compiled loops of the CPU backend's backward pass (see :mod:`.kernels`)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .numba_kernels import STRIPES, charge, clear, inner, kernel, normalise, reset
-from .numba_scalars import get, put
+from .kernels import STRIPES, charge, clear, inner, kernel, normalise, reset
+from .scalars import get, put
 
 HALF_PI = np.float32(np.pi / 2)
 

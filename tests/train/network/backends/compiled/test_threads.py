@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from snntx.train.network.backends import numba_threads
+from snntx.train.network.backends.compiled import threads as numba_threads
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_an_error_in_any_part_is_raised(bad: int) -> None:
 
 FORKED = """
 import os, torch, numba
-from snntx.train.network.backends import numba_threads
+from snntx.train.network.backends.compiled import threads as numba_threads
 torch.set_num_threads(2)
 numba.config.NUMBA_NUM_THREADS = 2
 done = []

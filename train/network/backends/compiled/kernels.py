@@ -9,7 +9,7 @@ any number of threads.
 Compiling costs more than many a first run computes, so the kernels are written to be compiled
 quickly: arrays come flat, elements by ``get`` and ``put``, no array is made, cut or filled as a
 whole, and each call does the tiles ``begin`` to ``end`` on one thread without Python's lock
-(:mod:`.numba_threads` spreads them).
+(:mod:`.threads` spreads them).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ....preprocess.disk.compiling import njit
-from .numba_scalars import get, put
+from .....preprocess.disk.compiling import njit
+from .scalars import get, put
 
 TILE = 1024
 """Neurons of a tile's row, about: what fits into the first-level cache several times."""

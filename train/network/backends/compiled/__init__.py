@@ -1,0 +1,1 @@
+"""Loops over currents in, compiled by Numba and kept on disk; spikes, gradients and sums out."""
