@@ -8,38 +8,7 @@ import numpy as np
 
 from .kernels import STRIPES, charge, clear, inner, kernel, normalise, reset
 from .scalars import get, put
-
-HALF_PI = np.float32(np.pi / 2)
-
-
-@inner  # type: ignore[untyped-decorator]
-def _slopes(
-    u: Any, at: int, count: int, threshold: Any, surrogate: int, alpha: Any, out: Any, to: int
-) -> None:
-    """Write the surrogate's slope at ``u - threshold`` into ``out``, by its code."""
-    one, zero = np.float32(1), np.float32(0)
-    if surrogate == 0:
-        square = alpha * alpha
-        for j in range(count):
-            slope = alpha - square * abs(get(u, at + j) - threshold)
-            put(out, to + j, max(slope, zero))
-    elif surrogate == 1 or surrogate == 2 or surrogate == 5:
-        half, high = np.float32(0.5), one
-        if surrogate == 1:
-            half = one / alpha
-        elif surrogate == 5:
-            half, high = alpha / np.float32(2), one / alpha
-        for j in range(count):
-            put(out, to + j, high if abs(get(u, at + j) - threshold) < half else zero)
-    elif surrogate == 3:
-        factor, high = HALF_PI * alpha, alpha / np.float32(2)
-        for j in range(count):
-            scaled = (get(u, at + j) - threshold) * factor
-            put(out, to + j, high / (one + scaled * scaled))
-    else:
-        for j in range(count):
-            half = one / (one + np.exp(-alpha * (get(u, at + j) - threshold)))
-            put(out, to + j, alpha * half * (one - half))
+from .slopes import slopes
 
 
 @inner  # type: ignore[untyped-decorator]
@@ -63,11 +32,8 @@ def _through_fire(
     elif soft:
         for j in range(count):
             later = get(work, gm + j)
-            put(
-                work,
-                du + j,
-                (get(work, gs + j) - later * threshold) * get(work, slope + j) + later,
-            )
+            reaching = get(work, gs + j) - later * threshold
+            put(work, du + j, reaching * get(work, slope + j) + later)
     elif detach:
         for j in range(count):
             silent = zero if get(work, u + j) - threshold > zero else one
@@ -249,7 +215,7 @@ def through_time(
                         put(work, gm + j, get(work, gm + j) + get(grad_membrane, at + j))
                 sent = ((t * batch + b) * out_rows + wy) * out_columns * channels
                 _arriving(grad_values, sent, windows, left, pool, unit, n, channels, work, gs)
-                _slopes(work, u, count, threshold, surrogate, alpha, work, slope)
+                slopes(work, u, count, threshold, surrogate, alpha, work, slope)
                 _through_fire(work, u, slope, gs, gm, count, threshold, soft, detach, du)
                 if scalars:
                     by_threshold += _threshold_gradient(
