@@ -16,11 +16,12 @@ import pytest
 import torch
 
 from snntx.cli import run
+from snntx.commands.terminal.transcript import Transcript
 from snntx.preprocess.disk.atomic import write_atomic
 from snntx.train.checkpoints import run_directory
 from snntx.train.checkpoints.started import write_started
 from snntx.train.checkpoints.state import load_checkpoint, save_checkpoint
-from snntx.train.run import running
+from snntx.train.run import account, running
 from snntx.train.run.logs import RunLog
 from snntx.train.run.schedule import learning_rate
 
@@ -133,8 +134,14 @@ POINTS = [
     for epoch in (0, 1)
     for name in ("best.pt", "last.pt", "log.jsonl")
     for when in ("before", "after")
-] + [(name, 0, when) for name in ("recipe.toml", "data.json") for when in ("before", "after")]
-"""File, epoch, and whether the process dies before it is in place or right after."""
+] + [
+    (name, number, when)
+    for name, number in (
+        ("recipe.toml", 0), ("data.json", 0), ("run.json", 0), ("run.json", 1), ("terminal.txt", 0),
+    )
+    for when in ("before", "after")
+]  # fmt: skip
+"""File, epoch or number of the write, and whether the process dies before it or right after."""
 
 
 def kill_at(patch: pytest.MonkeyPatch, name: str, epoch: int, when: str) -> None:
@@ -142,12 +149,12 @@ def kill_at(patch: pytest.MonkeyPatch, name: str, epoch: int, when: str) -> None
     left = [epoch]
 
     def dying(write: Any, what: Any) -> Any:
-        def wrapped(*arguments: Any) -> None:
+        def wrapped(*arguments: Any, **named: Any) -> None:
             hit = what(*arguments) == name and left[0] == 0
             left[0] -= what(*arguments) == name
             if hit and when == "before":
                 raise KilledError
-            write(*arguments)
+            write(*arguments, **named)
             if hit:
                 raise KilledError
 
@@ -161,6 +168,9 @@ def kill_at(patch: pytest.MonkeyPatch, name: str, epoch: int, when: str) -> None
     patch.setattr(run_directory, "write_atomic", write)
     started = dying(write_started, lambda *_: "data.json")
     patch.setattr(run_directory, "write_started", started)
+    patch.setattr(account, "write_atomic", dying(write_atomic, lambda path, _: path.name))
+    begin = dying(Transcript.begin, lambda _, path: path.name)
+    patch.setattr(Transcript, "begin", begin)
 
 
 @pytest.mark.parametrize(("name", "epoch", "when"), POINTS)
@@ -176,7 +186,8 @@ def test_killed_between_any_two_writes_a_run_goes_on(
     if way == "plain":
         output = snntx.train(**QUICK)
         if begun:
-            advice = "and is finished, after 2" if (name, epoch, when) == LAST else "with --resume"
+            finished = (name, epoch, when) == LAST or (name, epoch) == ("run.json", 1)
+            advice = "and is finished, after 2" if finished else "with --resume"
             refused(output, f"{snntx.out}: exists already", advice)
             output = snntx.train("--resume", **QUICK)
     elif way == "resume":
@@ -341,8 +352,9 @@ def test_a_run_is_trained_on_for_more_epochs_by_name(
     output = snntx("train", *word.split())
     assert output.code == 0, output
     begun = 3 if step is None else 2
-    line = f"trains on for 4 epochs instead of 2: from epoch {begun} on, learning rate and"
-    assert line in output.err
+    lines = ("trains on for 4 epochs instead of 2", f"from epoch {begun} on, learning rate and")
+    for line in lines:
+        assert line in output.err
     records = [json.loads(each) for each in (snntx.out / "log.jsonl").open()]
     base = 0.05 * 16 / 1024
     expected = [
