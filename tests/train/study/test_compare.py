@@ -384,10 +384,10 @@ def test_unfinished_runs_are_refused_by_name_and_left_out_of_a_folder(tmp_path: 
     stale = write_run(tmp_path / "stale-seed3", 0.5, "seed=3", epoch=1)
     bare = write_run(tmp_path / "bare-seed4", 0.5, "seed=4")
     (bare / "metrics.json").unlink()
-    found = compare([tmp_path])
     write_last(short, epochs=1)
     for each in (done, stale, bare):
         (each / "best.pt").touch()
+    found = compare([tmp_path])
     assert [row.sample.n for row in found.rows] == [1]
     assert found.left_out == (
         f"{bare}: has no metrics.json; make it with: snntx evaluate {bare}",
@@ -475,8 +475,8 @@ def test_a_damaged_line_of_a_log(
 )
 def test_damaged_metrics(tmp_path: Path, called: Any, old: str, new: str) -> None:
     path = write_run(tmp_path / "a", 0.5)
-    text = (path / "metrics.json").read_text()
     (path / "best.pt").touch()
+    text = (path / "metrics.json").read_text()
     assert old in text
     changed = text.replace(old, new, 1).encode("utf-8", "surrogateescape")
     (path / "metrics.json").write_bytes(changed)
@@ -494,9 +494,9 @@ def test_a_run_that_diverged_says_so(tmp_path: Path) -> None:
     for path in (at_once, later):
         (path / "metrics.json").unlink()
         (path / "diverged.pt").touch()
-    write_last(later, epochs=1)
     started = {"card": CARD, "given": CARD, "cache": "/a cache", "key": "k"}
     (at_once / "data.json").write_text(json.dumps(started))
+    write_last(later, epochs=1)
     stopped = write_run(tmp_path / "stopped", 0.5, "seed=4", trained=0)
     (stopped / "metrics.json").unlink()
     assert compare([tmp_path]).left_out == (

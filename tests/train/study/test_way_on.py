@@ -41,7 +41,8 @@ class Shell:
 
     def follow(self, *compared: object) -> list[str]:
         """Compare a run, and do what is said until it has a result; returns all that was said."""
-        target, said = self.run, []
+        target = self.run
+        said: list[str] = []
         for _ in range(4):
             code, error = self("compare", target, *compared)
             if code == 0:
