@@ -100,6 +100,7 @@ def epoch_batches(
         num_workers=workers,
         pin_memory=device is not None and device.type == "cuda",
         worker_init_fn=_deaf,
+        generator=torch.Generator(),  # not the global one: who starts an epoch twice, draws twice
     )
     for batch in loader:
         if isinstance(batch, SnntxError):

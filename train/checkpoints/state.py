@@ -7,7 +7,9 @@ ever executed. Files of every other kind: :mod:`snntx.train.checkpoints.weights`
 
 from __future__ import annotations
 
+import copy
 import io
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -163,11 +165,23 @@ def save_content(
         with placing(path) as raw:
             file = io.BufferedWriter(raw)
             try:
-                torch.save(content, file)
+                torch.save(_alike(content), file)
             finally:
                 file.detach()  # flushed
     except (OSError, RuntimeError) as error:
         raise SnntxError(f"{path}: cannot be written: {cause_of(error)}; {advice}") from error
+
+
+def _alike(value: Any) -> Any:
+    """Return the same with equal texts as one object: whether they are would show in the file."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, dict):
+        made = copy.copy(value)  # with torch's own attributes
+        made.clear()
+        made.update((_alike(key), _alike(each)) for key, each in value.items())
+        return made
+    return type(value)(map(_alike, value)) if type(value) in (list, tuple) else value
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

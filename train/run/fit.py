@@ -141,7 +141,7 @@ def train(
                 run.model.train()
                 first = run.batch
                 _train_epoch(run, data, workers, out, group, request, on_step)
-                record = run.finish_epoch(selection, rate, began, first)
+                record = run.finish_epoch(selection, rate, began, first, request)
                 if group.first:
                     on_epoch(record)
         if account is not None:

@@ -29,6 +29,7 @@ from ..recipe.whole import Recipe
 from .distributed import Group
 from .logs import RunLog, peak_memory_mib
 from .objective import Objective
+from .stopping import LeftError, StoppedError, StopRequest, leaving
 from .updates import Updater
 
 
@@ -126,19 +127,35 @@ class Running:
                 "accumulate or precision"
             ) from error
 
-    def finish_epoch(self, selection: Any, rate: float, began: float, first: int) -> dict[str, Any]:
-        """Validate, log and save; returns the epoch's record."""
+    def finish_epoch(
+        self, selection: Any, rate: float, began: float, first: int, request: StopRequest
+    ) -> dict[str, Any]:
+        """Validate, log and save; returns the epoch's record.
+
+        Raises:
+            StoppedError: the process was asked to end while it validated; ``last.pt`` has the
+                epoch's weights, to be validated again.
+        """
         batches = self.batch
         model = self.updater.judged
         if not all(bool(torch.isfinite(v).all()) for v in self.model.state_dict().values()):
             raise self._diverged("a weight is not finite", batches - 1, None)
         seconds = time.perf_counter() - began
-        metrics, rates = None, {}
+        rates: dict[str, float] = {}
+        outcome: Metrics | int | None = None  # where it was left, the signal's number
         if self._group.first:
-            with FiringRates(model) as firing:
-                metrics = self._validate(model, selection)
-            rates = firing.rates()
-        metrics = cast(Metrics, self._group.same(metrics))
+            try:
+                with FiringRates(model) as firing, leaving(model, request):
+                    outcome = self._validate(model, selection)
+                rates = firing.rates()
+            except LeftError:
+                outcome = request.asked
+        metrics = cast(Metrics | int, self._group.same(outcome))
+        if isinstance(metrics, int):
+            self.save()
+            raise StoppedError(
+                f"{self._out}: stopped in epoch {self.epoch}, while it was validated", 128 + metrics
+            )
         self.validation = validation = {
             "part": self._recipe.selection,
             "top1": metrics.top1,
@@ -148,6 +165,7 @@ class Running:
         better = (metrics.top1, -metrics.loss) > (self.best["top1"], -self.best["loss"])
         if better:
             self.best = {"epoch": self.epoch, **validation}
+        drawn = max(0, self._data.draws - first * self._data.batch_size)
         means = {name: value / batches for name, value in self.sums.items()}
         record = {
             "epoch": self.epoch,
@@ -159,7 +177,7 @@ class Running:
             "selection": validation,
             "best_epoch": self.best["epoch"],
             "rates": rates,
-            "recordings_per_second": (self._data.draws - first * self._data.batch_size) / seconds,
+            "recordings_per_second": drawn / seconds,
             "peak_memory_mib": peak_memory_mib(self._group.device),
             "seconds": time.perf_counter() - began,
         }

@@ -1,4 +1,8 @@
-"""Stopping a run between two steps when the system or the keyboard asks the process to end."""
+"""Stopping a run between two steps when the system or the keyboard asks the process to end.
+
+Validation, which may take long and changes nothing, is left at the next layer; what goes on from
+there validates the epoch again.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from ...errors import SnntxError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -22,6 +30,10 @@ class StoppedError(SnntxError):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+class LeftError(Exception):
+    """A model's pass was left since the process was asked to end."""
 
 
 class StopRequest:
@@ -55,3 +67,23 @@ def listening() -> Iterator[StopRequest]:
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+
+
+@contextmanager
+def leaving(model: nn.Module, request: StopRequest) -> Iterator[None]:
+    """Let passes of a model inside the context end at the next layer once the process is asked to.
+
+    Raises:
+        LeftError: one did.
+    """
+
+    def check(*_: object) -> None:
+        if request.asked:
+            raise LeftError
+
+    hooks = [module.register_forward_pre_hook(check) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

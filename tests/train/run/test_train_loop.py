@@ -97,6 +97,8 @@ def test_asked_to_end_a_run_stops_between_steps_and_goes_on(
     kept = load_checkpoint(tmp_path / "cut" / "last.pt")
     assert (kept.epoch, kept.batch) == (step // 2, step % 2 + 1)
     assert_same(fit(cache, tmp_path / "cut", resume=True, **changes), whole)
+    for file in ("last.pt", "best.pt"):
+        assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "cut")]
     terms = [[json.loads(line)["train"] for line in log] for log in logs]
     assert terms[0] == terms[1]
