@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from .misplaced import Worded
 from .options import (
     FOLDER,
     Commands,
@@ -18,6 +17,7 @@ from .options import (
     print_json,
     say,
 )
+from .words.misplaced import Worded
 
 _PNG = click.Path(path_type=Path, dir_okay=False)
 

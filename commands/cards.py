@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .misplaced import Worded
 from .options import cache_option, cache_root, json_option, print_json
+from .words.misplaced import Worded
 
 if TYPE_CHECKING:
     from ..data_cards.schema import Card

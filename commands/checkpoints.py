@@ -8,7 +8,6 @@ import click
 from click.core import ParameterSource
 
 from ..errors import BadFileError, SnntxError, UsageError, plain
-from .misplaced import Worded
 from .options import (
     FOLDER,
     cache_option,
@@ -19,6 +18,7 @@ from .options import (
     print_json,
     say,
 )
+from .words.misplaced import Worded
 
 
 @click.command(cls=Worded)

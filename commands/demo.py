@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from ..errors import SnntxError, UsageError
-from .misplaced import Worded
 from .options import FOLDER, say
+from .words.misplaced import Worded
 
 CARD = "simulated-digits"
 SEED = 1

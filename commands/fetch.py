@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from ..errors import SnntxError, plain
-from .misplaced import Worded
 from .options import FOLDER, json_option, print_json, say
+from .words.misplaced import Worded
 
 
 @click.command(cls=Worded)

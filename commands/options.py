@@ -10,7 +10,7 @@ import click
 
 from ..errors import UsageError, nearest, plain
 from .ending import INTERRUPTED, code_of, interrupted_by_sigterm
-from .misplaced import Worded
+from .words.misplaced import Worded
 
 FOLDER = click.Path(path_type=Path)
 _WORDS = "snntx.words"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .framing import framing_options
-from .misplaced import Worded
 from .options import FOLDER, cache_option, cache_root, json_option, print_json, say
+from .words.framing import framing_options
+from .words.misplaced import Worded
 
 if TYPE_CHECKING:
     from ..data_cards.vocabulary import Fit

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .misplaced import Worded
 from .options import json_option, print_json
+from .words.misplaced import Worded
 
 if TYPE_CHECKING:
     from ..declared.describe import Row

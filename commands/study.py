@@ -12,8 +12,8 @@ import click
 from click.core import ParameterSource
 
 from ..errors import SnntxError, UsageError, shell_word
-from .misplaced import Worded
 from .options import FOLDER, cache_option, cache_root, device_option, json_option, print_json, say
+from .words.misplaced import Worded
 
 if TYPE_CHECKING:
     from ..train.study.child import Job, Outcome

@@ -9,7 +9,6 @@ from click.core import ParameterSource
 
 from ..errors import shell_word
 from .ending import code_of
-from .misplaced import Worded
 from .options import (
     FOLDER,
     cache_option,
@@ -19,6 +18,7 @@ from .options import (
     print_json,
     words_of,
 )
+from .words.misplaced import Worded
 
 
 @click.command(cls=Worded)

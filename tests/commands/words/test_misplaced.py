@@ -10,7 +10,7 @@ import click
 import pytest
 
 from snntx.cli import cli, run
-from snntx.commands.meant import _fields, is_setting, setting_meant
+from snntx.commands.words.meant import _fields, is_setting, setting_meant
 from snntx.declared.fields import union_of
 from snntx.errors import UsageError
 from snntx.train.recipe.layout import OLD, known_settings, own_names

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import click
 
-from ..errors import UsageError, shell_word
+from ...errors import UsageError, shell_word
 
 _PAIR = re.compile(r"([A-Za-z_][\w.-]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][\w.-]*=?")

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from ..declared.fields import Field, Setting, declared_fields, fitted, union_of
-from ..declared.hints import meant
-from ..errors import nearest
-from ..train.recipe.doors import METHODS
-from ..train.recipe.groups import GROUPS
-from ..train.recipe.layout import OLD
-from ..train.recipe.sources import parse_settings
+from ...declared.fields import Field, Setting, declared_fields, fitted, union_of
+from ...declared.hints import meant
+from ...errors import nearest
+from ...train.recipe.doors import METHODS
+from ...train.recipe.groups import GROUPS
+from ...train.recipe.layout import OLD
+from ...train.recipe.sources import parse_settings
 
 ALIKE = 0.75
 """Least likeness of a misspelt name to the setting that is meant."""
