@@ -132,3 +132,36 @@ def test_it_starts_a_run(
     assert code == 0, capsys.readouterr().err
     kept = torch.load(out / "best.pt", weights_only=True)["model"]
     assert torch.equal(kept["event_head.linear.weight"], state["dvs_fc.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (110, "was trained on 11 classes, the cache has 10; "),
+        (10, "was trained on 1 classes, the cache has 10; "),
+        (95, "dvs_fc.0.weight should be (10 x classes, inputs), found (95, 2048)"),
+    ],
+)
+def test_voters_of_another_number_of_classes_are_refused_in_one_line(
+    cache: FrameCache,
+    state: dict[str, Tensor],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    rows: int,
+    reason: str,
+) -> None:
+    """Ten neurons vote for a class, so a head of 110 tells 11 apart, and not 110."""
+    heads = ("rgb_fc.0.", "dvs_fc.0.")
+    changed = {
+        name: torch.zeros(rows, *value.shape[1:]) if name.startswith(heads) else value
+        for name, value in state.items()
+    }
+    torch.save(changed, tmp_path / "W.pth")
+    root = str(cache.directory.parent.parent)
+    code = run(["evaluate", str(tmp_path / "W.pth"), "--card", "n-mnist", "--cache", root])
+    captured = capsys.readouterr()
+    assert code in (1, 2)
+    assert captured.out == ""
+    assert captured.err.startswith(f"snntx: error: {tmp_path / 'W.pth'}: ")
+    assert reason in captured.err
+    assert captured.err.count("\n") == 1
