@@ -7,6 +7,7 @@ epochs 3`` where a setting is meant, for ``steps=4`` and ``--set steps=4`` where
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -105,13 +106,22 @@ class Worded(click.Command):
             how = f"write {name} {shell_word((value or '').strip(chr(34))) if value else 'VALUE'}"
         return f"{given.text}: is an option of this command; {how}"
 
+    def _alike(self, given: Given, setting: str) -> str | None:
+        """Return that an option is meant by a misspelt name which is no nearer to a setting."""
+        own = {option.lstrip("-").replace("-", "_") for each in self.params for option in each.opts}
+        (name,) = difflib.get_close_matches(given.name, sorted({*own, setting}), n=1)
+        told = self._option(given._replace(name=name))
+        return told and told.replace(": is an option", ": is no option", 1)
+
     def _setting(self, given: Given) -> str | None:
-        """Return that a setting is meant; None where there is none of that name."""
+        """Return that a setting, or one's like, is meant; None where there is none of that name."""
         from .meant import setting_meant
 
         found = setting_meant(given.name, given.value, guess=given.text.startswith("-"))
         if found is None:
             return None
+        if found.guessed and (told := self._alike(given, found.name)) is not None:
+            return told
         text = given.text if found.takes or given.value is None else given.short
         doubt = f" no option; the setting {found.name} is meant" if found.guessed else ""
         if any("--set" in each.opts for each in self.params):

@@ -221,7 +221,7 @@ def test_unknown_command(snntx: Snntx) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--setps", "3"], "--steps"),
+        (["--setps", "3"], "--setps 3: is no option of this command; write --steps 3"),
         (["--steps", "three"], "'three' is not a valid integer"),
         (["--steps"], "requires an argument"),
         (["extra"], "unexpected extra argument"),

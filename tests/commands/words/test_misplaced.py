@@ -161,6 +161,22 @@ def test_an_option_given_as_a_setting_is_named(
     assert parsed([*command, *needed, *advice(line)]).params[name] == value
 
 
+@pytest.mark.parametrize(
+    ("words", "write"),
+    [
+        (["preprocess", CARD, "--raw", "x", "--setps", "3"], ["--steps", "3"]),
+        (["sweep", "few-labels", CARD, "--sede=3"], ["--seeds", "3"]),
+    ],
+)
+def test_a_misspelt_option_is_not_taken_for_a_setting_alike(
+    words: list[str], write: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(words, capsys)
+    assert ": is no option of this command; write " in line
+    assert advice(line) == write
+    assert parsed([*words[: 4 if words[0] == "preprocess" else 3], *write])
+
+
 def test_a_switch_that_is_off_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(["train", CARD, "resume=false"], capsys)
     assert line.endswith("; leave it out for no --resume")
