@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class SnntxError(Exception):
@@ -28,6 +28,18 @@ class UsageError(SnntxError):
     """The call is wrong: an unknown name, key or option value (exit code 2)."""
 
     exit_code = 2
+
+
+class ElsewhereError(UsageError):
+    """What a call names is not there, but it is known where it is.
+
+    Attributes:
+        given: an option, or an argument's name, → what to give in place of what was given.
+    """
+
+    def __init__(self, message: str = "", given: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.given = dict(given or {})
 
 
 class BadFileError(SnntxError):

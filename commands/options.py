@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError, nearest, plain
+from ..errors import ElsewhereError, UsageError, nearest, plain, shell_word
 from .ending import INTERRUPTED, code_of, interrupted_by_sigterm
+from .words.instead import instead
 from .words.misplaced import Worded
 
 FOLDER = click.Path(path_type=Path)
@@ -40,10 +41,15 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; one that is interrupted says so in one line."""
+        """Run the command; one that is interrupted, or names the wrong things, says so."""
         try:
             with interrupted_by_sigterm():
                 return super().invoke(ctx)
+        except ElsewhereError as error:
+            if ctx.parent is not None:
+                raise
+            words = instead(words_of(ctx), error.given)
+            raise UsageError(f"{error}: snntx {' '.join(map(shell_word, words))}") from error
         except KeyboardInterrupt as stopped:
             say(INTERRUPTED)
             ctx.exit(code_of(stopped))

@@ -234,14 +234,14 @@ def require_folder(folder: Path, what: str) -> None:
     if not folder.exists():
         raise UsageError(f"{what} {folder}: no such folder")
     if not folder.is_dir():
-        raise UsageError(f"{what} {folder}: is a file, expected a folder")
+        raise NothingFoundError(f"{what} {folder}: is a file, expected a folder")
     try:
         with os.scandir(folder) as entries:
             empty = next(entries, None) is None
     except OSError as error:
         raise UsageError(f"{what} {folder}: cannot be listed: {error.strerror}") from error
     if empty:
-        raise UsageError(f"{what} {folder}: the folder is empty")
+        raise NothingFoundError(f"{what} {folder}: the folder is empty")
 
 
 def _refuse_twice(files: Sequence[Found], root: Path) -> None:

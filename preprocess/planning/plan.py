@@ -23,6 +23,7 @@ from ..raw.recording import Recording, RecordingSet
 from ..raw.recordings import found_classes, list_recordings
 from ..readers.base import READERS, version_of
 from ..statics.images import StaticImage
+from .elsewhere import explained
 from .ignored import ignored_files, suffix_note, unknown_notes, with_suffixes
 from .static_files import StaticPlan, plan_statics
 from .unpaired import Unpaired
@@ -124,25 +125,29 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
     recordings = [r for r in found.recordings if r.class_name in known]
     unknown = Counter(r.class_name for r in found.recordings if r.class_name not in known)
     if not recordings:
-        raise UsageError(
+        error = UsageError(
             f"--raw {request.raw}: {len(found.recordings)} recordings match "
             f"{card.events.pattern}, but none is of a class of the card "
             f"(found {', '.join(sorted(unknown)[:5])})"
         )
+        raise explained(error, card, request.raw, request.static)
     absent = len(known - {r.class_name for r in recordings})
     left_out = {r.path for r in found.recordings} - {r.path for r in recordings}
     event_files = {n: path for n, path in found.files.items() if path not in left_out}
     listed = StaticPlan()
     if request.static is not None:
-        listed = plan_statics(
-            card,
-            request.static,
-            request.unpaired,
-            recordings,
-            found.files.values(),
-            skip=skip,
-            known=known,
-        )
+        try:
+            listed = plan_statics(
+                card,
+                request.static,
+                request.unpaired,
+                recordings,
+                found.files.values(),
+                skip=skip,
+                known=known,
+            )
+        except NothingFoundError as error:
+            raise explained(error, card, request.raw, request.static, "--static") from error
     beside = _beside_recordings(request, found, listed.files.values())
     settings = settings_of(card, request.options, classes, statics=bool(listed.images))
     reader = found.reader or version_of(card.events.format)
@@ -166,12 +171,15 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
 
 
 def _recordings(request: Request, skip: bool) -> RecordingSet:
-    """List the recordings; where none matches, files of other suffixes may be the reason."""
+    """List the recordings; where there are none, other suffixes or folders may be the reason."""
     spec = request.card.events
     try:
         return list_recordings(spec, request.raw, skip=skip)
     except NothingFoundError as error:
-        raise with_suffixes(error, request.raw, spec.roots, spec.pattern, (), "--raw") from error
+        told = explained(error, request.card, request.raw, request.static)
+        if isinstance(told, NothingFoundError):
+            told = with_suffixes(told, request.raw, spec.roots, spec.pattern, (), "--raw")
+        raise told from error
 
 
 def _beside_recordings(request: Request, found: RecordingSet, taken: Iterable[Path]) -> list[Note]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import UsageError, shell_word
-from ..disk.listing import DEAD_LINK, junk_notes, require_folder
+from ..disk.listing import DEAD_LINK, NothingFoundError, junk_notes, require_folder
 from ..readers.tonic_sets import (
     UnlistableError,
     class_names,
@@ -63,7 +63,7 @@ def list_tonic_recordings(name: str, folder: Path, *, skip: bool = False) -> Rec
         if len(found) == before:
             empty.append(subset)
     if not found:
-        raise UsageError(
+        raise NothingFoundError(
             f"--raw {folder}: no recording of tonic's {name} below {root}: unpack there what "
             f"tonic downloads ({_archives(dataset)}), for instance with: snntx fetch "
             f"tonic:{name} --to {shell_word(folder)}{expected}"
@@ -86,6 +86,24 @@ def list_tonic_recordings(name: str, folder: Path, *, skip: bool = False) -> Rec
         missed=tuple(dead),
         notes=(*junk_notes([p.relative_to(root).as_posix() for p in junk], name), *notes),
     )
+
+
+def tonic_recording(name: str, folder: Path) -> Path | None:
+    """Return a recording of tonic's data set ``name`` below ``folder``, None where there is none.
+
+    Raises:
+        UsageError: tonic is missing, or has no such data set.
+    """
+    if not (folder / name).is_dir():
+        return None
+    for subset in subsets(dataset_class(name)):
+        try:
+            data = list(getattr(opened(name, folder, subset), "data", ()))
+        except (Exception, SystemExit):  # whatever tonic says of files that are missing
+            continue
+        if data and isinstance(data[0], str | os.PathLike):
+            return Path(data[0])
+    return None
 
 
 def _manifest_name(recording: Recording, root: Path) -> str:

@@ -26,7 +26,7 @@ from PIL import Image
 from ...data_cards.found import StaticFiles
 from ...errors import BadFileError, UsageError
 from ..disk.files import read_file
-from ..disk.listing import Passed, require_folder
+from ..disk.listing import NothingFoundError, Passed, require_folder
 from ..framing.resize import resize_bilinear
 from .files import find_pictures
 from .rgb_hsv import value_of
@@ -187,12 +187,19 @@ def _list_mnist(folder: Path) -> StaticSet:
         seen = {image.identity for image in images}
         images += [image for image in _csv_digits(twins) if image.identity not in seen]
     if not images:
-        raise UsageError(
+        raise NothingFoundError(
             f"--static {folder}: no MNIST file found; expected {_IDX_SETS['Train'][0]}[.gz] with "
             f"its labels, {_IDX_SETS['Test'][0]}[.gz] with its labels, or {_CSV_TWINS}"
         )
     images.sort(key=lambda image: image.identity)
     return StaticSet(tuple(images), files, PLANES["mnist"])
+
+
+def mnist_file(folder: Path) -> Path | None:
+    """Return one of the files of digits that a folder holds, None where it holds none."""
+    twins = folder / _CSV_TWINS
+    images = (_find_idx(folder, file) for file, _ in _IDX_SETS.values())
+    return next((path for path in images if path), twins if twins.is_file() else None)
 
 
 def _find_idx(folder: Path, name: str) -> Path | None:
