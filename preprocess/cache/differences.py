@@ -13,7 +13,7 @@ from typing import Any
 
 from ...data_cards.schema import Card
 from ..framing.options import FrameOptions
-from .settings import settings_of
+from .settings import ADDED, settings_of
 
 OLDER_THAN = "older than the options"
 """Starts the line on options that a cache of an earlier release does not know."""
@@ -29,7 +29,7 @@ def differences(
     known = list(card.classes or classes)
     wanted = settings_of(card, options, known, statics=settings["static"] is not None)
     plain = json.loads(json.dumps(wanted))
-    found, default = _flat({**settings, "classes": list(classes)}), _flat(plain)
+    found, default = _options({**settings, "classes": list(classes)}), _options(plain)
     lines = [] if settings["static"] or not card.static else ["no static images"]
     lines += _extent(FrameOptions.from_table(settings["options"]), options, card)
     lines += [
@@ -56,15 +56,20 @@ def apart(settings: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
 
     For caches whose card is not at hand; with it, :func:`differences` says more.
     """
-    flat = [_flat(each) for each in settings]
+    flat = [_options(each) for each in settings]
     names = sorted({name for each in flat for name in each} - {"version", "reader"})
     told = [{n: f"{_short(n)} {_value(n, each.get(n))}" for n in names} for each in flat]
     differing = [name for name in names if len({each[name] for each in told}) > 1]
-    return [tuple(each[name] for name in differing) for each in told]
+    return [tuple(dict.fromkeys(each[name] for name in differing)) for each in told]
 
 
 def _short(name: str) -> str:
     return name.removeprefix("options.").removeprefix("events.")
+
+
+def _options(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings by dotted names, with what holds where a key is left out."""
+    return {**{f"events.{name}": value for name, value in ADDED.items()}, **_flat(settings)}
 
 
 def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:

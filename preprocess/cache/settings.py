@@ -21,6 +21,9 @@ from ..framing.options import FrameOptions
 from .format import VERSION
 from .notes import Note
 
+ADDED: dict[str, Any] = {"wraps": False, "outside": "stop"}
+"""Keys of ``[events]`` that a later release added, and what holds where they are left out."""
+
 
 def settings_of(
     card: Card, options: FrameOptions, classes: list[str], *, statics: bool
@@ -44,7 +47,7 @@ def settings_of(
 def _events(spec: EventFiles) -> dict[str, Any]:
     """Return ``[events]``; what a later release added is there only where it changes something."""
     table = dataclasses.asdict(spec)
-    for name, default in (("wraps", False), ("outside", "stop")):
+    for name, default in ADDED.items():
         if table[name] == default:
             del table[name]
     return table

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from ...errors import BadFileError
+from ..disk.files import refuse_text
 from ..disk.remarks import remark
 
 MAX_PIXELS = 100_000_000
@@ -59,10 +60,17 @@ def decode_picture(data: bytes, path: Path) -> Image.Image:
                 return _upright(_colours(picture, data, path), picture)
     except BadFileError:
         raise
-    except UnidentifiedImageError as error:  # its text holds an address, and a cache lists reasons
-        raise BadFileError(f"{path}: not a readable picture: of no known format") from error
+    except UnidentifiedImageError as error:
+        refuse_text(data, path, "a picture")
+        # its text holds an address, and a cache lists reasons
+        raise BadFileError(
+            f"{path}: not a readable picture: of no known format; convert or download it again"
+        ) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadFileError(f"{path}: not a readable picture: {error}") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise BadFileError(
+            f"{path}: not a readable picture: {reason}; copy or download it again"
+        ) from error
 
 
 def _colours(picture: Image.Image, data: bytes, path: Path) -> Image.Image:

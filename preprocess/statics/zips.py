@@ -6,6 +6,7 @@ before anything is read, and every member's checksum is verified as it is read.
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -16,11 +17,12 @@ from ...errors import BadFileError
 MAX_MEMBER_BYTES = 1 << 26
 """Largest picture file that is read from an archive."""
 MAX_MEMBERS = 1 << 20
+_DRIVE = re.compile("[A-Za-z]:")
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError)
 
 
 def archive_members(path: Path) -> list[str]:
-    """Return the names of an archive's files, in order of name.
+    """Return the names of an archive's files, in order of name, their folders apart by ``/``.
 
     Raises:
         BadFileError: not a whole zip file, or a member is encrypted, absurdly large, named
@@ -34,7 +36,7 @@ def archive_members(path: Path) -> list[str]:
     for info in infos:
         name = info.filename
         shown = repr(name[:120])
-        if "\\" in name or ":" in name or name.startswith("/") or ".." in PurePosixPath(name).parts:
+        if _DRIVE.match(name) or name.startswith("/") or ".." in PurePosixPath(name).parts:
             raise BadFileError(
                 f"{path}: member {shown} leaves the archive, expected a plain relative name; "
                 "download the archive again from its authors"
@@ -82,7 +84,10 @@ class Archives:
         """
         if path not in self._open:
             try:
-                self._open[path] = zipfile.ZipFile(path)
+                archive = self._open[path] = zipfile.ZipFile(path)
+                for info in archive.infolist():
+                    info.filename = info.filename.replace("\\", "/")  # written on Windows
+                archive.NameToInfo = {info.filename: info for info in archive.infolist()}
             except OSError as error:
                 cause = error.strerror or error
                 raise BadFileError(f"{path}: cannot be read: {cause}") from error

@@ -255,7 +255,11 @@ def _refuse_seconds(values: NDArray[Any], path: Path | str) -> None:
     if fractions.size:
         at = int(fractions[0])
         span = float(values.max() - values.min())
-        unit = "seconds; multiply them by 1e6 and" if span < SECONDS else "fractions of one;"
+        unit = (
+            "seconds or milliseconds; multiply them by 1e6 or 1e3,"
+            if span < SECONDS
+            else "fractions of one;"
+        )
         raise BadFileError(
             f"{path}: ts[{at}] is {values[at]} ({fractions.size} such values, {span:g} from first "
             f"to last), expected whole microseconds: these look like {unit} round them, and save "

@@ -244,7 +244,7 @@ def test_stop_does_not_keep_what_skip_left(photographs: tuple[Path, Card]) -> No
     bad.write_bytes(b"0" * len(good))  # of the same size, or it would be another build
     settle(data)
     interrupted(data, card, skip=True)
-    with pytest.raises(BadFileError, match=r"image_0002\.bmp: not a readable picture"):
+    with pytest.raises(BadFileError, match=r"image_0002\.bmp: is text .*, expected a picture"):
         make(data, card)
     bad.write_bytes(good)
     settle(data, later=1)

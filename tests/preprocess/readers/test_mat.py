@@ -226,7 +226,10 @@ def test_a_coordinate_outside_the_sensor() -> None:
         ({"y": column([0, 1, 40_000])}, r"y\[2\] is 40000.0 .* from 0 to 32767"),
         ({"ts": column([0, 1, np.inf])}, r"ts\[2\] is inf"),
         ({"ts": column([0, -(1 << 62), 1], "i8")}, r"ts\[1\] is -4611686018427387904"),
-        ({"ts": column([0, 0.25, 1.5])}, r"ts\[1\] is 0.25 \(2 .* microsec.* seconds; multiply"),
+        (
+            {"ts": column([0, 0.25, 1.5])},
+            r"ts\[1\] is 0.25 \(2 .* microsec.* seconds or milliseconds; multiply",
+        ),
         ({"ts": column([0, 5e6 + 0.5, 6e6])}, r"ts\[1\] is 5000000.5 .* fractions of one; round"),
         ({"ts": column([0, 1, 2**64 - 1], "u8")}, r"ts\[2\] is 18446744073709551615"),
         ({"p": column([0, 2, 1])}, r"p\[1\] is 2.0 .* from -1 to 1"),
@@ -278,9 +281,11 @@ def test_times_may_start_below_zero() -> None:
 def test_seconds_are_told_and_microseconds_of_them_are_read() -> None:
     seconds = np.array([0.000004, 0.000004, 0.000009])
     line = refused(whole(ts=seconds[:, None]))
-    assert "expected whole microseconds: these look like seconds; multiply them by 1e6" in line
-    mended = decode(whole(ts=np.round(seconds * 1e6)[:, None]), "a.mat")
-    assert mended.t.tolist() == [4, 4, 9]
+    assert "expected whole microseconds: these look like seconds or milliseconds; " in line
+    assert "multiply them by 1e6 or 1e3, round them, and save the file again" in line
+    for times, factor in ((seconds, 1e6), (seconds * 1e3, 1e3)):
+        mended = decode(whole(ts=np.round(times * factor)[:, None]), "a.mat")
+        assert mended.t.tolist() == [4, 4, 9]
 
 
 def test_an_array_twice() -> None:

@@ -114,6 +114,23 @@ def test_the_refusal_names_the_key_that_leaves_them_out(
     assert len(newest(raw)) == 4
 
 
+def test_caches_with_and_without_are_told_apart(
+    raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (raw / "a/1.bin").unlink()
+    assert make(raw, "sensor = [34, 34]") == 0
+    assert make(raw, 'sensor = [34, 34]\noutside = "drop"') == 0
+    assert make(raw, 'sensor = [40, 34]\noutside = "drop"') == 0
+    capsys.readouterr()
+    root = str(raw.parent / "cache")
+    assert run(["cache", "show", "mine", "--cache", root]) == 2
+    error = capsys.readouterr().err
+    assert error.count("outside drop, sensor 34 x 34, frames") == 1
+    assert error.count("outside drop, sensor 40 x 34, frames") == 1
+    assert error.count("outside stop, sensor 34 x 34, frames") == 1
+    assert "none" not in error
+
+
 def test_dropping_needs_a_sensor(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert make(raw, 'outside = "drop"') == 2
     assert "outside = 'drop' needs sensor = [height, width], or limit" in capsys.readouterr().err

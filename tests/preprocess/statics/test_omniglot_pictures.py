@@ -105,6 +105,18 @@ def test_members_that_leave_the_archive(tmp_path: Path, name: str, message: str)
         archive_members(tmp_path / "a.zip")
 
 
+def test_an_archive_that_was_written_on_windows(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("b\\0.png", "b\\10:30.png", "b\\"):
+            info = zipfile.ZipInfo("placeholder")
+            info.filename = name
+            archive.writestr(info, name.encode())
+    assert archive_members(path) == ["b/0.png", "b/10:30.png"]
+    with Archives() as archives:
+        assert archives.read(path, "b/0.png") == b"b\\0.png"
+
+
 def test_encrypted_doubled_and_absurd_members(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

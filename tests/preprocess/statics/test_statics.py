@@ -148,6 +148,12 @@ def test_empty_and_foreign_bytes() -> None:
             decode_picture(data, NAME.path)
 
 
+def test_a_page_that_was_downloaded_as_a_picture_is_told() -> None:
+    for page in (b"<!DOCTYPE html><title>404</title>", b"Not found, says the server. " * 20):
+        with pytest.raises(BadFileError, match=r"a/1\.jpg: is text .*, expected a picture; a down"):
+            decode_picture(page, NAME.path)
+
+
 def test_truncated_jpeg() -> None:
     data = encoded(Image.fromarray(noise(64, 64, 3)), "JPEG")
     with pytest.raises(BadFileError, match=r"not a readable picture: .*truncated"):
