@@ -6,7 +6,6 @@ alone. They do not hear Ctrl-C; asked to end, ``train`` writes a checkpoint to g
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shlex
 import signal
@@ -20,15 +19,16 @@ from typing import Any
 
 from ...errors import SnntxError
 from ..recipe.whole import Recipe
+from ..run.warm import HAS_FORK, Forked, Warm, end_with_parent
 from .progress import run_state
 from .results import read_metrics, read_progress
 
 STOP_SECONDS = 120
 """After this long a process that was asked to end is killed."""
 LOGS = "logs"
+MODULES = ("snntx.cli", "torch._dynamo", "snntx.train.run.fit", "snntx.train.assess.evaluate")
+"""What every run imports, ``torch._dynamo`` for its optimizer."""
 STOPPED_CODES = (130, 143, -signal.SIGINT, -signal.SIGTERM)
-_PARENT_DIES = 1
-"""``PR_SET_PDEATHSIG`` of Linux."""
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,51 @@ def outcome_of(name: str, run: Path, recipe: Recipe, test: bool) -> Outcome:
     return Outcome(name, "finished", part=found.get("part", ""), top1=found.get("top1"))
 
 
+class Place:
+    """Where one run at a time starts its processes: forked from one that is kept warm.
+
+    It is replaced when it has ended; where it cannot be had, processes are fresh ones.
+    """
+
+    def __init__(self) -> None:
+        self._warm: Warm | None = None
+        self._environment: dict[str, str] = {}
+        self.usable = HAS_FORK
+
+    def start(self, words: list[str], job: Job, environment: dict[str, str]) -> Forked | None:
+        """Start a command of a run, or return None where that takes a fresh process."""
+        if not self.usable:
+            return None
+        if self._warm is not None and (not self._warm.lives or self._environment != environment):
+            self.close()
+        if self._warm is None:
+            computes = job.device != "cuda" and job.recipe.network.backend in ("auto", "numba")
+            self._environment = environment
+            self._warm = Warm(environment, MODULES, job.cache if computes else None)
+        return self._warm.run(words, job.log, job.folder)
+
+    def close(self) -> None:
+        """End the process that is kept."""
+        if self._warm is not None:
+            self._warm.close()
+            self._warm = None
+
+
 class Child:
     """A run's processes, one after the other; the first one starts at once.
 
     Args:
         job: the run.
         gpu: value of ``CUDA_VISIBLE_DEVICES``; None leaves it as it is.
+        place: where they start; None for fresh processes.
     """
 
-    def __init__(self, job: Job, gpu: str | None = None) -> None:
+    def __init__(self, job: Job, gpu: str | None = None, place: Place | None = None) -> None:
         self.job = job
         self._gpu = gpu
-        self._process: subprocess.Popen[bytes] | None = None
+        self._place = place or Place()
+        self._place.usable &= place is not None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._asked = 0.0
         self._outcome: Outcome | None = None
         self._log_start = 0
@@ -143,20 +176,26 @@ class Child:
             job = self.job
             self._outcome = outcome_of(job.name, job.run, job.recipe, job.test)
             return
-        words = self._ahead.popleft()
+        self._start(self._ahead.popleft())
+
+    def _start(self, words: list[str]) -> None:
         with self.job.log.open("ab") as log:
             log.write(f"$ snntx {shlex.join(words)}\n".encode())
             log.flush()
             self._log_start = log.tell()
+            self._words, environment = words, self._environment()
+            self._process = self._place.start(words, self.job, environment)
+            if self._process is not None:
+                return
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "snntx", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.job.folder,
-                env=self._environment(),
+                env=environment,
                 start_new_session=True,
-                preexec_fn=_end_with_parent if _libc else None,
+                preexec_fn=end_with_parent if HAS_FORK else None,
             )
 
     def _environment(self) -> dict[str, str]:
@@ -175,6 +214,10 @@ class Child:
                 self._process.kill()
             return None
         name = self.job.name
+        if isinstance(self._process, Forked) and self._process.never_began and not self._asked:
+            self._place.usable = False
+            self._start(self._words)
+            return None
         if self._asked and (code or self._ahead):
             self._outcome = Outcome(name, "stopped")
         elif code:
@@ -212,15 +255,3 @@ class Child:
             self._process.kill()
         else:
             self._process.terminate()
-
-
-def _load_libc() -> Any:
-    return ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-_libc = _load_libc()
-
-
-def _end_with_parent() -> None:
-    """Between fork and exec: let the system ask this process to end when its parent dies."""
-    _libc.prctl(_PARENT_DIES, signal.SIGTERM)

@@ -86,6 +86,9 @@ class Cluster:
     def release(self, handle: Handle) -> None:
         """Nothing: the cluster counts for itself."""
 
+    def close(self) -> None:
+        """Nothing: each run's processes are fresh ones."""
+
 
 @contextmanager
 def cluster_at(address: str, out: Path, folders: Sequence[Path]) -> Iterator[Cluster]:

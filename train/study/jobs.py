@@ -15,7 +15,7 @@ from ...data_cards.schema import Card
 from ...errors import SnntxError
 from ...preprocess.cache.opening import open_cache
 from ...preprocess.disk.locks import BusyError, Lock
-from .child import Child, Job, Outcome
+from .child import Child, Job, Outcome, Place
 from .sweep import SweepRun
 
 POLL_SECONDS = 0.1
@@ -173,12 +173,17 @@ class Host(Protocol):
         """Take note that a run has ended."""
         ...
 
+    def close(self) -> None:
+        """Keep nothing for another run."""
+        ...
+
 
 class Here:
     """This machine, with a number of runs at a time, over GPUs in turn."""
 
     def __init__(self, jobs: int, gpus: Sequence[str] = ()) -> None:
         self._slots = [gpus[i % len(gpus)] if gpus else None for i in range(jobs)]
+        self._places = [Place() for _ in self._slots]
         self._taken: dict[int, int] = {}
 
     @property
@@ -189,13 +194,18 @@ class Here:
     def start(self, job: Job) -> Handle:
         """Start a run in the first free slot."""
         slot = next(i for i in range(len(self._slots)) if i not in self._taken.values())
-        child = Child(job, self._slots[slot])
+        child = Child(job, self._slots[slot], self._places[slot])
         self._taken[id(child)] = slot
         return child
 
     def release(self, handle: Handle) -> None:
         """Free a run's slot."""
         del self._taken[id(handle)]
+
+    def close(self) -> None:
+        """End the processes that are kept for the next run."""
+        for place in self._places:
+            place.close()
 
 
 def run_jobs(
@@ -215,6 +225,19 @@ def run_jobs(
         ended: called with each run's end.
         waiting: called again and again with the names of the runs that go on.
     """
+    try:
+        return _run_jobs(jobs, host, asked, ended, waiting)
+    finally:
+        host.close()
+
+
+def _run_jobs(
+    jobs: Sequence[Job],
+    host: Host,
+    asked: Asked,
+    ended: Callable[[Outcome], None],
+    waiting: Callable[[list[str]], None],
+) -> list[Outcome]:
     left, running = deque(jobs), dict[str, Handle]()
     outcomes: dict[str, Outcome] = {}
     heard = 0
