@@ -25,6 +25,7 @@ from .commands.fetch import fetch as _fetch
 from .commands.options import Commands as _Commands
 from .commands.options import say as _say
 from .commands.preprocess import preprocess as _preprocess
+from .commands.runs import runs as _runs
 from .commands.settings import settings as _settings
 from .commands.study import compare as _compare
 from .commands.study import sweep as _sweep
@@ -48,6 +49,7 @@ for _command in (
     _demo,
     _sweep,
     _compare,
+    _runs,
     _cache,
     _show,
     _cards,

@@ -17,7 +17,9 @@ from .options import (
     print_json,
     say,
 )
+from .runs import show_run
 from .words.misplaced import Worded
+from .words.places import run_at
 
 _PNG = click.Path(path_type=Path, dir_okay=False)
 
@@ -170,18 +172,24 @@ def _agreed(question: str) -> bool:
 
 
 @click.command("show", cls=Worded)
-@click.argument("card")
-@click.argument("identity")
+@click.argument("card", metavar="CARD|RUN")
+@click.argument("identity", required=False)
 @cache_option
 @key_option
 @click.option("--out", type=_PNG, help="The picture [default: IDENTITY.png, '/' as '-'].")
 @json_option
 def show_recording(
-    card: str, identity: str, cache: Path | None, key: str | None, out: Path | None, as_json: bool
+    card: str,
+    identity: str | None,
+    cache: Path | None,
+    key: str | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
-    """Draw one recording of a cache: its static twin and its frames.
+    """Draw one recording of a cache, its static twin and its frames; or tell all of one run.
 
-    IDENTITY is the raw file's path without its suffix, such as airplanes/image_0001.
+    IDENTITY is the raw file's path without its suffix, such as airplanes/image_0001. Without it
+    RUN is a run directory, or its name below runs/.
     """
     import dataclasses
 
@@ -191,6 +199,11 @@ def show_recording(
     from ..preprocess.upkeep.stored import card_in, choose
     from .terminal.cache import print_recording
 
+    if identity is None:
+        if key is not None or out is not None:
+            raise UsageError("--key and --out are of a recording; add its IDENTITY")
+        show_run(run_at(card), as_json)
+        return
     root = cache_root(cache)
     name, loaded = card_in(root, card)
     frames = FrameCache(choose(root, name, key, card=loaded, given=card).directory)

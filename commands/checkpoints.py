@@ -19,10 +19,11 @@ from .options import (
     say,
 )
 from .words.misplaced import Worded
+from .words.places import RUN, existing
 
 
 @click.command(cls=Worded)
-@click.argument("run", type=FOLDER)
+@click.argument("run", type=RUN)
 @cache_option
 @click.option("--card", help="The dataset that a published checkpoint is measured on.")
 @key_option
@@ -40,12 +41,13 @@ def evaluate(
 ) -> None:
     """Measure a run, or one checkpoint, on the protocol's test split (event branch only).
 
-    RUN is a run directory (its best.pt is used), a checkpoint file or a safetensors export, all
-    of which know their data and protocol; or a checkpoint that the authors of the method
-    published (.pth.tar), with --card.
+    RUN is a run directory (its best.pt is used) or its name below runs/, a checkpoint file or a
+    safetensors export, all of which know their data and protocol; or a checkpoint that the
+    authors of the method published (.pth.tar), with --card.
     """
     from ..train.run.distributed import pick_device
 
+    existing(run)
     root = cache_root(cache)
     if card is not None:
         from ..data_cards import load_card
@@ -91,15 +93,25 @@ def evaluate(
 
 
 @click.command(cls=Worded)
-@click.argument("checkpoint", type=FOLDER)
+@click.argument("checkpoint", type=RUN)
 @click.argument("files", type=FOLDER, nargs=-1, required=True)
+@click.option(
+    "--bad-files",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="On files that cannot be used: end with exit code 1 after the others, or skip them.",
+)
 @device_option
 @json_option
-def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: bool) -> None:
+def predict(
+    checkpoint: Path, files: tuple[Path, ...], bad_files: str, device: str, as_json: bool
+) -> None:
     """Classify new recordings in the card's raw format, framed as the cache was.
 
-    CHECKPOINT is a run directory (its best.pt is used), a checkpoint file or a safetensors
-    export. A file that cannot be used is named, and the others are classified all the same.
+    CHECKPOINT is a run directory (its best.pt is used) or its name below runs/, a checkpoint file
+    or a safetensors export. A file that cannot be used is named, and the others are classified
+    all the same; with --bad-files skip that is no failure, unless there are no others.
     """
     from ..train.assess.predict import predict as classify
     from ..train.checkpoints.weights import open_weights
@@ -107,22 +119,25 @@ def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: boo
     from .terminal.checkpoints import print_predictions
 
     bad: list[BadFileError] = []
-    trained, where = open_weights(checkpoint).trained(), pick_device(device)
+    trained, where = open_weights(existing(checkpoint)).trained(), pick_device(device)
     results = classify(trained, list(files), where, on_bad=bad.append, on_note=say)
     if results and as_json:
         print_json([vars(result) for result in results])
     elif results:
         print_predictions(results)
-    if len(bad) == 1:
+    skip = bad_files == "skip" and bool(results)
+    if len(bad) == 1 and not skip:
         raise bad[0]
     for error in bad:
         say(f"passed over {error}")
-    if bad:
+    if bad and skip:
+        say(f"skipped {len(bad)} of {len(files)} files")
+    elif bad:
         raise SnntxError(f"{len(bad)} of {len(files)} files could not be classified")
 
 
 @click.command(cls=Worded)
-@click.argument("run", type=FOLDER)
+@click.argument("run", type=RUN)
 @click.option(
     "--to",
     "kind",
@@ -134,13 +149,14 @@ def predict(checkpoint: Path, files: tuple[Path, ...], device: str, as_json: boo
 def export(run: Path, kind: str, out: Path | None) -> None:
     """Write a run's weights for other programs.
 
-    RUN is a run directory (its best.pt is used), a checkpoint file or a safetensors export.
+    RUN is a run directory (its best.pt is used) or its name below runs/, a checkpoint file or a
+    safetensors export.
     """
     from ..train.checkpoints.export import default_out
     from ..train.checkpoints.export import export as write
     from ..train.checkpoints.weights import open_weights
 
-    weights = open_weights(run)
+    weights = open_weights(existing(run))
     out = out or default_out(weights.path, kind)
     write(weights.trained(), kind, out)
     click.echo(f"wrote {plain(out)}")

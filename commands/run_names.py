@@ -24,8 +24,8 @@ from ..train.recipe.differences import differences
 from ..train.recipe.whole import Recipe
 from ..train.study.results import read_recipe
 from ..train.study.sweep import setting_words
+from .words.places import ROOT
 
-ROOT = Path("runs")
 LONGEST, DIGITS = 80, 6
 """Letters that the settings may take, and digits of their digest where they take more."""
 

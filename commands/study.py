@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from ..errors import SnntxError, UsageError, shell_word
 from .options import FOLDER, cache_option, cache_root, device_option, json_option, print_json, say
 from .words.misplaced import Worded
+from .words.places import RUN, existing, settings_at
 
 if TYPE_CHECKING:
     from ..train.study.child import Job, Outcome
@@ -109,7 +110,7 @@ def sweep(
     root = cache_root(cache)
     loaded = load_card(given, root)
     read = for_card(read, loaded.name, sweep, recipes=recipes, seeds=seeds, on_note=say)
-    runs = expand(read, loaded, sweep, settings, on_note=say)
+    runs = expand(read, loaded, sweep, settings_at(settings), on_note=say)
     if train_only and any(run.recipe.selection == "test" for run in runs):
         raise UsageError("--train-only: protocol paper chooses the epoch on the test part itself")
     out = out or Path(read.out or Path("runs") / f"{Path(sweep).stem}-{loaded.name}")
@@ -219,7 +220,7 @@ def _threads(jobs: int) -> int | None:
 
 
 @click.command(cls=Worded)
-@click.argument("runs", type=FOLDER, nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", type=RUN, nargs=-1, required=True, metavar="RUN...")
 @click.option(
     "--baseline",
     default="",
@@ -258,8 +259,8 @@ def compare(
 ) -> None:
     """Compare runs over seeds: mean, standard deviation, paired difference, interval, p.
 
-    RUN is a run directory or a sweep's folder. Runs that differ in the seed alone are one
-    group. With --baseline, each other group is compared with it on the seeds they share.
+    RUN is a run, a sweep's folder, or the name of either below runs/. Runs that differ in the
+    seed alone are one group; each is compared with --baseline, on the seeds that both have.
     """
     from ..preprocess.disk.atomic import write_atomic
     from ..preprocess.disk.folders import cause_of
@@ -269,7 +270,8 @@ def compare(
 
     if axis is not None and plot is None:
         raise UsageError("--axis belongs to --plot; add it")
-    found = compare_runs(list(runs), baseline=baseline, part=part, metric=metric)
+    paths = [existing(run, "run") for run in runs]
+    found = compare_runs(paths, baseline=baseline, part=part, metric=metric)
     for line in found.left_out:
         say(f"left out {line}")
     if plot is not None:

@@ -19,6 +19,7 @@ from .options import (
     words_of,
 )
 from .words.misplaced import Worded
+from .words.places import settings_at
 
 
 @click.command(cls=Worded)
@@ -91,7 +92,7 @@ def train(
     from .terminal.transcript import Transcript
     from .wanted import Asked, recipe_told, wanted_run
 
-    context = click.get_current_context()
+    context, settings = click.get_current_context(), settings_at(settings)
     transcript = Transcript(shown=is_first())
     note = transcript.say
     how = "" if resume else " with --resume"

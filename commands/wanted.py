@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data_cards import load_card
+from ..data_cards import card_names, load_card
 from ..data_cards.schema import Card
 from ..errors import SnntxError, UsageError, shell_word
 from ..preprocess.cache.frame_cache import FrameCache
 from ..preprocess.cache.opening import open_cache, sealed_caches
+from ..train.checkpoints.account import read_account
 from ..train.checkpoints.names import LAST, RECIPE
 from ..train.checkpoints.run_directory import same_run
 from ..train.checkpoints.started import Started, read_started
@@ -25,10 +26,11 @@ from ..train.recipe.differences import differences, told
 from ..train.recipe.layout import own_names
 from ..train.recipe.sources import laid_over, load_recipe, parse_settings
 from ..train.recipe.whole import Recipe
-from ..train.run.account import base_of, read_account
+from ..train.run.account import base_of
 from ..train.study.results import read_recipe
 from .run_names import default_out
 from .terminal.training import recipe_lines
+from .words.places import run_at
 
 Note = Callable[[str], None]
 
@@ -80,7 +82,7 @@ def wanted_run(asked: Asked, note: Note) -> Wanted:
         UsageError: an unknown name or value, or one that is not the run's.
         SnntxError: there is no such cache, or a file of the run is damaged.
     """
-    run = Path(asked.card)
+    run = _run_at(asked.card)
     if asked.resume and _is_run(run):
         if asked.out is not None and asked.out.resolve() != run.resolve():
             raise UsageError(f"{run}: is the run directory itself; leave out --out {asked.out}")
@@ -133,6 +135,12 @@ def recipe_told(wanted: Wanted, name: str | None, settings: Sequence[str]) -> li
     except UsageError:
         found = None
     return recipe_lines(f"{base} of card {card.name}", "" if base == named else named, found)
+
+
+def _run_at(word: str) -> Path:
+    """Return the run directory that a word names; of a card's name, what lies here is meant."""
+    named = Path(word) if word in card_names() else run_at(word)
+    return named if _is_run(named) else Path(word)
 
 
 def _is_run(path: Path) -> bool:

@@ -63,6 +63,8 @@ SHOWN = {
     "export": "export runs/one --to safetensors",
     "sweep-plan": "sweep few.toml simulated-digits --dry-run",
     "sweep": "sweep few.toml simulated-digits --device cpu",
+    "runs": "runs",
+    "show-run": "show one",
     "compare": f"compare {RUNS} --metric loss",
     "compare-baseline": f"compare {RUNS} --metric loss --baseline recipe=baseline",
 }
@@ -98,6 +100,15 @@ def alike(text: str, name: str) -> str:
         text = re.sub(r"best epoch \d|: epoch \d", lambda m: m[0][:-1] + "0", text)
     if name.startswith("compare"):
         text = re.sub(r"[+-]?\d+\.\d{4}", noughts, text)
+    if name == "runs":
+        text = re.sub(r"(?<=  )(age|a moment|\d+ minutes?)  +", lambda m: f"{m[1]:8}  ", text)
+        text = re.sub(r"\d+ minutes?", "a moment", text)
+    if name in ("runs", "show-run"):
+        text = re.sub(r"\d+\.\d{4}", noughts, text)
+        text = re.sub(r"epoch \d,", "epoch 0,", text)
+        text = re.sub(
+            r"[-\d]+T[:\d]+\+00:00, cpu on \S+:", "0000-00-00T00:00:00, cpu on host:", text
+        )
     if name == "predict":
         text = re.sub(r"\d", "0", text)
     return text

@@ -18,9 +18,10 @@ from typing import Any
 from torch import nn
 
 from ...data_cards.schema import Card
-from ...errors import SnntxError, UsageError, shell_word
+from ...errors import UsageError, shell_word
 from ...preprocess.cache.frame_cache import FrameCache
 from ...preprocess.disk.atomic import write_atomic
+from ..checkpoints.account import read_account
 from ..checkpoints.names import RUN
 from ..recipe.departures import departures
 from ..recipe.whole import Recipe
@@ -135,30 +136,6 @@ def begin(
         "starts": [*(before or {}).get("starts", []), start],
     }
     return Account(out, content)
-
-
-def read_account(run: Path) -> dict[str, Any] | None:
-    """Return what ``run.json`` holds, or None where there is none.
-
-    Raises:
-        SnntxError: it is damaged.
-    """
-    path = run / RUN
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content["recipe"], str):
-            raise TypeError("recipe is no text")
-        if not all(isinstance(each["start"], str) for each in content["starts"]):
-            raise TypeError("a start is no text")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
-        raise SnntxError(
-            f"{path}: not what snntx train writes ({' '.join(str(error).split())}); no result "
-            f"depends on it: remove it and go on with: snntx train --resume {shell_word(run)}"
-        ) from error
-    found: dict[str, Any] = content
-    return found
 
 
 def command_line(words: tuple[str, ...], processes: int = 1) -> str:

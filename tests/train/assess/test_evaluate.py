@@ -457,6 +457,41 @@ def test_predict_names_every_bad_file_and_classifies_the_good_ones(
     assert lines[2:] == ["snntx: error: 2 of 4 files could not be classified"]
 
 
+def test_predict_skips_bad_files_where_asked_to(
+    snntx: Snntx, trained: Path, small_cache: Path, tmp_path: Path
+) -> None:
+    first, second, *_ = sorted((small_cache / "data/raw").glob("*/*/*.bin"))
+    bad, gone = tmp_path / "bad.bin", tmp_path / "gone.bin"
+    bad.write_bytes(b"abc")
+    for more in ([], ["--json"]):
+        skip = ["--bad-files", "skip", *more]
+        alone = snntx("predict", trained, first, second, *more)
+        assert (alone.code, alone.err) == (0, "")
+        assert snntx("predict", trained, first, second, *skip) == alone
+        output = snntx("predict", trained, first, bad, second, gone, *skip)
+        assert (output.code, output.out) == (0, alone.out)
+        *passed, last = output.err.splitlines()
+        assert [line.partition(".bin: ")[0] for line in passed] == [
+            f"snntx: passed over {tmp_path}/bad",
+            f"snntx: passed over {tmp_path}/gone",
+        ]
+        assert last == "snntx: skipped 2 of 4 files"
+        stopped = snntx("predict", trained, first, bad, "--bad-files", "stop", *more)
+        assert stopped == snntx("predict", trained, first, bad, *more)
+        assert stopped.code == 1
+
+
+def test_predict_of_bad_files_alone_is_a_failure_all_the_same(
+    snntx: Snntx, trained: Path, tmp_path: Path
+) -> None:
+    bad, gone = tmp_path / "bad.bin", tmp_path / "gone.bin"
+    bad.write_bytes(b"abc")
+    one_line(snntx("predict", trained, bad, "--bad-files", "skip"), 1, f"{bad}: ")
+    output = snntx("predict", trained, bad, gone, "--bad-files", "skip", "--json")
+    assert (output.code, output.out) == (1, "")
+    assert output.err.endswith("error: 2 of 2 files could not be classified\n")
+
+
 def test_predict_of_a_folder(snntx: Snntx, trained: Path, tmp_path: Path) -> None:
     one_line(snntx("predict", trained, tmp_path), 1, f"{tmp_path}: cannot be read: Is a directory")
 

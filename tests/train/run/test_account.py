@@ -18,9 +18,10 @@ import torch
 
 from snntx.cli import run
 from snntx.errors import SnntxError
+from snntx.train.checkpoints.account import read_account
 from snntx.train.checkpoints.state import load_checkpoint
 from snntx.train.run import account, running, surroundings
-from snntx.train.run.account import Account, command_line, read_account
+from snntx.train.run.account import Account, command_line
 
 CARD = "simulated-digits"
 QUICK = ["--set", "steps=3", "--set", "width=0.125", "--set", "recordings_per_class=2", "--set",

@@ -1,0 +1,1 @@
+"""Runs found again: which directories below a folder are runs, and what each is; no torch."""
