@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 from ..declared.tables import from_table
+from ..declared.texts import parsed_toml
 from ..errors import SnntxError, UsageError, shell_word
 from .checks import check_card
 from .door import CARDS, read_source
@@ -71,9 +71,9 @@ def parse_card(text: bytes, where: str) -> Card:
         UsageError: not TOML, or not of the schema.
     """
     try:
-        table = tomllib.loads(text.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{where}: not valid TOML: {error}") from error
+        table = parsed_toml(text)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
     card = from_table(Card, table, where)
     check_card(card, where)
     return card

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 from ...errors import BadFileError
@@ -21,6 +23,40 @@ def read_file(path: Path | str) -> bytes:
     if not data:
         raise BadFileError(f"{path}: the file is empty (0 bytes); copy or download it again")
     return data
+
+
+def first_file(paths: Iterable[Path]) -> Path | None:
+    """Return the first of some files that is there, or else one of their names in other spelling.
+
+    Systems differ in capitals, and in how they compose letters with accents.
+    """
+    wanted = list(paths)
+    held: dict[Path, dict[str, Path]] = {}
+    for path in wanted:
+        if path.is_file():
+            return path
+    for path in wanted:
+        if path.parent not in held:
+            held[path.parent] = _by_folded_name(path.parent)
+        found = held[path.parent].get(folded(path.name))
+        if found is not None:
+            return found
+    return None
+
+
+def _by_folded_name(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder by their folded names; none where it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted((e.name for e in entries if e.is_file()), reverse=True)
+    except OSError:
+        return {}
+    return {folded(name): folder / name for name in names}
+
+
+def folded(name: str) -> str:
+    """Return a name without capitals and with its letters composed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 TEXT_BYTES = 256

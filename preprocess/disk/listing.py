@@ -9,6 +9,7 @@ or, where a field is said to be a number, by its value.
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -212,21 +213,39 @@ def find_files(
     suffix = None if suffixes else Path("x" + pattern.rpartition("}")[2]).suffix
     stem = pattern.removesuffix(suffix or "")
     for root in roots:
-        if (folder / root).is_dir():
+        start = folder_there(folder, root)
+        if start is not None:
             passed.forget()
-            walk = _walk(folder / root, parts, suffix, {}, "", passed)
+            walk = _walk(start, parts, suffix, {}, "", passed)
             files = sorted(walk, key=lambda f: f.identity)
             if number:
                 files = [_numbered(f, number, stem) for f in files]
                 files.sort(key=lambda f: _by_number(f, number, stem))
             if files:
-                _refuse_twice(files, folder / root)
+                _refuse_twice(files, start)
                 return files
     places = ", ".join(str(folder / root) for root in roots)
     ending = f".{{{','.join(suffixes)}}}" if suffixes else ""
     raise NothingFoundError(
         f"{what} {folder}: no file matches {pattern}{ending} (looked in {places})"
     )
+
+
+def folder_there(folder: Path, root: str) -> Path | None:
+    """Return a folder below another, its letters composed in any way; None where it is none."""
+    if (folder / root).is_dir():
+        return folder / root
+    if root.isascii():
+        return None
+    for name in root.split("/"):
+        wanted = unicodedata.normalize("NFC", name)
+        try:
+            held = sorted(os.listdir(folder))
+        except OSError:
+            return None
+        alike = [each for each in held if unicodedata.normalize("NFC", each) == wanted]
+        folder /= name if name in held or not alike else alike[0]
+    return folder if folder.is_dir() else None
 
 
 def require_folder(folder: Path, what: str) -> None:

@@ -9,6 +9,7 @@ anything twice: a name of any length takes one pass.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 _FIELD = re.compile(r"{(\w+)}")
@@ -37,7 +38,18 @@ class Component:
         self._lengths = [len(each) for each in ends]
 
     def match(self, name: str) -> dict[str, str] | None:
-        """Return the fields of a whole name, None where it does not match."""
+        """Return the fields of a whole name, None where it does not match.
+
+        A name that matches in another composition of its letters alone (NFC, NFD) has its fields
+        from that.
+        """
+        found = self._match(name)
+        if found is None and not name.isascii():
+            others = (self._match(unicodedata.normalize(form, name)) for form in ("NFC", "NFD"))
+            found = next((other for other in others if other is not None), None)
+        return found
+
+    def _match(self, name: str) -> dict[str, str] | None:
         for end, length in zip(self._ends, self._lengths, strict=True):
             start = len(name) - length
             if start >= 0 and end.fullmatch(name, start):

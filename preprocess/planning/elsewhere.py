@@ -15,7 +15,7 @@ from ...data_cards.schema import Card
 from ...data_cards.templates import pattern_fields
 from ...data_cards.vocabulary import is_archive
 from ...errors import BadFileError, ElsewhereError, UsageError, shell_word
-from ..disk.listing import NothingFoundError
+from ..disk.listing import NothingFoundError, folder_there
 from ..disk.patterns import Component, components, match_names
 from ..raw.recordings import class_of
 from ..statics.files import archives_of
@@ -195,8 +195,8 @@ def _by_pattern(
     """Return how files are known that lie by a pattern below one of some roots."""
 
     def below(place: Path) -> Path | None:
-        starts = (place / root for root in roots)
-        found = (look.first(start, parts, accept) for start in starts if start.is_dir())
+        starts = (folder_there(place, root) for root in roots)
+        found = (look.first(start, parts, accept) for start in starts if start is not None)
         return next((path for path in found if path is not None), None)
 
     def above(place: Path) -> Place | None:

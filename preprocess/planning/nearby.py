@@ -40,7 +40,9 @@ class Look:
         self._left = IN_ALL
 
     def entries(self, folder: Path) -> list[os.DirEntry[str]]:
-        """Return entries of a folder, sorted by name; none where it cannot be listed."""
+        """Return entries of a folder, sorted by name; none where it cannot be listed any more."""
+        if self._left <= 0:
+            return []
         try:
             with os.scandir(folder) as listed:
                 found = list(islice(listed, min(IN_FOLDER, self._left)))

@@ -25,6 +25,7 @@ from ..readers.base import READERS, version_of
 from ..statics.images import StaticImage
 from .elsewhere import explained
 from .ignored import ignored_files, suffix_note, unknown_notes, with_suffixes
+from .spelling import recordings_spelled
 from .static_files import StaticPlan, plan_statics
 from .unpaired import Unpaired
 
@@ -122,8 +123,9 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
     found = _recordings(request, skip)
     classes = list(card.classes) or found_classes(card.events, [*found.recordings, *found.missed])
     known = set(classes)
-    recordings = [r for r in found.recordings if r.class_name in known]
-    unknown = Counter(r.class_name for r in found.recordings if r.class_name not in known)
+    spelled = recordings_spelled(found.recordings, classes)
+    recordings = [r for r in spelled if r.class_name in known]
+    unknown = Counter(r.class_name for r in spelled if r.class_name not in known)
     if not recordings:
         error = UsageError(
             f"--raw {request.raw}: {len(found.recordings)} recordings match "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ..raw.recording import Recording
 from ..statics.files import archives_of
 from ..statics.images import StaticImage, list_statics
 from .ignored import ignored_files, ignored_members, suffix_note, unknown_notes, with_suffixes
+from .spelling import images_spelled
 from .unpaired import Unpaired, settle_unpaired
 
 
@@ -39,7 +40,7 @@ def plan_statics(
     taken: Iterable[Path],
     *,
     skip: bool,
-    known: Container[str],
+    known: Collection[str],
 ) -> StaticPlan:
     """List the static images, and settle what becomes of those without a recording.
 
@@ -75,7 +76,8 @@ def plan_statics(
             *ignored_members(archives, spec.pattern, spec.suffixes),
         ]
         beside = suffix_note(names, "--static", spec.pattern, spec.suffixes)
-    images = listed.images
+    twins = [spec.twin.format(**each.fields) for each in recordings]
+    images = images_spelled(listed.images, twins, known)
     unclassed: list[Note] = []
     if spec.layout == "images" and not ("{class}" in spec.pattern or spec.class_name):
         images, unclassed = _classed_by_twin(images, recordings, folder, spec.twin)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...data_cards.found import LabelTable
+from ...declared.texts import decoded
 from ...errors import BadFileError, UsageError
-from ..disk.files import read_file
+from ..disk.files import first_file, read_file
 from ..disk.listing import Found, whole_number
 
 
@@ -25,16 +26,17 @@ def classes_from_table(table: LabelTable, found: Sequence[Found]) -> tuple[Path,
         UsageError: no such table, a key that is no number, or two recordings of one number.
         BadFileError: the table is not text, lacks a row, or a row lacks the column.
     """
-    path = found[0].root / table.file
-    if not path.is_file():
+    path = first_file([found[0].root / table.file])
+    if path is None:
+        path = found[0].root / table.file
         raise UsageError(
             f"{path}: no such file; the classes of the recordings in {found[0].path.parent} stand "
             "in it, so put it there"
         )
     try:
-        lines = read_file(path).decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise BadFileError(f"{path}: byte {error.start} is not UTF-8; save it as text") from error
+        lines = decoded(read_file(path)).split("\n")
+    except ValueError as error:
+        raise BadFileError(f"{path}: {error}") from error
     if not lines[-1].strip():
         lines.pop()
     rows = lines[table.header_rows :]

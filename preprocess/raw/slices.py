@@ -8,12 +8,13 @@ the times mean among events that share them is told by the reader
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from ...data_cards.found import Slices
+from ...declared.texts import table_rows
 from ...errors import BadFileError
+from ..disk.files import first_file
 
 MAX_TABLE_BYTES = 1 << 24
 MAX_TIME_US = 1 << 62
@@ -25,10 +26,11 @@ def table_of(path: Path, spec: Slices) -> Path:
     Raises:
         BadFileError: there is none.
     """
-    table = path.with_suffix(spec.suffix)
-    if not table.is_file():
+    wanted = path.with_suffix(spec.suffix)
+    table = first_file([wanted])
+    if table is None:
         raise BadFileError(
-            f"{path}: the table of its recordings, {table.name}, is missing beside it; "
+            f"{path}: the table of its recordings, {wanted.name}, is missing beside it; "
             "copy or download it again"
         )
     return table
@@ -47,11 +49,11 @@ def read_slices(table: Path, spec: Slices) -> Iterator[tuple[int, int, int]]:
                 f"{table}: {table.stat().st_size} bytes, expected a table of at most "
                 f"{MAX_TABLE_BYTES}"
             )
-        text = table.read_text(encoding="utf-8-sig")
-        rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
+        held = table_rows(table.read_bytes())
+        rows = [row for row in held if any(cell.strip() for cell in row)]
     except OSError as error:
         raise BadFileError(f"{table}: cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except ValueError as error:
         raise BadFileError(f"{table}: not a table of text: {error}") from error
     if len(rows) <= spec.header_rows:
         raise BadFileError(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...data_cards.found import StaticFiles
 from ...errors import UsageError
+from ..disk.files import first_file
 from ..disk.listing import NothingFoundError, Passed, find_files, require_folder
 from ..disk.patterns import match_names
 from .zips import archive_members
@@ -91,12 +92,10 @@ def find_pictures(
 
 def archives_of(spec: StaticFiles, folder: Path) -> dict[str, Path]:
     """Return the archives of a card that are below a folder, by name there, those first in turn."""
-    return {
-        f"{root}/{name}".removeprefix("./"): folder / root / name
-        for name in spec.archives
-        for root in spec.roots
-        if (folder / root / name).is_file()
-    }
+    found = (
+        (root, first_file([folder / root / name])) for name in spec.archives for root in spec.roots
+    )
+    return {f"{root}/{path.name}".removeprefix("./"): path for root, path in found if path}
 
 
 def _members(spec: StaticFiles, path: Path, file: str) -> Iterator[PictureFile]:

@@ -11,7 +11,6 @@ are V, R, G, B in [0, 1], float32, V computed at full size and all four resized 
 
 from __future__ import annotations
 
-import csv
 import gzip
 import math
 import zlib
@@ -24,8 +23,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...data_cards.found import StaticFiles
+from ...declared.texts import table_rows
 from ...errors import BadFileError, UsageError
-from ..disk.files import read_file
+from ..disk.files import first_file, read_file
 from ..disk.listing import NothingFoundError, Passed, require_folder
 from ..framing.resize import resize_bilinear
 from .files import find_pictures
@@ -181,8 +181,8 @@ def _list_mnist(folder: Path) -> StaticSet:
             )
             for number, (pixel, label) in enumerate(zip(pixels, labels, strict=True), 1)
         ]
-    twins = folder / _CSV_TWINS
-    if twins.is_file():
+    twins = first_file([folder / _CSV_TWINS])
+    if twins is not None:
         files[twins.name] = twins
         seen = {image.identity for image in images}
         images += [image for image in _csv_digits(twins) if image.identity not in seen]
@@ -197,16 +197,14 @@ def _list_mnist(folder: Path) -> StaticSet:
 
 def mnist_file(folder: Path) -> Path | None:
     """Return one of the files of digits that a folder holds, None where it holds none."""
-    twins = folder / _CSV_TWINS
     images = (_find_idx(folder, file) for file, _ in _IDX_SETS.values())
-    return next((path for path in images if path), twins if twins.is_file() else None)
+    return next((path for path in images if path), first_file([folder / _CSV_TWINS]))
 
 
 def _find_idx(folder: Path, name: str) -> Path | None:
     """Return an IDX file of MNIST, plain or gzip, also by its dotted name, ``….idx3-ubyte``."""
     names = (name, f"{name}.gz", (dotted := name.replace("-idx", ".idx")), f"{dotted}.gz")
-    candidates = (folder / place / each for place in _IDX_FOLDERS for each in names)
-    return next((path for path in candidates if path.is_file()), None)
+    return first_file(folder / place / each for place in _IDX_FOLDERS for each in names)
 
 
 def read_idx(path: Path, magic: int, dimensions: int) -> NDArray[np.uint8]:
@@ -217,7 +215,7 @@ def read_idx(path: Path, magic: int, dimensions: int) -> NDArray[np.uint8]:
     """
     data = read_file(path)
     try:
-        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
     except (OSError, EOFError, zlib.error) as error:
         raise BadFileError(f"{path}: not a whole gzip file: {error}") from error
     header = 4 + 4 * dimensions
@@ -239,18 +237,22 @@ def read_idx(path: Path, magic: int, dimensions: int) -> NDArray[np.uint8]:
 
 def _csv_digits(path: Path) -> Iterator[StaticImage]:
     """Yield the digits of a CSV whose rows are a label, then 784 pixels; row N is Train N."""
-    with path.open(newline="", encoding="ascii", errors="replace") as file:
-        for number, row in enumerate(csv.reader(file), 1):
-            if len(row) != 1 + MNIST_PIXELS or not all(value.isdigit() for value in row):
-                raise BadFileError(
-                    f"{path}: row {number} has {len(row)} values, expected a label and "
-                    f"{MNIST_PIXELS} pixels, all whole numbers"
-                )
-            values = [int(value) for value in row[1:]]
-            if max(values) > 255:
-                raise BadFileError(f"{path}: row {number} holds {max(values)}, expected 0 to 255")
-            pixels = np.array(values, np.uint8).reshape(28, 28)
-            yield StaticImage(f"Train/{number:05d}", row[0], path, pixels)
+    try:
+        rows = table_rows(read_file(path))
+    except ValueError as error:
+        raise BadFileError(f"{path}: {error}") from error
+    for number, row in enumerate(rows, 1):
+        digits = all(value.isascii() and value.isdigit() for value in row)
+        if len(row) != 1 + MNIST_PIXELS or not digits:
+            raise BadFileError(
+                f"{path}: row {number} has {len(row)} values, expected a label and "
+                f"{MNIST_PIXELS} pixels, all whole numbers"
+            )
+        values = [int(value) for value in row[1:]]
+        if max(values) > 255:
+            raise BadFileError(f"{path}: row {number} holds {max(values)}, expected 0 to 255")
+        pixels = np.array(values, np.uint8).reshape(28, 28)
+        yield StaticImage(f"Train/{number:05d}", row[0], path, pixels)
 
 
 def by_class(images: Sequence[StaticImage]) -> dict[str, list[int]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data_cards.schema import Card
+from ...declared.texts import parsed_toml
 from ...errors import UsageError, nearest
 from .groups import GROUPS
 from .layout import OLD_SCALING, Layers, is_old
@@ -125,11 +126,11 @@ def recipe_from_table(table: Mapping[str, Any], where: str) -> Recipe:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parsed_toml(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

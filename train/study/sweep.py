@@ -8,7 +8,6 @@ some of its variants alone, and cards that it does not name another sweep.
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...declared.tables import from_table, toml_value
+from ...declared.texts import parsed_toml
 from ...errors import UsageError, nearest
 from ..recipe.layout import own_names
 from ..recipe.whole import Recipe
@@ -199,9 +199,9 @@ def parse_sweep(text: bytes, where: str) -> Sweep:
         UsageError: not TOML, or not of the schema.
     """
     try:
-        table = tomllib.loads(text.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{where}: not valid TOML: {error}") from error
+        table = parsed_toml(text)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
     return sweep_from_table(table, where)
 
 

@@ -97,13 +97,14 @@ def followed(request: Request) -> Request:
     """The request that an error says to make."""
     with pytest.raises(ElsewhereError) as caught:
         make_plan(request)
-    given = caught.value.given
-    raw, static = given.get("--raw", request.raw), given.get("--static", request.static)
+    given = {option: Path(str(folder)) for option, folder in caught.value.given.items()}
     assert str(caught.value).count("\n") == 0
     for option, folder in given.items():
         assert f"{option} {shlex.quote(str(folder))}" in str(caught.value)
         assert f" matches below {folder}" in str(caught.value)
-    return dataclasses.replace(request, raw=Path(str(raw)), static=static and Path(str(static)))
+    return dataclasses.replace(
+        request, raw=given.get("--raw", request.raw), static=given.get("--static", request.static)
+    )
 
 
 def names(request: Request) -> tuple[list[str], list[str]]:
@@ -232,7 +233,7 @@ def test_no_disk_is_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def asked(raw: Path) -> Request:
         return make_request(load_card("n-mnist"), raw=raw, static=None, cache=tmp_path / "cache")
 
-    monkeypatch.setattr(nearby.os, "scandir", counted)
+    monkeypatch.setattr(os, "scandir", counted)
     assert followed(asked(tmp_path / "a/b")).raw == deep / "nmnist"
     with pytest.raises(NothingFoundError, match=r"elsewhere within 3 levels and 20,000 entries"):
         make_plan(asked(tmp_path / "a/b/c/d/mnist"))

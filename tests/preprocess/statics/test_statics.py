@@ -293,7 +293,7 @@ def test_csv_gives_way_to_the_official_file(tmp_path: Path) -> None:
         (",".join(["1"] * 784 + ["256"]), "row 1 holds 256, expected 0 to 255"),
         (",".join(["1"] * 784 + ["-1"]), "all whole numbers"),
         (",".join(["1"] * 784 + ["0.5"]), "all whole numbers"),
-        ("\ufeff" + ",".join(["1"] * 785), "row 1 has 785 values"),
+        ("\ufeffx" + ",".join(["1"] * 785), "row 1 has 785 values"),
     ],
 )
 def test_bad_csv(tmp_path: Path, content: str, message: str) -> None:
