@@ -1,11 +1,12 @@
 # make demo   the main job on an embedded data set, from nothing
 # make test   the tests, from nothing
+# make gpu    what a CUDA machine has to tell, as a table
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test slow lint types settings wheel clean
+.PHONY: demo test slow gpu lint types settings wheel clean
 
 demo: .venv/installed
 	$(BIN)/snntx demo
@@ -15,6 +16,10 @@ test: .venv/installed-dev
 
 slow: .venv/installed-dev
 	$(BIN)/python -m pytest -m slow --numprocesses 2
+
+# what only a CUDA machine can tell; installs nothing, and reaches for no network
+gpu:
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benchmarks/on_gpu.py $(GPU)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

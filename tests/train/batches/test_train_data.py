@@ -587,9 +587,10 @@ DEVICES = [
     "meta",  # holds no values, and refuses to compute with tensors of another device
     pytest.param(
         "cuda",
-        marks=pytest.mark.skipif(
-            not torch.cuda.is_available(), reason="torch finds no CUDA device"
-        ),
+        marks=[
+            pytest.mark.cuda,
+            pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device"),
+        ],
     ),
 ]
 

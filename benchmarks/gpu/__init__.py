@@ -1,0 +1,1 @@
+"""What ``make gpu`` runs, a file a part; ``parts.py`` lists them."""
