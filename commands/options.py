@@ -80,12 +80,10 @@ device_option = click.option(
 
 def cache_root(cache: Path | None) -> Path:
     """Return the root of all caches, below which compiled kernels may be kept too."""
+    from ..preprocess.cache.roots import user_root
     from ..preprocess.disk.kernel_cache import prefer
 
-    if cache is None:
-        import platformdirs
-
-        cache = Path(platformdirs.user_cache_dir("snntx"))
+    cache = cache or user_root()
     prefer(cache)
     return cache
 

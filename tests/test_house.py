@@ -26,7 +26,9 @@ PUBLIC = (
     "snntx.train.TransferLoss",
     "snntx.train.create_model",
     "snntx.train.evaluate",
+    "snntx.train.load_recipe",
     "snntx.train.load_reference_state",
+    "snntx.train.read_run",
     "snntx.train.train",
 )
 RELEASE_0_1 = (

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from .method.base import Method
     from .method.losses import TransferLoss
     from .network.create import create_model
+    from .recipe.sources import load_recipe
     from .recipe.whole import Recipe
     from .run.fit import train
+    from .study.listing.look import read_run
 
 _PLACES = {
     "FrameDataset": ("batches.loader", "FrameDataset"),
@@ -25,7 +27,9 @@ _PLACES = {
     "TransferLoss": ("method.losses", "TransferLoss"),
     "create_model": ("network.create", "create_model"),
     "evaluate": ("assess.evaluate", "evaluate_run"),
+    "load_recipe": ("recipe.sources", "load_recipe"),
     "load_reference_state": ("checkpoints.reference", "load_reference_state"),
+    "read_run": ("study.listing.look", "read_run"),
     "train": ("run.fit", "train"),
 }
 __all__ = [
@@ -35,7 +39,9 @@ __all__ = [
     "TransferLoss",
     "create_model",
     "evaluate",
+    "load_recipe",
     "load_reference_state",
+    "read_run",
     "train",
 ]
 

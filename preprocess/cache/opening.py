@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ...data_cards import load_card
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest, shell_word
 from ..framing.options import FrameOptions
 from .candidates import Candidate, candidates_of, implied, listed, newest, sealed_caches
 from .frame_cache import FrameCache
+from .roots import user_root
 
 __all__ = ["open_cache", "sealed_caches"]
 
 
 def open_cache(
-    root: Path,
-    card: Card,
+    root: Path | str | None,
+    card: Card | str,
     *,
-    steps: int | None,
-    size: int | None,
-    key: str | None,
+    steps: int | None = None,
+    size: int | None = None,
+    key: str | None = None,
     static_fit: str | None = None,
     given: str | None = None,
     by_setting: bool = True,
@@ -32,8 +34,8 @@ def open_cache(
     only one there is; ``on_note`` is told where that was a choice.
 
     Args:
-        root: root of all caches.
-        card: the dataset.
+        root: root of all caches; None for ``SNNTX_CACHE``, or the user's cache folder.
+        card: the dataset, or how :func:`~snntx.data_cards.load_card` finds it.
         steps: frames per recording, None for the card's default.
         size: side of the frames, None for the card's default.
         key: choose by key (or the start of one) instead.
@@ -45,8 +47,11 @@ def open_cache(
 
     Raises:
         SnntxError: no such cache (says how to make it), or it is damaged.
-        UsageError: several such caches and no key, or an unknown key.
+        UsageError: several such caches and no key, or an unknown key or card.
     """
+    root = user_root() if root is None else Path(root)
+    if isinstance(card, str):
+        given, card = given or card, load_card(card, root)
     home = root / card.name
     found = candidates_of(root, card)
     if key is not None:

@@ -12,13 +12,16 @@ import torch
 
 from ...errors import SnntxError, UsageError, shell_word
 from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.roots import user_root
 from ...preprocess.disk.atomic import write_atomic
 from ...preprocess.disk.folders import cause_of
 from ..checkpoints.names import METRICS
+from ..checkpoints.started import root_of
 from ..checkpoints.state import Checkpoint
 from ..checkpoints.weights import open_weights
 from ..measure.metrics import Metrics, evaluate_part
 from ..method.choice import make_method
+from ..run.distributed import pick_device
 
 
 class UnwrittenError(SnntxError):
@@ -61,9 +64,9 @@ class Evaluation:
 
 
 def evaluate_run(
-    run: Path,
-    root: Path,
-    device: torch.device,
+    run: Path | str,
+    root: Path | str | None = None,
+    device: torch.device | str = "auto",
     *,
     on_result: Callable[[Evaluation], None] = lambda result: None,
 ) -> Evaluation:
@@ -73,8 +76,9 @@ def evaluate_run(
 
     Args:
         run: run directory, checkpoint file or safetensors export.
-        root: root of all caches.
-        device: where to compute.
+        root: root of all caches; None for the one that the run was trained on, while its cache is
+            there, or else the one that is implied.
+        device: where to compute; ``auto`` takes CUDA where there is one.
         on_result: called with the result before it is written, so that a disk that fails takes
             nothing away.
 
@@ -84,6 +88,9 @@ def evaluate_run(
         UsageError: no such run, weights that do not name their data, a run on static images
             alone, or a protocol without test recordings here.
     """
+    run = Path(run)
+    root = root_of(run, user_root()) if root is None else Path(root)
+    device = pick_device(device) if isinstance(device, str) else device
     weights = open_weights(run)
     checkpoint = weights.trained()
     cache = _cache_of(checkpoint, weights.path, root)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...data_cards import load_card
 from ...data_cards.schema import Card
 from ...declared.texts import parsed_toml
 from ...errors import UsageError, nearest
@@ -20,7 +21,7 @@ from .whole import Recipe, recipe_of
 
 
 def load_recipe(
-    card: Card,
+    card: Card | str,
     name: str = "default",
     settings: Sequence[str] = (),
     *,
@@ -29,7 +30,7 @@ def load_recipe(
     """Resolve a recipe.
 
     Args:
-        card: whose recipes to use.
+        card: whose recipes to use, or how :func:`~snntx.data_cards.load_card` finds it.
         name: one of the card's recipes, or the path of a TOML file over its default.
         settings: overrides, each ``key=value`` with a TOML value (a bare word is a string).
         on_note: told in one line what the card says of the recipe, and of one in the layout of
@@ -38,6 +39,7 @@ def load_recipe(
     Raises:
         UsageError: an unknown recipe, key or value.
     """
+    card = load_card(card) if isinstance(card, str) else card
     layers = Layers()
     default = f"recipe default of card {card.name}"
     layers.add(_scaled(card.recipes["default"], default, on_note), default)

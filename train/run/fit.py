@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import torch
 
+from ...data_cards import load_card
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, shell_word
 from ...preprocess.cache.frame_cache import FrameCache
@@ -32,7 +33,7 @@ from ..checkpoints.state import Checkpoint
 from ..method.choice import make_method
 from ..recipe.whole import Recipe
 from .account import Called, begin
-from .distributed import Group
+from .distributed import Group, pick_device
 from .logs import RunLog, wants_tensorboard
 from .objective import chosen_backend
 from .running import Running
@@ -44,12 +45,12 @@ Report = Callable[[dict[str, Any]], None]
 
 
 def train(
-    card: Card,
+    card: Card | str,
     cache: FrameCache,
     recipe: Recipe,
-    out: Path,
+    out: Path | str,
     *,
-    device: torch.device,
+    device: torch.device | str = "auto",
     workers: int = 0,
     resume: bool = False,
     given: str | None = None,
@@ -63,11 +64,12 @@ def train(
     """Train one network and return the best epoch's record.
 
     Args:
-        card: the dataset; names the raw format for ``predict``.
+        card: the dataset, or how :func:`~snntx.data_cards.load_card` finds it; names the raw
+            format for ``predict``.
         cache: its frame cache.
         recipe: every setting.
         out: run directory; must not hold another run unless ``resume``.
-        device: where to compute.
+        device: where to compute; ``auto`` takes CUDA where there is one.
         workers: processes that make batches ahead; the result is the same for any number.
         resume: go on from ``last.pt``, or start where there is none; the recipe, the cache and the
             number of processes must be the same, but ``epochs`` may be more.
@@ -86,6 +88,9 @@ def train(
         StoppedError: the process was asked to end; ``last.pt`` holds all that was done.
         UsageError: a value cannot be, the run directory is taken, or does not match on resume.
     """
+    if isinstance(card, str):
+        given, card = given or card, load_card(card, cache.directory.absolute().parents[1])
+    out, device = Path(out), pick_device(device) if isinstance(device, str) else device
     group = group or Group(device=device)
     if chosen_backend(recipe, group.device) == "numba":
         from ..network.backends.compiled.ahead import compile_ahead, needed

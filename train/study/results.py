@@ -99,8 +99,8 @@ def _check_measured(values: dict[str, Any]) -> None:
             raise ValueError(f"{key} = {values[key]!r}")
 
 
-def read_log(run: Path, recipe: Recipe) -> Progress:
-    """Return how far a run was trained, as its log says.
+def read_records(run: Path) -> list[dict[str, Any]]:
+    """Return the records of a run's log, one a finished epoch; ``epoch`` counts from 0.
 
     Raises:
         SnntxError: a line cannot be read, and it is not the last one, cut off.
@@ -129,6 +129,16 @@ def read_log(run: Path, recipe: Recipe) -> Progress:
         except _WRONG as error:
             raise _damaged(path, number, error) from error
         records.append(record)
+    return records
+
+
+def read_log(run: Path, recipe: Recipe) -> Progress:
+    """Return how far a run was trained, as its log says.
+
+    Raises:
+        SnntxError: a line cannot be read, and it is not the last one, cut off.
+    """
+    records = read_records(run)
     if not records:
         return Progress(0, None, {}, False)
     best = records[-1]["best_epoch"]

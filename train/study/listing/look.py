@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ....data_cards import load_card
-from ....errors import SnntxError
+from ....errors import SnntxError, UsageError
 from ....preprocess.disk.locks import Lock
 from ...checkpoints.account import read_account
 from ...checkpoints.names import BEST, DIVERGED, LAST, LOCK, LOG, METRICS, RECIPE, RUN
@@ -29,7 +29,9 @@ from ..results import (
     read_metrics,
     read_progress,
     read_recipe,
+    read_records,
 )
+from .walk import is_run
 
 STATES = ("running", "interrupted", "diverged", "trained", "tested", "broken", "no run")
 """``trained`` to the end and not measured, or measured too; ``no run`` is a folder of others."""
@@ -71,6 +73,26 @@ class Listed:
     tested: dict[str, Any] | None = None
     modified: float = 0.0
     problem: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return its log: a record for each finished epoch, ``epoch`` from 0.
+
+        Raises:
+            SnntxError: the log is damaged.
+        """
+        return read_records(self.path)
+
+
+def read_run(run: Path | str) -> Listed:
+    """Return what a run directory says of its run.
+
+    Raises:
+        UsageError: it is no run directory.
+    """
+    path = Path(run)
+    if not is_run(path):
+        raise UsageError(f"{path}: no run directory of snntx train")
+    return look_at(path)
 
 
 def look_at(run: Path) -> Listed:
