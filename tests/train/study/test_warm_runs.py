@@ -119,7 +119,7 @@ def test_a_sweep_is_to_the_byte_that_of_fresh_processes(
     for fork in (True, False):
         monkeypatch.setattr(child, "HAS_FORK", fork)
         ended = jobs.run_jobs(made, jobs.Here(1), jobs.Asked())
-        assert [each.state for each in ended] == ["finished"] * 2
+        assert [(each.state, each.problem) for each in ended] == [("finished", "")] * 2
         found.append(_files(tmp_path / "out"))
         (tmp_path / "out").rename(tmp_path / f"forked-{fork}")
     warm, fresh = found
