@@ -32,3 +32,16 @@ def empty(current: Tensor, height: int, columns: int, dtype: torch.dtype, *, las
         inner = current.new_empty((steps, batch, height, columns, channels), dtype=dtype)
         return inner.permute(0, 1, 4, 2, 3)
     return current.new_empty((steps, batch, channels, height, columns), dtype=dtype)
+
+
+def written_out(current: Tensor) -> Tensor:
+    """Return a current whose steps share one place in memory as a dense one, in that step's order.
+
+    So are the currents of images that do not change over time, which are convolved once. Any
+    other current is returned as it is.
+    """
+    if len(current) == 1 or current.stride(0):
+        return current
+    height, columns = current.shape[3:]
+    whole = empty(current, height, columns, current.dtype, last=not current[0].is_contiguous())
+    return whole.copy_(current)

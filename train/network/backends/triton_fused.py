@@ -1,7 +1,8 @@
 """The CUDA backend: Triton kernels over all steps of a layer (see :mod:`.interface`).
 
-A current is read in its own order, contiguous or channels-last, and never copied. Importing
-this module needs Triton. Under ``TRITON_INTERPRET=1`` it computes tensors on the CPU, slowly.
+A current is read in its own order, contiguous or channels-last, and copied only where its steps
+share one place in memory. Importing this module needs Triton. Under
+``TRITON_INTERPRET=1`` it computes tensors on the CPU, slowly.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .interface import Arrived, Fired, Gradients, Layer, Normalised
-from .order import dense
+from .order import dense, written_out
 from .triton_launch import run
 from .triton_plans import Share, Task, plan_backward, plan_forward, plan_statistics
 
@@ -21,6 +22,7 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     A tile's sums are float32, the second one around the tile's own mean; they are put
     together in float64.
     """
+    current = written_out(current)
     launch, parts = plan_statistics(current)
     run(launch, current.device)
     count = parts.numbers[:, None]
@@ -35,6 +37,7 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
 
 def forward(layer: Layer, *, membrane: bool) -> Fired:
     """Run the whole sequence from rest (see :class:`.interface.FusedBackend`)."""
+    layer = layer._replace(current=written_out(layer.current))
     launch, fired = plan_forward(layer, membrane)
     run(launch, layer.current.device)
     return fired
@@ -42,6 +45,7 @@ def forward(layer: Layer, *, membrane: bool) -> Fired:
 
 def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> Gradients:
     """Return the gradients (see :class:`.interface.FusedBackend`)."""
+    layer = layer._replace(current=written_out(layer.current))
     current, affine = layer.current, layer.affine
     last = not current.is_contiguous()
     membrane = arrived.membrane
@@ -53,7 +57,7 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
     if affine is None or normalised is None:
         launch, sums = plan_backward(task, grad, sums=False, scalars=True)
         run(launch, current.device)
-        weight = bias = current.new_empty(0, dtype=torch.float32)
+        weight, bias = (current.new_empty(0, dtype=torch.float32) for _ in range(2))
     else:
         first = None if normalised.batch else grad
         launch, sums = plan_backward(task, first, sums=True, scalars=True)
