@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import cache_option, cache_root, json_option, print_json
+from ..errors import SnntxError
+from .options import cache_option, cache_root, json_option, print_json, say
+from .words.completion import cards as completed
 from .words.misplaced import Worded
 
 if TYPE_CHECKING:
@@ -17,17 +19,23 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Worded)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completed)
 @cache_option
 @json_option
 def cards(name: str | None, cache: Path | None, as_json: bool) -> None:
-    """List the shipped data cards and the caches made of them, or explain one."""
+    """List the data cards, your own that were used too, and their caches, or explain one."""
     from ..data_cards import card_names, load_card
+    from ..data_cards.load import kept_names
     from .terminal.cache import print_stored, states_text
     from .terminal.text import print_card, print_cards
 
     root = cache_root(cache)
     loaded = [load_card(known, root) for known in ([name] if name else card_names())]
+    for own in () if name else kept_names(root):
+        try:
+            loaded.append(load_card(own, root))
+        except SnntxError as error:  # of a copy that somebody changed
+            say(f"passed over {error}")
     stored = {card.name: _stored(root, card) for card in loaded}
     if as_json:
         found = [

@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from ..errors import SnntxError, plain
-from .options import FOLDER, json_option, print_json, say
+from .options import FOLDER, cache_root, json_option, print_json, say
+from .words.completion import cards
 from .words.misplaced import Worded
 
 
 @click.command(cls=Worded)
-@click.argument("card")
+@click.argument("card", shell_complete=cards)
 @click.option("--to", type=FOLDER, required=True, help="Folder to download to.")
 @json_option
 def fetch(card: str, to: Path, as_json: bool) -> None:
@@ -33,7 +34,7 @@ def fetch(card: str, to: Path, as_json: bool) -> None:
         name = card.removeprefix(TONIC)
         downloads, to = tonic_downloads(name), to / name
     else:
-        loaded = load_card(card)
+        loaded = load_card(card, cache_root(None))
         downloads = loaded.downloads
         if not downloads:
             raise SnntxError(

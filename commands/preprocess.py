@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import FOLDER, cache_option, cache_root, json_option, print_json, say
+from .words.completion import cards
 from .words.framing import framing_options
 from .words.misplaced import Worded
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Worded)
-@click.argument("card")
+@click.argument("card", shell_complete=cards)
 @click.option("--raw", type=FOLDER, required=True, help="Folder of the raw recordings.")
 @click.option("--static", type=FOLDER, help="Folder of the static images.")
 @cache_option
@@ -74,10 +75,12 @@ def preprocess(
     files and options is found and reused; a build that was killed is gone on with. Neither
     --jobs nor --scheduler changes a byte of it.
     """
-    from ..data_cards import TONIC, load_card
+    from ..data_cards import TONIC
     from ..preprocess.build.builder import preprocess as build
     from ..preprocess.build.workers import usable_cores
+    from ..preprocess.planning.own_card import keep_card, own_card
     from ..preprocess.planning.plan import make_request
+    from ..train.recipe.sources import check_recipes
     from .terminal.text import build_bar, print_summary
 
     root = cache_root(cache)
@@ -86,7 +89,7 @@ def preprocess(
 
         loaded = write_card(card.removeprefix(TONIC), root)
     else:
-        loaded = load_card(card)
+        loaded = own_card(card, root, builds=True, check=lambda each: check_recipes(each, card))
     request = make_request(
         loaded,
         raw=raw,
@@ -107,6 +110,7 @@ def preprocess(
             say=say,
             progress=progress,
         )
+    keep_card(card, loaded, root, say, builds=True)
     if as_json:
         print_json({**vars(summary), "directory": str(summary.directory)})
     else:

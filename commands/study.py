@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from ..errors import SnntxError, UsageError, shell_word
 from .options import FOLDER, cache_option, cache_root, device_option, json_option, print_json, say
+from .words import completion
 from .words.misplaced import Worded
 from .words.places import RUN, existing, settings_at
 
@@ -31,21 +32,15 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 
 
 @click.command(cls=Worded)
-@click.argument("sweep", metavar="NAME|FILE")
-@click.argument("card", required=False)
+@click.argument("sweep", metavar="NAME|FILE", shell_complete=completion.sweeps)
+@click.argument("card", required=False, shell_complete=completion.cards)
 @cache_option
 @click.option("--key", help="Choose a cache by its key, or the start of one.")
 @click.option(
     "--recipe", "recipes", multiple=True, metavar="NAME", help="Instead of the file's; repeatable."
 )
 @click.option("--seeds", callback=_seeds, metavar="N,N,…", help="Instead of the file's.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A setting of every run, over those of the file's [set]; repeatable.",
-)
+@completion.set_option("A setting of every run, over those of the file's [set]; repeatable.")
 @click.option("--out", type=FOLDER, help="Folder of the runs [default: runs/SWEEP-CARD].")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at a time [default: 1, or one a GPU].")
 @click.option("--threads", type=click.IntRange(1), help="Of each run [default: cores / jobs].")
@@ -91,7 +86,7 @@ def sweep(
     domain-weight      how much the alignment of both branches counts
     fixed-coefficient  one number in place of the learnt coefficients
     """
-    from ..data_cards import load_card
+    from ..preprocess.planning.own_card import used_card
     from ..train.study.cluster import cluster_at
     from ..train.study.jobs import Here, Host, cache_keys, claimed, hearing, make_jobs, run_jobs
     from ..train.study.progress import plan, write_index
@@ -108,7 +103,7 @@ def sweep(
     if read.cache is not None and source is not ParameterSource.COMMANDLINE:
         cache = Path(read.cache)
     root = cache_root(cache)
-    loaded = load_card(given, root)
+    loaded = used_card(given, root, say)
     read = for_card(read, loaded.name, sweep, recipes=recipes, seeds=seeds, on_note=say)
     runs = expand(read, loaded, sweep, settings_at(settings), on_note=say)
     if train_only and any(run.recipe.selection == "test" for run in runs):

@@ -16,6 +16,7 @@ from ..data_cards.schema import Card
 from ..errors import SnntxError, UsageError, shell_word
 from ..preprocess.cache.frame_cache import FrameCache
 from ..preprocess.cache.opening import open_cache, sealed_caches
+from ..preprocess.planning.own_card import used_card
 from ..train.checkpoints.account import read_account
 from ..train.checkpoints.names import LAST, RECIPE
 from ..train.checkpoints.run_directory import same_run
@@ -94,7 +95,7 @@ def wanted_run(asked: Asked, note: Note) -> Wanted:
         )
     if asked.resume and asked.out is not None and (asked.out / LAST).is_file():
         return _known(asked.out, asked.card, asked, note)
-    card = load_card(asked.card, asked.cache)
+    card = used_card(asked.card, asked.cache, note)
     name = asked.recipe or "default"
     recipe = load_recipe(card, name, asked.settings, on_note=note)
     frames = open_cache(

@@ -7,7 +7,7 @@ TOML, as text, as bytes or as the path of a file, or a function that returns one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -43,9 +43,12 @@ class CardDoor(Door[Source]):
 
         return taken
 
-    def unknown(self, name: str, where: str = "") -> UsageError:
-        """Return the error for a name that is not known: what is, and how to add one."""
-        known = self.names()
+    def unknown(self, name: str, where: str = "", also: Sequence[str] = ()) -> UsageError:
+        """Return the error for a name that is not known: what is, and how to add one.
+
+        ``also`` are names that are known beside those that came through the door.
+        """
+        known = [*self.names(), *also]
         return UsageError(
             f"{where}unknown card '{name}'{nearest(name, known)} (known: {', '.join(known)}; or "
             "give the path of a .toml file, or package.module:NAME)"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data_cards import card_names, load_card
+from ...data_cards.load import KEPT, is_path, kept_names
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest, shell_word
 from ..cache.candidates import CARDS_OWN
@@ -81,13 +82,14 @@ def card_in(root: Path, name: str) -> tuple[str, Card | None]:
         UsageError: no such card, and no such folder.
     """
     kept = root / name / "card.toml"  # as the cards of tonic's data sets are
-    if name in card_names() or name.endswith(".toml") or ":" in name or "/" in name:
+    own = kept_names(root)
+    if name in card_names() or name in own or is_path(name) or ":" in name:
         card = load_card(name, root)
         return card.name, card
     folders = folders_in(root)
     if name in folders:
         return name, load_card(str(kept)) if kept.is_file() else None
-    known = sorted({*card_names(), *folders})
+    known = sorted({*card_names(), *own, *folders})
     raise UsageError(f"unknown card '{name}'{nearest(name, known)} (known: {', '.join(known)})")
 
 
@@ -101,7 +103,13 @@ def folders_in(root: Path) -> list[str]:
         if root.exists():
             raise UsageError(f"--cache {root}: is a file, expected a folder")
         return []
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    found = (p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return sorted(p.name for p in found if p.name != KEPT or any(map(_look_alike, p.iterdir())))
+
+
+def _look_alike(path: Path) -> bool:
+    """Say whether a folder has the name of a cache."""
+    return path.is_dir() and bool(_KEY.fullmatch(path.name.removeprefix(BUILDING)))
 
 
 def stored_in(root: Path, name: str, card: Card | None = None) -> list[Stored]:

@@ -175,7 +175,8 @@ def test_static_for_a_card_without(snntx: Snntx, raw: Path, tmp_path: Path) -> N
     folder = Path(data_cards.__file__).parent
     text = (folder / "n-mnist.toml").read_text(encoding="utf-8")
     start, end = text.index("[static]"), text.index("[framing]")
-    (tmp_path / "own.toml").write_text(text[:start] + text[end:], encoding="utf-8")
+    text = (text[:start] + text[end:]).replace('"n-mnist"', '"own"')
+    (tmp_path / "own.toml").write_text(text, encoding="utf-8")
     output = snntx.preprocess(raw, "--static", raw, card=tmp_path / "own.toml")
     one_line(output, 2, "describes no static images; leave out --static")
     assert snntx.preprocess(raw, card=tmp_path / "own.toml").code == 0

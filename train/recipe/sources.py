@@ -15,8 +15,9 @@ from ...data_cards import load_card
 from ...data_cards.schema import Card
 from ...declared.texts import parsed_toml
 from ...errors import UsageError, nearest
+from .doors import METHODS
 from .groups import GROUPS
-from .layout import OLD_SCALING, Layers, is_old
+from .layout import OLD_SCALING, Layers, is_old, own_names
 from .whole import Recipe, recipe_of
 
 
@@ -54,6 +55,32 @@ def load_recipe(
     recipe = recipe_of(layers.tables, where)
     recipe.check_parts()
     return recipe
+
+
+def check_recipes(card: Card, where: str) -> None:
+    """Check every recipe of a card, as far as that needs nothing but this package without torch.
+
+    A recipe may leave out what has no default: single settings can give it. That of a method
+    which another package brings is that package's to check.
+
+    Args:
+        card: whose recipes to check.
+        where: names the card in errors.
+
+    Raises:
+        UsageError: an unknown key, value or part.
+    """
+    for name in card.recipes:
+        given = {"model": "vgg", "epochs": 1} | own_names(card.recipes["default"])
+        given |= own_names(card.recipes[name])
+        method = str(given.get("method"))
+        if "method" in given and METHODS.knows(method) and method not in METHODS.shipped():
+            continue
+        settings = [f"{key}={given[key]}" for key in ("model", "epochs")]
+        try:
+            load_recipe(card, name, settings)
+        except UsageError as error:
+            raise UsageError(f"{where}: [recipes.{name}] {error}") from error
 
 
 def laid_over(held: Recipe, card: Card, name: str | None, settings: Sequence[str]) -> Recipe:
