@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,18 @@ from .words.misplaced import Worded
 
 CARD = "simulated-digits"
 SEED = 1
-TRAINING_SEEDS = (1, 2, 3)
-CONTENDERS = (("event-only baseline", "baseline"), ("knowledge transfer", "default"))
+RECIPE = "few"
+STEPS = 5
+TRAINING_SEEDS = (1, 2, 3, 4)
+EVENTS, TRANSFER = "events alone", "transfer from images"
+CONTENDERS = ((EVENTS, "event-only"), (TRANSFER, "sliding"))
+"""What is compared, and its method."""
 SHOWN = ("0", "3", "5", "8")
 """Classes of the recordings in the picture."""
 
 
 def run_demo(out: Path) -> None:
-    """Simulate, preprocess, train with and without transfer, evaluate, draw.
+    """Simulate, preprocess, train on few labels with and without images, evaluate, draw.
 
     Every step is a public command, printed as it is run. Runs that are finished are kept,
     those that are not are gone on with.
@@ -45,17 +48,17 @@ def run_demo(out: Path) -> None:
     count = write_simulated_digits(data, seed=SEED, say=say)
     click.echo(f"{count:,} simulated recordings of real handwritten digits in {data}")
     _command("preprocess", CARD, "--raw", data / "raw", "--static", data / "static",
-             "--cache", cache)  # fmt: skip
-    scores: dict[str, list[float]] = {}
-    for title, recipe in CONTENDERS:
-        for seed in TRAINING_SEEDS:
-            run = out / "runs" / f"{recipe}-seed{seed}"
-            resume = ["--resume"] if (run / "last.pt").is_file() else []
-            _command("train", CARD, "--recipe", recipe, "--set", f"seed={seed}",
-                     "--cache", cache, "--out", run, *resume)  # fmt: skip
+             "--cache", cache, "--steps", STEPS)  # fmt: skip
+    scores: dict[str, dict[int, float]] = {title: {} for title, _ in CONTENDERS}
+    for seed in TRAINING_SEEDS:
+        for title, method in CONTENDERS:
+            run = out / "runs" / f"{method}-seed{seed}"
+            _command("train", CARD, "--recipe", RECIPE, "--set", f"method={method}",
+                     "--set", f"seed={seed}", "--cache", cache, "--out", run,
+                     "--resume")  # fmt: skip
             _command("evaluate", run, "--cache", cache, quiet=True)
             result = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-            scores.setdefault(title, []).append(result["top1"])
+            scores[title][seed] = result["top1"]
     picture = out / "recordings.png"
     _draw(cache, picture)
     _table(scores, result)
@@ -88,7 +91,7 @@ def _draw(cache: Path, picture: Path) -> None:
     from ..preprocess.cache.opening import open_cache
     from ..preprocess.upkeep.contact_sheet import SheetRow, contact_sheet
 
-    frames = open_cache(cache, load_card(CARD), steps=None, size=None, key=None)
+    frames = open_cache(cache, load_card(CARD), steps=STEPS, size=None, key=None)
     statics = frames.static_images()
     train = frames.split("holdout", "train")
     rows = []
@@ -99,28 +102,32 @@ def _draw(cache: Path, picture: Path) -> None:
     contact_sheet(rows, title="simulated recordings of real handwritten digits", path=picture)
 
 
-def _table(scores: dict[str, list[float]], result: dict[str, Any]) -> None:
+def _table(scores: dict[str, dict[int, float]], result: dict[str, Any]) -> None:
     """Print the runs' test accuracy with everything it takes to read it."""
     from ..data_cards import load_card
     from ..train.recipe.sources import load_recipe
+    from ..train.study.statistics import sample_of
     from .terminal.text import print_table
 
-    shots = load_recipe(load_card(CARD)).data.recordings_per_class
+    shots = load_recipe(load_card(CARD), RECIPE).data.recordings_per_class
     click.echo(
-        f"\ntest top-1 on {result['recordings']} simulated recordings, {shots} labelled recordings "
-        f"a class,\nprotocol {result['protocol']}, epoch chosen on {result['selected_on']}"
+        f"\ntest top-1 on {result['recordings']} simulated recordings, with {shots} labelled "
+        f"{'recording' if shots == 1 else 'recordings'} a class;\n"
+        f"protocol {result['protocol']}, epoch chosen on {result['selected_on']}"
     )
     rows = [
-        [title, *(f"{value:.3f}" for value in values), f"{statistics.fmean(values):.3f}"]
-        for title, values in scores.items()
+        [title, *(f"{value:.3f}" for value in values.values())] for title, values in scores.items()
     ]
-    print_table(["", *(f"seed {seed}" for seed in TRAINING_SEEDS), "mean"], rows)
-    (first, baseline), (second, transfer) = scores.items()
-    gains = [b - a for a, b in zip(baseline, transfer, strict=True)]
-    click.echo(
-        f"{second} minus {first}: {statistics.fmean(gains):+.3f} (by seed "
-        f"{', '.join(f'{gain:+.3f}' for gain in gains)})"
+    print_table(["", *(f"seed {seed}" for seed in TRAINING_SEEDS)], rows)
+    for title, values in scores.items():
+        click.echo(f"{title:20}  {sample_of(list(values.values())).mean:.3f}")
+    gain = sample_of([scores[TRANSFER][seed] - scores[EVENTS][seed] for seed in TRAINING_SEEDS])
+    interval = (
+        "no interval: the seeds do not differ"
+        if gain.low is None or gain.high is None
+        else f"95 % interval {gain.low:+.3f} to {gain.high:+.3f}, {gain.n} seeds"
     )
+    click.echo(f"{'difference':20} {gain.mean:+.3f} ({interval})")
 
 
 @click.command(cls=Worded)

@@ -16,7 +16,7 @@ from ...data_cards.schema import Card
 from ...declared.texts import parsed_toml
 from ...errors import UsageError, nearest
 from .doors import METHODS
-from .groups import GROUPS
+from .groups import GROUPS, method_fields
 from .layout import OLD_SCALING, Layers, is_old, own_names
 from .whole import Recipe, recipe_of
 
@@ -97,12 +97,29 @@ def laid_over(held: Recipe, card: Card, name: str | None, settings: Sequence[str
     """
     layers, where = Layers(), "recipe"
     layers.add(held.to_table(), where)
+    single = parse_settings(settings)
     if name is not None:
         table, where = named_table(card, name)
         whole = name == "default" or name.endswith(".toml")
-        layers.add(_scaled(table, where, lambda note: None) if whole else table, where)
-    layers.add(parse_settings(settings), where)
+        if whole:
+            table = _scaled(table, where, lambda note: None)
+        method = own_names(single).get("method", own_names(table).get("method", layers.method))
+        layers.add(_taken_by(method, table), where)
+    layers.add(single, where)
     return recipe_of(layers.tables, where)
+
+
+def _taken_by(method: Any, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's settings without those that other methods take and this one does not.
+
+    A named recipe is written for its own method; a run of another has left them out.
+    """
+    found = own_names(table)
+    if not METHODS.knows(method):
+        return found
+    others = {key for each in METHODS.shipped() for key in method_fields(each)}
+    others -= method_fields(method).keys()
+    return {key: value for key, value in found.items() if key not in others}
 
 
 def named_table(card: Card, name: str) -> tuple[dict[str, Any], str]:

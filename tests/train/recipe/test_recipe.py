@@ -15,7 +15,7 @@ from snntx.errors import UsageError
 from snntx.train.recipe.doors import METHODS
 from snntx.train.recipe.groups import GROUPS
 from snntx.train.recipe.layout import known_settings, own_names
-from snntx.train.recipe.sources import load_recipe, recipe_from_table
+from snntx.train.recipe.sources import laid_over, load_recipe, recipe_from_table
 from snntx.train.recipe.whole import Recipe
 from snntx.train.run.schedule import scaled_lr
 
@@ -570,3 +570,13 @@ def test_a_recipe_is_read_without_torch() -> None:
         "assert not {'torch', 'numba', 'h5py'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("method", ["event-only", "static-only", "sliding", "time-mixup"])
+@pytest.mark.parametrize("repeated", [True, False], ids=["all words again", "recipe alone"])
+def test_a_run_of_another_method_than_its_recipe_is_written_for_goes_on(
+    method: str, repeated: bool
+) -> None:
+    card, settings = load_card("n-mnist"), [f"method={method}", "seed=7"]
+    held = load_recipe(card, "few", settings)
+    assert laid_over(held, card, "few", settings if repeated else []) == held
