@@ -11,6 +11,7 @@ import os
 import sys
 
 import click
+from click.shell_completion import add_completion_class as _add_completion_class
 
 from . import __version__
 from .commands.cache import cache as _cache
@@ -30,6 +31,7 @@ from .commands.settings import settings as _settings
 from .commands.study import compare as _compare
 from .commands.study import sweep as _sweep
 from .commands.train import train as _train
+from .commands.words.completion import Bash as _Bash
 from .errors import SnntxError
 
 
@@ -56,6 +58,7 @@ for _command in (
     _settings,
 ):
     cli.add_command(_command)
+_add_completion_class(_Bash, "bash")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -18,6 +18,7 @@ from .options import (
     say,
 )
 from .runs import show_run
+from .words.completion import cards, cards_or_runs
 from .words.misplaced import Worded
 from .words.places import run_at
 
@@ -30,7 +31,7 @@ def cache() -> None:
 
 
 @cache.command()
-@click.argument("card", required=False)
+@click.argument("card", required=False, shell_complete=cards)
 @cache_option
 @json_option
 def ls(card: str | None, cache: Path | None, as_json: bool) -> None:
@@ -53,7 +54,7 @@ def ls(card: str | None, cache: Path | None, as_json: bool) -> None:
 
 
 @cache.command()
-@click.argument("card")
+@click.argument("card", shell_complete=cards)
 @cache_option
 @key_option
 @click.option("--picture", type=_PNG, help="Also draw recordings of several classes as a PNG.")
@@ -85,7 +86,7 @@ def show(
 
 
 @cache.command()
-@click.argument("card")
+@click.argument("card", shell_complete=cards)
 @cache_option
 @key_option
 @click.option("--raw", type=FOLDER, help="Also compare with this folder of raw recordings.")
@@ -134,7 +135,7 @@ def verify(
 
 
 @cache.command()
-@click.argument("card")
+@click.argument("card", shell_complete=cards)
 @click.argument("keys", nargs=-1, metavar="KEY...")
 @cache_option
 @click.option("--unfinished", is_flag=True, help="Remove every unfinished build of the card.")
@@ -172,7 +173,7 @@ def _agreed(question: str) -> bool:
 
 
 @click.command("show", cls=Worded)
-@click.argument("card", metavar="CARD|RUN")
+@click.argument("card", metavar="CARD|RUN", shell_complete=cards_or_runs)
 @click.argument("identity", required=False)
 @cache_option
 @key_option

@@ -30,7 +30,8 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command; an unknown name is an error that names the nearest one."""
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
+        known = ctx.resilient_parsing or args[:1] == [] or args[0] in self.commands
+        if not known and not args[0].startswith("-"):
             raise UsageError(f"unknown command '{args[0]}'{nearest(args[0], self.commands)}")
         return super().resolve_command(ctx, args)
 

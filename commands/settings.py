@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import json_option, print_json
+from .words.completion import groups
 from .words.misplaced import Worded
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Worded)
-@click.argument("wanted", metavar="[GROUP|NAME]", required=False)
+@click.argument("wanted", metavar="[GROUP|NAME]", required=False, shell_complete=groups)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a recipe.")
 @click.option("--markdown", is_flag=True, help="Print the page docs/settings.md.")
 @json_option

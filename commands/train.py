@@ -18,26 +18,22 @@ from .options import (
     print_json,
     words_of,
 )
+from .words import completion
 from .words.misplaced import Worded
 from .words.places import settings_at
 
 
 @click.command(cls=Worded)
-@click.argument("card", metavar="CARD|RUN")
+@click.argument("card", metavar="CARD|RUN", shell_complete=completion.cards_or_runs)
 @cache_option
 @click.option("--key", help="Choose a cache by its key, or the start of one.")
 @click.option(
     "--recipe",
     metavar="NAME|FILE",
+    shell_complete=completion.recipes,
     help="One of the card's recipes, or a .toml file over its default [default: default].",
 )
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a setting, such as epochs=20 or method=event-only; repeatable.",
-)
+@completion.set_option("Override a setting, such as epochs=20 or method=event-only; repeatable.")
 @click.option(
     "--out", type=FOLDER, help="Run directory [default: runs/CARD-RECIPE-SETTINGS-seedN]."
 )
@@ -123,7 +119,7 @@ def train(
                 group=group,
                 called=Called(words_of(context), recipe, settings),
                 on_claim=lambda fresh: transcript.begin(path, fresh=fresh),
-                on_note=note,
+                on_note=display.above(note),
                 on_step=display.step,
                 on_epoch=display.epoch,
             )

@@ -12,7 +12,7 @@ from ...declared.fields import Field, Setting, declared_fields, fitted, union_of
 from ...declared.hints import meant
 from ...errors import nearest
 from ...train.recipe.doors import METHODS
-from ...train.recipe.groups import GROUPS
+from ...train.recipe.groups import GROUPS, MethodSettings
 from ...train.recipe.layout import OLD
 from ...train.recipe.sources import parse_settings
 
@@ -82,10 +82,16 @@ def _own(name: str) -> str:
     return own if dot and group in GROUPS else name
 
 
-def _fields() -> dict[str, Field]:
-    """Return every setting by its own name, those of shipped methods and of release 0.1 too."""
+def settable() -> dict[str, Field]:
+    """Return every setting by its own name, those of shipped methods too."""
     tables = [*GROUPS.values(), *(METHODS.get(name).Settings for name in METHODS.shipped())]
     found = {field.key: field for table in tables for field in declared_fields(table)}
-    found["method"] = found.pop("name")
+    del found["name"]  # each method's own, which knows no other
+    [found["method"]] = [each for each in declared_fields(MethodSettings) if each.key == "name"]
+    return found
+
+
+def _fields() -> dict[str, Field]:
+    """Return every setting by its own name, those of release 0.1 too."""
     old = {name: Field(name, name, type(each), Setting(""), each) for name, each in OLD.items()}
-    return {**old, **found}
+    return {**old, **settable()}

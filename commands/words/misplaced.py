@@ -49,6 +49,8 @@ class Worded(click.Command):
             click.UsageError: the call is wrong in another way.
         """
         words = list(args)
+        if ctx.resilient_parsing:  # a line that is being typed is completed, not judged
+            return super().parse_args(ctx, args)
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ...errors import UsageError, nearest
+from .completion import beginning
 
 ROOT = Path("runs")
 """Where runs lie whose directory nobody names."""
@@ -78,9 +79,8 @@ class RunWord(click.Path):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the names of runs that begin so, and let the shell add its files."""
-        found = [CompletionItem(name) for name in names() if name.startswith(incomplete)]
-        return [*found, CompletionItem(incomplete, type="file")]
+        """Return the names of runs that begin so, or let the shell find files."""
+        return beginning(names(), incomplete)
 
 
 RUN = RunWord(path_type=Path)
