@@ -20,6 +20,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpu.outcome import Outcome, Where
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("snntx", "torch", "triton", "pytest", "hypothesis")
@@ -92,13 +96,14 @@ def whole(wanted: list[str], device: str, rounds: int, out: Path) -> int:
         print(f"gpu: {name}", file=sys.stderr, flush=True)
         outcomes[name] = alone(name, device, rounds)
         path.write_text(report(place, outcomes), encoding="utf-8")
-        print("\n".join(outcomes[name].lines), flush=True)
+        found = outcomes[name]
+        print("\n".join([*found.lines, *(f"failed: {each}" for each in found.failed)]), flush=True)
     print(f"\n{path}; to keep it: cat {path} >> {ROOT / 'docs' / 'results.md'}")
     print(last_line(outcomes))
     return 1 if any(found.failed for found in outcomes.values()) else 0
 
 
-def alone(name, device, rounds):  # type: ignore[no-untyped-def]
+def alone(name: str, device: str, rounds: int) -> Outcome:
     """Run a part in a process of its own and return what it found."""
     from gpu.outcome import Outcome
 
@@ -120,7 +125,7 @@ def alone(name, device, rounds):  # type: ignore[no-untyped-def]
         return Outcome(failed=[f"ended with {done.returncode}: {lines[-1]}"])
 
 
-def where(device: str):  # type: ignore[no-untyped-def]
+def where(device: str) -> Where:
     """Return the card and the versions, as a run keeps them."""
     import torch
     from gpu.outcome import Where

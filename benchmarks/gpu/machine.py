@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -80,13 +80,13 @@ class Machine:
                 step()
                 times.append(1e3 * (time.perf_counter() - began))
             return statistics.median(times)
-        marks = [[torch.cuda.Event(enable_timing=True) for _ in "be"] for _ in range(self.steps)]
+        marks = [[_event() for _ in "be"] for _ in range(self.steps)]
         for begin, end in marks:
             begin.record()
             step()
             end.record()
         torch.cuda.synchronize(self.device)
-        return statistics.median(begin.elapsed_time(end) for begin, end in marks)
+        return float(statistics.median(begin.elapsed_time(end) for begin, end in marks))
 
     def in_turn(
         self, work: Mapping[str, Callable[[], Callable[[], object]]]
@@ -110,6 +110,10 @@ class Machine:
 
     def _turn(self, make: Callable[[], Callable[[], object]]) -> float:
         return self.milliseconds(make())
+
+
+def _event() -> Any:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 def ran_out(error: BaseException) -> bool:
