@@ -119,7 +119,7 @@ def train(
                 group=group,
                 called=Called(words_of(context), recipe, settings),
                 on_claim=lambda fresh: transcript.begin(path, fresh=fresh),
-                on_note=note,
+                on_note=display.above(note),
                 on_step=display.step,
                 on_epoch=display.epoch,
             )

@@ -50,7 +50,10 @@ def print_metrics(result: Evaluation) -> None:
     click.echo(f"  recordings {metrics.recordings:,}")
     click.echo(f"  top-1      {metrics.top1:.4f}")
     click.echo(f"  top-5      {metrics.top5:.4f}")
-    click.echo(f"  loss       {metrics.loss:.4f}\n")
+    click.echo(f"  loss       {metrics.loss:.4f}")
+    for note in result.notes:
+        click.echo(wrapped(note, "  note       ", " " * 13))
+    click.echo()
     rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in metrics.per_class.items()]
     print_table(["class", "recordings", "accuracy"], rows)
 

@@ -189,6 +189,15 @@ class TrainingDisplay:
     def __exit__(self, *exception: object) -> None:
         self._bar.close()
 
+    def above(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        """Return what says a line above the bar."""
+
+        def note(line: str) -> None:
+            with self._bar.external_write_mode(file=sys.stderr):
+                say(line)
+
+        return note
+
     def step(self, record: dict[str, Any]) -> None:
         """Show one step."""
         total = self._epochs * record["steps"]

@@ -22,6 +22,7 @@ from ..checkpoints.weights import open_weights
 from ..measure.metrics import Metrics, evaluate_part
 from ..method.choice import make_method
 from ..run.distributed import pick_device
+from ..run.gap import told_gap
 
 
 class UnwrittenError(SnntxError):
@@ -43,6 +44,8 @@ class Evaluation:
         transfer: whether static images were shown in training.
         epoch: of the checkpoint, 0-based.
         metrics: the result.
+        norm_gap: what the run's log says of a gap that running statistics made, with its epoch.
+        notes: what a user should know of the result.
     """
 
     checkpoint: str
@@ -55,10 +58,15 @@ class Evaluation:
     transfer: bool
     epoch: int
     metrics: Metrics
+    norm_gap: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, metrics beside the rest."""
+        """Return plain values, metrics beside the rest; a gap only where one was found."""
         content = asdict(self)
+        del content["notes"]
+        if content["norm_gap"] is None:
+            del content["norm_gap"]
         metrics: dict[str, Any] = content.pop("metrics")
         return content | metrics
 
@@ -107,6 +115,7 @@ def evaluate_run(
             f"{cache.directory}: protocol {recipe.data.protocol} has no test recordings in this "
             "cache"
         )
+    told = told_gap(run, recipe) if weights.kind == "run" else None
     result = Evaluation(
         checkpoint=str(weights.path),
         card=checkpoint.card,
@@ -118,6 +127,8 @@ def evaluate_run(
         transfer=recipe.transfer,
         epoch=checkpoint.epoch - 1,
         metrics=evaluate_part(checkpoint.build_model(device), cache, indices, device),
+        norm_gap=None if told is None else told[0],
+        notes=() if told is None else (f"in training, {told[1]}",),
     )
     on_result(result)
     if weights.kind == "run":

@@ -46,12 +46,20 @@ def event_logits(
 ) -> Tensor:
     """Return the mean logits over time of some recordings, ``(n, C)`` on the CPU."""
     model.eval()
-    parts = []
+    parts = [indices[start : start + BATCH] for start in range(0, indices.size, BATCH)]
+    return torch.cat([event_batch(model, cache, part, device) for part in parts])
+
+
+def event_batch(
+    model: TransferModel, cache: FrameCache, indices: NDArray[np.int64], device: torch.device
+) -> Tensor:
+    """Return the mean logits ``(n, C)`` of recordings that are classified together, as it stands.
+
+    The model is in evaluation mode, but perhaps for its norms.
+    """
     with torch.inference_mode():
-        for start in range(0, indices.size, BATCH):
-            frames = torch.from_numpy(cache.frames(indices[start : start + BATCH]))
-            parts.append(model.forward_event(frames.to(device)).mean(0).float().cpu())
-    return torch.cat(parts)
+        frames = torch.from_numpy(cache.frames(indices))
+        return model.forward_event(frames.to(device)).mean(0).float().cpu()
 
 
 def measure(logits: Tensor, labels: NDArray[np.int64], classes: list[str]) -> Metrics:

@@ -6,16 +6,19 @@ where there is none, on the recordings themselves, through the static head.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...preprocess.cache.frame_cache import FrameCache
 from ..batches.images import shown, shown_images
 from ..network.model import TransferModel
 from ..recipe.whole import Recipe
+from .batch_statistics import ByBatch, measure_by_batch
 from .metrics import BATCH, Metrics, measure
 
 
@@ -52,19 +55,52 @@ def evaluate_static(
 ) -> Metrics:
     """Classify what a selection holds by the static head and measure the result."""
     model.eval()
-    images, steps = None, cache.frame_shape[0]
+    classify = static_batches(model, cache, selection, recipe, device)
+    places = np.arange(selection.indices.size)
+    parts = [places[start : start + BATCH] for start in range(0, places.size, BATCH)]
+    logits = torch.cat([classify(part) for part in parts])
+    return measure(logits, static_labels(cache, selection), cache.classes)
+
+
+def static_by_batch(
+    model: TransferModel,
+    cache: FrameCache,
+    selection: StaticSelection,
+    recipe: Recipe,
+    device: torch.device,
+) -> ByBatch:
+    """Measure the static head on a selection by the statistics of its batches."""
+    classify = static_batches(model, cache, selection, recipe, device)
+    return measure_by_batch(model, classify, static_labels(cache, selection))
+
+
+def static_labels(cache: FrameCache, selection: StaticSelection) -> NDArray[np.int64]:
+    """Return the class of each of a selection, ``(n,)``."""
     if selection.kind == "static":
-        images = shown_images(cache, recipe, selection.indices)
-        labels = cache.index.static_label[selection.indices]
-    else:
-        labels = cache.labels[selection.indices]
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, selection.indices.size, BATCH):
-            place = slice(start, start + BATCH)
-            if images is not None:
-                frames = shown(images[place], steps)
-            else:
-                frames = torch.from_numpy(cache.frames(selection.indices[place]))
-            parts.append(model.forward_static(frames.to(device)).mean(0).float().cpu())
-    return measure(torch.cat(parts), labels, cache.classes)
+        return cache.index.static_label[selection.indices]
+    return cache.labels[selection.indices]
+
+
+def static_batches(
+    model: TransferModel,
+    cache: FrameCache,
+    selection: StaticSelection,
+    recipe: Recipe,
+    device: torch.device,
+) -> Callable[[NDArray[np.int64]], Tensor]:
+    """Return what gives the static head's mean logits ``(n, C)`` of places in a selection.
+
+    The model is in evaluation mode, but perhaps for its norms.
+    """
+    static = selection.kind == "static"
+    images = shown_images(cache, recipe, selection.indices) if static else None
+
+    def classify(places: NDArray[np.int64]) -> Tensor:
+        if images is not None:
+            frames = shown(images[places], cache.frame_shape[0])
+        else:
+            frames = torch.from_numpy(cache.frames(selection.indices[places]))
+        with torch.inference_mode():
+            return model.forward_static(frames.to(device)).mean(0).float().cpu()
+
+    return classify

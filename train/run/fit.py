@@ -34,6 +34,7 @@ from ..method.choice import make_method
 from ..recipe.whole import Recipe
 from .account import Called, begin
 from .distributed import Group, pick_device
+from .gap import GAP, gap_line
 from .logs import RunLog, wants_tensorboard
 from .objective import chosen_backend
 from .running import Running
@@ -78,7 +79,8 @@ def train(
         called: the command line and the recipe's name, for ``run.json``.
         on_claim: called, in the first process alone, once the run directory is this run's and
             steps are to be taken; told whether the run begins.
-        on_note: called with what a user should know before the first step.
+        on_note: called with what a user should know before the first step, and with a gap that the
+            norms' running statistics make (:mod:`.gap`), once, after the epoch that shows it.
         on_step: called after each step with epoch, step, loss, accuracy, replacement.
         on_epoch: called after each epoch with its record.
 
@@ -149,6 +151,8 @@ def train(
                 record = run.finish_epoch(selection, rate, began, first, request)
                 if group.first:
                     on_epoch(record)
+                    if GAP in record:
+                        on_note(gap_line(record, recipe, out))
         if account is not None:
             account.end(run.epoch)
     except BaseException as error:

@@ -66,6 +66,12 @@ class RunLog:
         self._out, self._start, self._tensorboard = out, start, tensorboard
         self._writer: SummaryWriter | None = None
 
+    def has(self, name: str) -> bool:
+        """Return whether an epoch's record has this entry, whichever start wrote it."""
+        path = self._out / LOG
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        return any(name in json.loads(line) for line in lines)
+
     def epoch(self, record: dict[str, Any]) -> None:
         """Write one finished epoch."""
         with (self._out / LOG).open("a", encoding="utf-8") as log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,14 +20,16 @@ from ..checkpoints.initialise import initial_weights
 from ..checkpoints.names import BEST, DIVERGED, LAST
 from ..checkpoints.run_directory import has_waited
 from ..checkpoints.state import Checkpoint, save_checkpoint, save_content
+from ..measure.batch_statistics import event_by_batch
 from ..measure.firing import FiringRates
 from ..measure.metrics import Metrics, evaluate_part
-from ..measure.static_part import evaluate_static, static_selection
+from ..measure.static_part import evaluate_static, static_by_batch, static_selection
 from ..method.base import Method, Place
 from ..network.create import TransferModel
 from ..recipe.networks import build_model
 from ..recipe.whole import Recipe
 from .distributed import Group
+from .gap import GAP, find_gap
 from .logs import RunLog, peak_memory_mib
 from .objective import Objective
 from .stopping import LeftError, StoppedError, StopRequest, leaving
@@ -142,11 +145,14 @@ class Running:
             raise self._diverged("a weight is not finite", batches - 1, None)
         seconds = time.perf_counter() - began
         rates: dict[str, float] = {}
+        gap: dict[str, Any] | None = None
         outcome: Metrics | int | None = None  # where it was left, the signal's number
         if self._group.first:
             try:
-                with FiringRates(model) as firing, leaving(model, request):
-                    outcome = self._validate(model, selection)
+                with leaving(model, request):
+                    with FiringRates(model) as firing:
+                        outcome = self._validate(model, selection)
+                    gap = self._gap(model, selection, outcome)
                 rates = firing.rates()
             except LeftError:
                 outcome = request.asked
@@ -181,6 +187,8 @@ class Running:
             "peak_memory_mib": peak_memory_mib(self._group.device),
             "seconds": time.perf_counter() - began,
         }
+        if gap is not None:
+            record[GAP] = gap
         self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
         if self.log is not None:
             self.log.epoch(record)
@@ -196,6 +204,22 @@ class Running:
         statics = static_selection(self._cache, self._recipe)
         return evaluate_static(model, self._cache, statics, self._recipe, device)
 
+    def _gap(self, model: TransferModel, selection: Any, metrics: Metrics) -> dict[str, Any] | None:
+        """Return what running statistics take from this epoch's result, unless that was told."""
+        if self.log is not None and self.log.has(GAP):
+            return None
+        accuracy = self.sums.get("accuracy")
+        train = None if accuracy is None else accuracy / self.batch
+        data = model, self._cache
+        if self._method.judged == "event":
+            measure = partial(event_by_batch, *data, selection, self._group.device)
+        else:
+            statics = static_selection(self._cache, self._recipe)
+            if statics.kind != "static":  # the static head on events: the gap has another cause
+                return None
+            measure = partial(static_by_batch, *data, statics, self._recipe, self._group.device)
+        return find_gap(model, self._recipe, self.epoch + 1, train, metrics, measure)
+
     def save(self) -> None:
         """Write ``last.pt``, unless another process does."""
         if self._group.first:
@@ -209,7 +233,7 @@ class Running:
             card=self._card.name,
             cache_key=self._cache.key,
             classes=self._cache.classes,
-            event_format=self._card.events.format,
+            event_format=self._card.events.file_format,
             sort=self._card.events.sort,
             wraps=self._card.events.wraps,
             outside=self._card.events.outside,
