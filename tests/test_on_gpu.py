@@ -54,19 +54,19 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def machine(gpu: Any) -> Any:
-    return gpu.machine.Machine(torch.device("cpu"), rounds=2, steps=1)
+    return gpu.machine.Machine(torch.device("cpu"), rounds=1, steps=1)
 
 
 @pytest.fixture
 def steps(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The part of steps with Numba's kernels in place of interpreted ones."""
+    """The part of steps with ``backend=torch`` in place of interpreted kernels."""
     found = gpu.steps
-    monkeypatch.setattr(found, "setting_of", _with_numba(found.setting_of))
+    monkeypatch.setattr(found, "setting_of", _with("torch", found.setting_of))
     return found
 
 
-def _with_numba(original: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *arguments: original(*arguments)._replace(backend="numba")
+def _with(backend: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *arguments: original(*arguments)._replace(backend=backend)
 
 
 def script(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -141,7 +141,9 @@ def test_every_network_has_a_part(gpu: Any, machine: Any) -> None:
     assert set(MODELS.shipped()) == set(gpu.steps.FULL)
 
 
-def test_a_step_of_a_network(steps: Any, machine: Any) -> None:
+def test_a_step_of_a_network(gpu: Any, machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = gpu.steps
+    monkeypatch.setattr(steps, "setting_of", _with("numba", steps.setting_of))
     found = steps.measure("nmnist", machine)
     assert (found.passed, found.failed, found.full) == (["float32", "bfloat16"], [], [])
     rows = [line for line in found.lines if line.startswith("| snntx")]

@@ -54,7 +54,11 @@ def run(words: list[str], *, interpret: bool) -> tuple[Counter[str], list[str]]:
         if not path.is_file():
             lines = (done.stderr or done.stdout).strip().splitlines()
             return Counter(), [f"pytest ended with {done.returncode}: {lines[-1] if lines else ''}"]
-        return counted(path)
+        counts, failures = counted(path)
+        if done.returncode not in (0, 1, 5) and not failures:  # 1 is failed tests, 5 is none
+            lines = (done.stderr or done.stdout).strip().splitlines() or [""]
+            failures = [f"pytest ended with {done.returncode}: {lines[-1]}"]
+        return counts, failures
 
 
 def counted(path: Path) -> tuple[Counter[str], list[str]]:
