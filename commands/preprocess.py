@@ -10,6 +10,7 @@ import click
 from .options import FOLDER, cache_option, cache_root, json_option, print_json, say
 from .words.completion import cards
 from .words.framing import framing_options
+from .words.instead import naming
 from .words.misplaced import Worded
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def preprocess(
         static_fit=static_fit,
         **framing,
     )
-    with build_bar() as progress:
+    with build_bar() as progress, naming(CARD=card):
         summary = build(
             request,
             jobs=usable_cores() if jobs is None else jobs,

@@ -123,6 +123,11 @@ class EventFiles(Declared):
         Slices | None, Setting("where the recordings of a file of many start and end")
     ] = None
 
+    @property
+    def file_format(self) -> str:
+        """The format of one file alone, such as ``tonic:NMNIST`` where tonic has many."""
+        return f"tonic:{self.roots[0]}" if self.format == "tonic" else self.format
+
 
 @dataclass(frozen=True)
 class StaticFiles(Declared):

@@ -6,6 +6,19 @@ In: the words of a command, and what to give in place of some of them. Out: the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from ...errors import ElsewhereError
+
+
+@contextmanager
+def naming(**arguments: str) -> Iterator[None]:
+    """Have an error that says what to give for an argument name the word that was given."""
+    try:
+        yield
+    except ElsewhereError as error:
+        error.given = {arguments.get(name, name): each for name, each in error.given.items()}
+        raise
 
 
 def instead(words: Sequence[str], given: Mapping[str, object]) -> list[str]:

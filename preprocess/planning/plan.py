@@ -28,6 +28,7 @@ from .ignored import ignored_files, suffix_note, unknown_notes, with_suffixes
 from .spelling import recordings_spelled
 from .static_files import StaticPlan, plan_statics
 from .unpaired import Unpaired
+from .without_static import without_static
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,12 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
     event_files = {n: path for n, path in found.files.items() if path not in left_out}
     listed = StaticPlan()
     if request.static is not None:
+        if card.static is None:
+            raise without_static(card, request.raw, request.cache, recordings[0])
         try:
             listed = plan_statics(
                 card,
+                card.static,
                 request.static,
                 request.unpaired,
                 recordings,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...data_cards.found import StaticFiles
 from ...data_cards.schema import Card
 from ...errors import UsageError
 from ..cache.notes import Note, note
@@ -34,6 +35,7 @@ class StaticPlan:
 
 def plan_statics(
     card: Card,
+    spec: StaticFiles,
     folder: Path,
     unpaired: Unpaired,
     recordings: Sequence[Recording],
@@ -46,6 +48,7 @@ def plan_statics(
 
     Args:
         card: the dataset.
+        spec: its table of static images.
         folder: what the user gave as ``--static``.
         unpaired: what to do where too few names match.
         recordings: of the classes that are known.
@@ -57,9 +60,6 @@ def plan_statics(
         UsageError: the folder does not hold what the card describes, or too few names match.
         BadFileError: a file of many images is damaged.
     """
-    spec = card.static
-    if spec is None:
-        raise UsageError(f"card {card.name} describes no static images; leave out --static")
     passed, archives = Passed(skip=skip), archives_of(spec, folder)
     try:
         listed = list_statics(spec, folder, card.events.order, passed)

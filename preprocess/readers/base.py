@@ -59,6 +59,7 @@ class Reader:
         drops: whether events outside the sensor are to be left out. A reader then has
             :data:`~snntx.preprocess.framing.events.NOWHERE` for a coordinate that it would refuse,
             and leaves the event where it is; it is counted and left out later.
+        data_set: which one the files are of, where a format has many; empty where nobody said.
     """
 
     record_bytes: ClassVar[int]
@@ -66,6 +67,7 @@ class Reader:
     timers: ClassVar[tuple[int, ...]] = ()
     version: ClassVar[str] = ""
     drops: bool = False
+    data_set: str = ""
 
     def decode(self, data: bytes, path: Path | str) -> Events:
         """Decode the bytes of a file of one recording; ``path`` names it in errors.
@@ -150,11 +152,16 @@ READERS = _ReaderDoor(
 def reader_of(format: str, *, drops: bool = False) -> Reader:
     """Return the reader of a format; ``drops`` as in :class:`Reader`.
 
+    ``tonic:NAME`` reads single files of tonic's data set of that name.
+
     Raises:
         UsageError: there is none of that name, or it cannot be imported.
     """
-    reader = READERS.get(format)()
+    name, _, data_set = format.partition(":")
+    reader = READERS.get(name if name == "tonic" else format)()
     reader.drops = drops
+    if name == "tonic":
+        reader.data_set = data_set
     return reader
 
 

@@ -40,13 +40,7 @@ def dataset_class(name: str) -> Any:
     Raises:
         UsageError: tonic is not installed, or has no such data set of an event camera.
     """
-    try:
-        import tonic
-    except ImportError as error:
-        raise UsageError(
-            f"tonic:{name} needs the package tonic, which cannot be imported ({error}); install "
-            "it with: pip install 'snntx[tonic]'"
-        ) from error
+    tonic = _tonic(name)
     known = sorted(tonic.datasets.__all__)
     if name not in known:
         raise UsageError(
@@ -66,6 +60,22 @@ def dataset_class(name: str) -> Any:
             f"own ({', '.join(inspect.signature(found).parameters)}); it cannot be framed here"
         )
     return found
+
+
+def _tonic(name: str = "NAME") -> Any:
+    """Return the package tonic.
+
+    Raises:
+        UsageError: it cannot be imported.
+    """
+    try:
+        import tonic
+    except ImportError as error:
+        raise UsageError(
+            f"tonic:{name} needs the package tonic, which cannot be imported ({error}); install "
+            "it with: pip install tonic"
+        ) from error
+    return tonic
 
 
 def _columns(dataset: Any) -> tuple[str, ...]:
@@ -180,6 +190,61 @@ def class_names(dataset: Any) -> Mapping[Any, str]:
     if isinstance(named, Mapping):
         return {int(target): str(name) for name, target in named.items()}
     return dict(enumerate(map(str, named))) if isinstance(named, list | tuple) else {}
+
+
+def data_set_of(card: str) -> str:
+    """Return the data set that a card ``tonic-name`` was written for, empty for another card.
+
+    Raises:
+        UsageError: tonic is missing.
+    """
+    names = _tonic().datasets.__all__ if card.startswith("tonic-") else ()
+    return next((name for name in names if f"tonic-{name.lower()}" == card), "")
+
+
+def sample_of(name: str, path: Path) -> Any:
+    """Return what tonic's reader of data set ``name`` makes of one file, wherever it lies.
+
+    Raises:
+        UsageError: tonic is missing, has no such data set, or reads it only as a whole.
+        Exception: whatever tonic says of a damaged file.
+    """
+    dataset = dataset_class(name)
+    as_it_is = {"_check_exists": lambda self: True, "download": lambda self: None}
+    offline = type(dataset.__name__, (dataset,), as_it_is)
+    whole = f"tonic:{name}: tonic reads this data set as a whole, no single file of it"
+    with (
+        mock.patch.object(os, "walk", return_value=()),
+        mock.patch.object(os, "listdir", return_value=[]),
+        contextlib.redirect_stdout(sys.stderr),
+    ):
+        try:
+            alone = offline(save_to=os.devnull, **_arguments(dataset, subsets(dataset)[0]))
+            empty = [alone.data, alone.targets]
+        except (Exception, SystemExit) as error:  # of what it misses, or another kind of listing
+            raise UsageError(f"{whole} ({' '.join(str(error).split())})") from error
+    one = _Asked([str(path)])
+    alone.data, alone.targets = one, [0]
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            sample, _ = alone[0]
+    except Exception as error:
+        if not one.asked:  # it looks for files of its own
+            raise UsageError(whole) from error
+        raise
+    if empty != [[], []] or not one.asked:
+        raise UsageError(whole)
+    return sample
+
+
+class _Asked(list[str]):
+    """Files that note whether one of them was asked for."""
+
+    asked = False
+
+    def __getitem__(self, index: Any) -> Any:
+        self.asked = True
+        return super().__getitem__(index)
 
 
 @functools.lru_cache(maxsize=4)

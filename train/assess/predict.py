@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from ...errors import BadFileError
+from ...errors import BadFileError, UsageError
 from ...preprocess.disk.remarks import hearing
 from ...preprocess.framing.recording import frame_recording
 from ...preprocess.readers.reading import Usable, read_events, usable
+from ...preprocess.readers.tonic_sets import data_set_of
 from ..checkpoints.state import Checkpoint
 
 
@@ -52,9 +53,10 @@ def predict(
 
     Raises:
         BadFileError: a file cannot be read, decoded or framed.
+        UsageError: nothing reads single files of the format.
     """
     model = checkpoint.build_model(device)
-    spec = Usable(checkpoint.event_format, checkpoint.sort, checkpoint.wraps, checkpoint.outside)
+    spec = Usable(_file_format(checkpoint), checkpoint.sort, checkpoint.wraps, checkpoint.outside)
     results = []
     for file in files:
         try:
@@ -80,3 +82,17 @@ def predict(
         }
         results.append(Prediction(str(file), events.size, next(iter(named)), named))
     return results
+
+
+def _file_format(checkpoint: Checkpoint) -> str:
+    """Return the format of a file; which of tonic's data sets it is was not always kept."""
+    if checkpoint.event_format != "tonic":
+        return checkpoint.event_format
+    name = data_set_of(checkpoint.card)
+    if not name:
+        raise UsageError(
+            f"the run is of card {checkpoint.card}, whose files tonic reads, and was trained "
+            "before runs kept which of tonic's data sets that is; train it again to classify "
+            "single files"
+        )
+    return f"tonic:{name}"

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import BadFileError, UsageError
-from ...disk.files import TEXT_BYTES, refuse_text
+from ....errors import BadFileError, SnntxError, UsageError
+from ...disk.files import TEXT_BYTES, read_file, refuse_text
 from ...framing.events import LEAVE_OUT, Events
 from ..base import READERS, Reader
 from ..columns import MAX_COORDINATE, not_whole, placed
 from ..container import AGAIN, check_container
-from ..tonic_sets import dataset_class, opened, subsets
+from ..tonic_sets import dataset_class, opened, sample_of, subsets
 from .atis import TIMESTAMP_LIMIT_US, require_whole
 
 _LIMITS = {
@@ -51,18 +51,25 @@ def recordings(
         root = path.parents[depth]
         subset = subsets(dataset_class(root.name))[number]
         _check_file(root.name, path)
-        try:
+        with _as_bad_file(path):
             data_set = opened(root.name, root.parent, subset)
             if index >= len(data_set) or Path(data_set.data[index]) != path:
                 raise BadFileError(f"{path}: the folder changed while it was read; start again")
             with contextlib.redirect_stdout(sys.stderr):
                 sample, _ = data_set[index]
-        except (BadFileError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # of damage: some decoders' own panics are no Exception
-            cause = " ".join(str(error).split()) or type(error).__name__
-            raise BadFileError(f"{path}: tonic cannot read it: {cause}") from error
         yield events_of(sample, path, drops=drops)
+
+
+@contextlib.contextmanager
+def _as_bad_file(path: Path) -> Iterator[None]:
+    """Say of whatever tonic raises that it cannot read a file."""
+    try:
+        yield
+    except (SnntxError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # of damage: some decoders' own panics are no Exception
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise BadFileError(f"{path}: tonic cannot read it: {cause}") from error
 
 
 def _check_file(name: str, path: Path) -> None:
@@ -145,12 +152,20 @@ class Tonic(Reader):
         return recordings(path, parts, drops=self.drops)
 
     def read(self, path: Path) -> Events:
-        """Refuse: which data set a file belongs to, and which sample it is, is not in it.
+        """Return the recording in one file, where it is known of which data set it is.
 
         Raises:
-            UsageError: always.
+            UsageError: nobody said which, or tonic reads that data set as a whole.
+            BadFileError: the file is missing or damaged.
         """
-        raise UsageError(
-            "format 'tonic' is read as a whole data set by preprocess; a single file of it "
-            "cannot be read on its own"
-        )
+        if not self.data_set:
+            raise UsageError(
+                "format 'tonic' is read as a whole data set by preprocess; a single file of it "
+                "cannot be read on its own, unless the format says which: tonic:NAME"
+            )
+        if not path.is_file():
+            read_file(path)
+        _check_file(self.data_set, path)
+        with _as_bad_file(path):
+            sample = sample_of(self.data_set, path)
+        return events_of(sample, path, drops=self.drops)
