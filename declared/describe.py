@@ -71,6 +71,7 @@ def _bounds(field: Field) -> str:
     least = "" if setting.low is None else f"at least {setting.low:g}"
     least = least if setting.above is None else f"above {setting.above:g}"
     most = "" if setting.high is None else f"at most {setting.high:g}"
+    most = most if setting.below is None else f"below {setting.below:g}"
     return ", ".join(filter(None, (least, most)))
 
 
@@ -134,6 +135,7 @@ def _field_schema(field: Field) -> dict[str, Any]:
         "minimum": setting.low,
         "maximum": setting.high,
         "exclusiveMinimum": setting.above,
+        "exclusiveMaximum": setting.below,
     }
     schema |= {
         key: value for key, value in bounds.items() if value is not None and math.isfinite(value)

@@ -30,6 +30,7 @@ class Setting:
         low: smallest value; of a number.
         high: largest value.
         above: the value must be larger than this.
+        below: the value must be smaller than this.
         unit: of the value, such as ``px`` or ``ms``.
         door: parts whose names the value is one of.
         note: what it depends on, or what depends on it.
@@ -39,6 +40,7 @@ class Setting:
     low: float | None = None
     high: float | None = None
     above: float | None = None
+    below: float | None = None
     unit: str = ""
     door: Door[Any] | None = None
     note: str = ""
@@ -167,7 +169,10 @@ def _out_of_range(field: Field, value: Any) -> str | None:
     high = math.inf if setting.high is None else setting.high
     if setting.above is not None and value == setting.above:
         return f"{name} must be above {setting.above:g}"
+    if setting.below is not None and value == setting.below:
+        return f"{name} must be below {setting.below:g}"
     low = low if setting.above is None else max(low, setting.above)
+    high = high if setting.below is None else min(high, setting.below)
     if low <= value <= high and math.isfinite(value):
         return None
     if isinstance(value, float):

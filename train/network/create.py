@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...errors import UsageError, nearest
+from .attention.options import Attention
 from .doors import MODELS
 from .model import ModelOptions, TransferModel, TransferOutput
 from .neurons import Neuron
@@ -39,6 +40,7 @@ def create_model(
     size: tuple[int, int] | None = None,
     backend: str = "auto",
     keep_activations: bool = True,
+    attention: Attention | None = None,
     **neuron: Any,
 ) -> TransferModel:
     """Return a freshly initialised model.
@@ -52,6 +54,7 @@ def create_model(
         size: height and width of the frames; None takes the model's own.
         backend: ``auto``, ``torch``, ``numba`` or ``triton``.
         keep_activations: false keeps the inputs of stages alone for the backward pass.
+        attention: of each layer that has pixels, see :mod:`.attention.options`; None for none.
         neuron: settings of the neurons, see ``NEURON_OPTIONS``; ``surrogate`` is a name.
 
     Raises:
@@ -68,6 +71,7 @@ def create_model(
         size=size,
         backend=backend,
         keep_activations=keep_activations,
+        attention=attention,
     )
     return model(options)
 

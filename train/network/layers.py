@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import UsageError, nearest
+from .attention.asa import attend, attention_at
+from .attention.options import Attention
 from .backends.names import check_backend, resolve_backend
 from .neurons import Neuron, neuron_steps
 from .norm import KINDS, StepNorm, normalised_steps, update_running
@@ -48,9 +50,11 @@ class SpikingLayer(nn.Module, ABC):
         channels: of the currents.
         neuron: the neuron model.
         norm: one of ``NORMS``.
-        steps: T of the sequences; only the norm ``per-step-own`` needs it.
+        steps: T of the sequences; only the norm ``per-step-own`` and an attention need it.
         pool: side of the windows over which the spikes are averaged; odd borders are dropped.
         backend: ``auto`` or one of the backends.
+        attention: what stands in the layer, and where; None for none. Between normalisation and
+            neurons it has ``channels``, and so it has behind the pool, on what is sent on.
     """
 
     leak: Tensor
@@ -65,6 +69,7 @@ class SpikingLayer(nn.Module, ABC):
         pool: int = 1,
         steps: int = 1,
         backend: str = "auto",
+        attention: Attention | None = None,
     ) -> None:
         super().__init__()
         if norm not in NORMS:
@@ -74,6 +79,9 @@ class SpikingLayer(nn.Module, ABC):
         self.neuron, self.pool = neuron, pool
         self.backend = check_backend(backend, neuron.surrogate)
         self.norm = None if norm == "none" else StepNorm(channels, norm, steps)
+        drives = attention_at("neuron", attention, steps, channels, backend)
+        self.attention_place = None if attention is None else attention.place
+        self.attention = drives or attention_at("spikes", attention, steps, channels, backend)
         if neuron.kind == "plif":
             self.leak_logit = nn.Parameter(torch.tensor(neuron.leak_logit))
         else:
@@ -101,23 +109,33 @@ class SpikingLayer(nn.Module, ABC):
         layer that convolves frames makes use of it.
         """
         activity = arriving if isinstance(arriving, Activity) else Activity(arriving)
+        if self.attention is not None and self.attention_place == "convolution":
+            activity, constant = attend(self.attention, activity), None  # its masks change in time
         currents = self.currents(activity, constant)
         backend = resolve_backend(self.backend, currents.device, currents.dtype)
         if self.norm is not None and self.training and currents[0].numel() == currents.shape[2]:
             raise UsageError(
                 "a batch norm in training needs two samples or pixels; the batch has one"
             )
+        norm = self.norm
+        if self.attention is not None and self.attention_place == "neuron":
+            driving = torch.cat(list(normalised_steps(norm, currents))).view(currents.shape)
+            currents, norm = self.attention(driving), None
         if backend == "torch":
-            return self._step_by_step(currents, membrane)
-        return self._fused(currents, membrane, backend)
+            sent = self._step_by_step(currents, norm, membrane)
+        else:
+            sent = self._fused(currents, norm, membrane, backend)
+        if self.attention_place != "spikes":
+            return sent
+        return LayerOutput(attend(self.attention, sent.activity), sent.membrane)
 
     def _leak(self) -> Tensor:
         return torch.sigmoid(self.leak_logit) if self.neuron.kind == "plif" else self.leak
 
-    def _step_by_step(self, currents: Tensor, membrane: bool) -> LayerOutput:
+    def _step_by_step(self, currents: Tensor, norm: StepNorm | None, membrane: bool) -> LayerOutput:
         dtype = currents.dtype
         narrow = dtype in (torch.bfloat16, torch.float16)
-        responses = normalised_steps(self.norm, currents)
+        responses = normalised_steps(norm, currents)
         # numbers, where they are no parameters: twice as fast as 0-d tensors, same result
         leak = self._leak() if self.neuron.kind == "plif" else self.neuron.leak
         threshold = self.threshold if self.neuron.learn_threshold else self.neuron.threshold
@@ -136,10 +154,12 @@ class SpikingLayer(nn.Module, ABC):
         values = average_pool(torch.stack(spikes), self.pool)
         return LayerOutput(Activity(values), torch.stack(membranes) if membrane else None)
 
-    def _fused(self, currents: Tensor, membrane: bool, backend: str) -> LayerOutput:
+    def _fused(
+        self, currents: Tensor, norm: StepNorm | None, membrane: bool, backend: str
+    ) -> LayerOutput:
         from .backends.operators import norm_neuron  # registers the operator; compiles nothing
 
-        norm, steps = self.norm, len(currents)
+        steps = len(currents)
         flat = currents.ndim == 3
         batch_statistics = norm is not None and norm.training
         given = norm is not None and not norm.training
@@ -188,10 +208,19 @@ class SpikingConv2d(SpikingLayer):
         pool: int = 1,
         steps: int = 1,
         backend: str = "auto",
+        attention: Attention | None = None,
     ) -> None:
         super().__init__(
-            out_channels, neuron=neuron, norm=norm, pool=pool, steps=steps, backend=backend
+            out_channels,
+            neuron=neuron,
+            norm=norm,
+            pool=pool,
+            steps=steps,
+            backend=backend,
+            attention=attention,
         )
+        before = attention_at("convolution", attention, steps, in_channels, backend)
+        self.attention = before or self.attention
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
 
     def currents(self, activity: Activity, constant: Tensor | None) -> Tensor:
@@ -204,7 +233,8 @@ class SpikingConv2d(SpikingLayer):
 class SpikingLinear(SpikingLayer):
     """Linear map, normalisation, neurons; ``bias`` only where nothing normalises.
 
-    ``(T, B, in_features)`` to ``(T, B, out_features)``; training a norm needs B of 2 or more.
+    ``(T, B, in_features)`` to ``(T, B, out_features)``; training a norm needs B of 2 or more. There
+    are no maps to attend to: an ``attention`` is taken, as other layers take it, and left out.
     """
 
     def __init__(
@@ -216,6 +246,7 @@ class SpikingLinear(SpikingLayer):
         norm: str = "per-step",
         steps: int = 1,
         backend: str = "auto",
+        attention: Attention | None = None,
     ) -> None:
         super().__init__(out_features, neuron=neuron, norm=norm, steps=steps, backend=backend)
         self.linear = nn.Linear(in_features, out_features, bias=norm == "none")

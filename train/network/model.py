@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UsageError
+from .attention.options import Attention
 from .neurons import Neuron
 from .synapses import Activity, connect
 
@@ -69,6 +70,7 @@ class ModelOptions:
         backend: what computes the layers.
         keep_activations: keep what the backward pass needs; otherwise every stage keeps its
             input alone and runs again (activation checkpointing).
+        attention: of each layer that has pixels; None for none.
     """
 
     name: str
@@ -80,6 +82,7 @@ class ModelOptions:
     size: tuple[int, int] | None = None
     backend: str = "auto"
     keep_activations: bool = True
+    attention: Attention | None = None
 
 
 class TransferModel(nn.Module, ABC):
@@ -131,6 +134,8 @@ class TransferModel(nn.Module, ABC):
             "steps": options.steps,
             "backend": options.backend,
         }
+        if options.attention is not None:
+            self.layer_options["attention"] = options.attention
         self.coefficient = nn.Parameter(torch.ones(options.steps))
 
     def wide(self, channels: int) -> int:

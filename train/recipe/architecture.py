@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from ...declared.fields import Declared, Setting
+from ...errors import UsageError
+from ..network.attention.options import Attention
 from ..network.doors import MODELS, SURROGATES
 
 
@@ -43,6 +45,33 @@ class Network(Declared):
         str | None, Setting("slope of a spike; absent takes the model's", door=SURROGATES)
     ] = None
     surrogate_alpha: Annotated[float, Setting("its sharpness", low=0)] = 2.0
+    attention: Annotated[
+        Literal["none", "asa"],
+        Setting("in each layer with pixels: none, or Advance Spatial Attention"),
+    ] = "none"
+    attention_mode: Annotated[
+        Literal["per-sample", "trainable", "reference"],
+        Setting(
+            "its masks: of each sample alone; the same, with a scoring that learns; or as "
+            "published, united over the batch"
+        ),
+    ] = "per-sample"
+    attention_combine: Annotated[
+        Literal["xor", "and", "or"],
+        Setting("how its masks over channels and over time make one; reference knows xor alone"),
+    ] = "xor"
+    attention_lam: Annotated[
+        float,
+        Setting("share of channels, and of time steps, that a mask marks", above=0, below=1),
+    ] = 0.5
+    attention_reduction: Annotated[
+        int,
+        Setting("divides the time steps into its scoring's hidden width; 1: no hidden one", low=1),
+    ] = 1
+    attention_place: Annotated[
+        Literal["neuron", "spikes", "convolution"],
+        Setting("it acts on what drives a neuron, on what a layer sends, or before a convolution"),
+    ] = "neuron"
     backend: Annotated[
         Literal["auto", "torch", "numba", "triton"],
         Setting("what computes a layer's inside; auto goes by the device"),
@@ -50,3 +79,26 @@ class Network(Declared):
     checkpointing: Annotated[
         bool, Setting("keep stages' inputs alone for the backward pass, and run them again")
     ] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.attending()
+
+    def attending(self) -> Attention | None:
+        """Return the attention of each layer that has pixels; None for none.
+
+        Raises:
+            UsageError: its settings do not go together.
+        """
+        if self.attention == "none":
+            return None
+        try:
+            return Attention(
+                mode=self.attention_mode,
+                combine=self.attention_combine,
+                lam=self.attention_lam,
+                reduction=self.attention_reduction,
+                place=self.attention_place,
+            )
+        except UsageError as error:
+            raise UsageError(f"{self.what}: {error}") from error

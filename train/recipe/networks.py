@@ -31,6 +31,7 @@ def build_model(
         width=chosen.width,
         backend=chosen.backend,
         keep_activations=not chosen.checkpointing,
+        attention=chosen.attending(),
         kind=chosen.neuron,
         tau=chosen.tau,
         threshold=chosen.threshold,

@@ -32,7 +32,8 @@ import torch
 from torch import Tensor, nn
 
 from ....errors import UsageError
-from .options import check, hidden_of
+from ..synapses import Activity
+from .options import Attention, check, hidden_of
 from .selection import important
 
 _NARROW = (torch.bfloat16, torch.float16)
@@ -50,6 +51,7 @@ class ASA(nn.Module):
         lam: share of channels, and of time steps, that a mask marks.
         mode: ``per-sample``, ``trainable`` or ``reference``.
         combine: ``xor``, ``and`` or ``or``.
+        backend: what computes it, as in the layers.
 
     Raises:
         UsageError: a value cannot be.
@@ -63,11 +65,13 @@ class ASA(nn.Module):
         lam: float = 0.5,
         mode: str = "per-sample",
         combine: str = "xor",
+        *,
+        backend: str = "auto",
     ) -> None:
         super().__init__()
         check(mode, combine, lam, reduction)
         self.steps, self.channels = steps, channels
-        self.lam, self.mode, self.combine = lam, mode, combine
+        self.lam, self.mode, self.combine, self.backend = lam, mode, combine, backend
         hidden = hidden_of(steps, reduction)
         self.alpha = nn.Parameter(torch.full((1,), 0.5))
         self.beta = nn.Parameter(torch.full((1,), 0.5))
@@ -132,3 +136,25 @@ def pooled(part: Tensor, share: float) -> Tensor:
     """
     flat = part.transpose(0, 1).flatten(1, 2)
     return torch.stack([flat.mean(1) / share, flat.max(1).values], 1)
+
+
+def attention_at(
+    place: str, options: Attention | None, steps: int, channels: int, backend: str
+) -> ASA | None:
+    """Return the attention that options put at a place of a layer; None where they put none."""
+    if options is None or options.place != place:
+        return None
+    return ASA(
+        steps,
+        channels,
+        options.reduction,
+        options.lam,
+        options.mode,
+        options.combine,
+        backend=backend,
+    )
+
+
+def attend(attention: ASA | None, activity: Activity) -> Activity:
+    """Return an activity after an attention, whose values are no counts any more."""
+    return activity if attention is None else Activity(attention(activity.values))

@@ -13,11 +13,13 @@ The sums are analog. The domain feature is what the heads get: 512 normalised, p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ..attention.asa import ASA, attend, attention_at
 from ..layers import SpikingConv2d, SpikingPopulation
 from ..model import POLARITIES, Encoding, ModelOptions, ReferenceTable, TransferModel
 from ..norm import StepNorm
@@ -37,18 +39,28 @@ class ResidualBlock(nn.Module):
         self.first = SpikingPopulation(in_channels, **layer)
         self.second = SpikingConv2d(in_channels, out_channels, stride=stride, **layer)
         self.conv = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        before = partial(attention_before, layer)
+        self.attention, self.shortcut_attention = before(out_channels), None
         self.shortcut = None
         if stride != 1 or in_channels != out_channels:
             self.shortcut = SpikingPopulation(in_channels, **layer)
+            self.shortcut_attention = before(in_channels)
             self.shortcut_conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
 
     def forward(self, current: Tensor) -> Tensor:
         """Return the analog sum."""
         spikes = self.second(self.first(current).activity).activity
-        added = convolve(spikes, self.conv)
+        added = convolve(attend(self.attention, spikes), self.conv)
         if self.shortcut is None:
             return added + current
-        return added + convolve(self.shortcut(current).activity, self.shortcut_conv)
+        passed = attend(self.shortcut_attention, self.shortcut(current).activity)
+        return added + convolve(passed, self.shortcut_conv)
+
+
+def attention_before(layer: dict[str, Any], channels: int) -> ASA | None:
+    """Return the attention that options of layers put before a convolution that is no layer."""
+    options = layer.get("attention"), layer["steps"], channels, layer["backend"]
+    return attention_at("convolution", *options)
 
 
 def _places(blocks: Sequence[int]) -> Iterator[tuple[int, str, bool]]:
@@ -91,6 +103,7 @@ class Residual(TransferModel):
     def __init__(self, options: ModelOptions) -> None:
         super().__init__(options)
         widths = [self.wide(width) for width in WIDTHS]
+        self.attention = attention_before(self.layer_options, POLARITIES)
         self.stem = nn.Conv2d(POLARITIES, widths[0], 3, padding=1, bias=False)
         blocks: list[ResidualBlock] = []
         self._starts = [0]
@@ -106,14 +119,14 @@ class Residual(TransferModel):
             width_in, "per-step" if options.norm == "none" else options.norm, options.steps
         )
         self.make_heads(width_in)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d) and "attention" not in name:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def encode(self, frames: Tensor, *, features: bool, constant: Tensor | None) -> Encoding:
         """Encode ``(T, B, 2, 48, 48)`` into pooled responses ``(T, B, 512)``."""
-        if constant is None:
-            current = convolve(Activity(frames), self.stem)
+        if constant is None or self.attention is not None:  # whose masks change in time
+            current = convolve(attend(self.attention, Activity(frames)), self.stem)
         else:
             current = convolve_once(frames, constant, self.stem)
         for start, end in pairwise(self._starts):
