@@ -6,18 +6,17 @@ where nothing does, files. Nothing is an error here, since a line that is being 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from shlex import quote
 from typing import Any, TypeVar
 
 from click import Context, Parameter, option
-from click.shell_completion import BashComplete, CompletionItem
+from click.shell_completion import BashComplete
 
 from ...errors import SnntxError
+from .beginning import Items, beginning
 
 F = TypeVar("F", bound=Callable[..., Any])
-Items = list[CompletionItem]
 
 _END = "    return 0\n}"
 
@@ -28,14 +27,6 @@ class Bash(BashComplete):
     source_template = BashComplete.source_template.replace(
         _END, f"    [[ ${{COMPREPLY[0]}} == *= ]] && compopt -o nospace 2> /dev/null\n\n{_END}"
     )
-
-
-def beginning(known: Iterable[str], start: str, *, files: bool = True) -> Items:
-    """Return the names that begin so and need no quotes; or that files do."""
-    found = [
-        CompletionItem(name) for name in known if name.startswith(start) and quote(name) == name
-    ]
-    return found if found or not files else [CompletionItem(start, type="file")]
 
 
 def cards(context: Context, parameter: Parameter, start: str) -> Items:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from ...errors import UsageError, nearest
-from .completion import beginning
+from .beginning import Items, beginning
 
 ROOT = Path("runs")
 """Where runs lie whose directory nobody names."""
@@ -76,9 +75,7 @@ class RunWord(click.Path):
         """Return the path."""
         return run_at(value)
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
         """Return the names of runs that begin so, or let the shell find files."""
         return beginning(names(), incomplete)
 
