@@ -97,7 +97,8 @@ def test_a_network_takes_images_that_do_not_change_over_time(
         model.to(DEVICE, memory_format=torch.channels_last)  # type: ignore[call-overload]
         output = model(static, event, constant)
         output.static_logits.sum().backward()
-        gradient = model.first.conv.weight.grad
+        gradient = dict(model.named_parameters())["first.conv.weight"].grad
+        assert gradient is not None
         assert gradient.abs().max() > 0
         outputs.append((*output, gradient / gradient.abs().max()))
     for expected, got in zip(*outputs, strict=True):

@@ -101,10 +101,9 @@ def laid_over(held: Recipe, card: Card, name: str | None, settings: Sequence[str
     if name is not None:
         table, where = named_table(card, name)
         whole = name == "default" or name.endswith(".toml")
-        if whole:
-            table = _scaled(table, where, lambda note: None)
-        method = own_names(single).get("method", own_names(table).get("method", layers.method))
-        layers.add(_taken_by(method, table), where)
+        layer = _scaled(table, where, lambda note: None) if whole else table
+        method = own_names(single).get("method", own_names(layer).get("method", layers.method))
+        layers.add(_taken_by(method, layer), where)
     layers.add(single, where)
     return recipe_of(layers.tables, where)
 

@@ -26,7 +26,8 @@ def _threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 1000])
 def test_every_part_is_done_once(threads: int, count: int) -> None:
     torch.set_num_threads(threads)
-    done, rooms = [], []
+    done: list[int] = []
+    rooms: list[Any] = []
 
     def kernel(what: str, work: Any, begin: int, end: int) -> None:
         assert what == "what"
@@ -42,7 +43,11 @@ def test_every_part_is_done_once(threads: int, count: int) -> None:
 def test_parts_run_at_the_same_time() -> None:
     torch.set_num_threads(2)
     both = threading.Barrier(2, timeout=60)
-    numba_threads.spread(lambda work, begin, end: both.wait(), 2, room=1)
+
+    def kernel(work: Any, begin: int, end: int) -> None:
+        both.wait()
+
+    numba_threads.spread(kernel, 2, room=1)
 
 
 @pytest.mark.parametrize("bad", [0, 2])
