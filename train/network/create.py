@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...errors import UsageError, nearest
+from .attention.asa import ASA
 from .attention.options import Attention
 from .doors import MODELS
 from .model import ModelOptions, TransferModel, TransferOutput
@@ -58,7 +59,8 @@ def create_model(
         neuron: settings of the neurons, see ``NEURON_OPTIONS``; ``surrogate`` is a name.
 
     Raises:
-        UsageError: a name is unknown, or a value cannot be.
+        UsageError: a name is unknown, a value cannot be, or no layer of the network takes the
+            attention.
     """
     model: type[TransferModel] = MODELS.get(name)
     options = ModelOptions(
@@ -73,7 +75,12 @@ def create_model(
         keep_activations=keep_activations,
         attention=attention,
     )
-    return model(options)
+    made = model(options)
+    if attention is not None and not any(isinstance(part, ASA) for part in made.modules()):
+        raise UsageError(
+            f"model {name}: none of its layers takes an attention; set attention to none"
+        )
+    return made
 
 
 def surrogate_of(model: str, name: str | None = None) -> Surrogate:

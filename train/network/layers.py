@@ -119,8 +119,9 @@ class SpikingLayer(nn.Module, ABC):
             )
         norm = self.norm
         if self.attention is not None and self.attention_place == "neuron":
-            driving = torch.cat(list(normalised_steps(norm, currents))).view(currents.shape)
-            currents, norm = self.attention(driving), None
+            if norm is not None:
+                currents = torch.cat(list(normalised_steps(norm, currents))).view(currents.shape)
+            currents, norm = self.attention(currents), None
         if backend == "torch":
             sent = self._step_by_step(currents, norm, membrane)
         else:
