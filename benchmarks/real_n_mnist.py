@@ -48,11 +48,11 @@ def main() -> None:
             result = json.loads(snntx("evaluate", run, "--cache", cache, "--json"))
             log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
             minutes = sum(record["seconds"] for record in log) / 60
-            chosen = log[result["epoch"]]["selection"]["top1"]
+            chosen = log[result["epoch"] - 1]["selection"]["top1"]
             scores.append(result["top1"])
             print(
                 f"| {recipe} | {seed} | {result['top1']:.4f} | {chosen:.4f} | "
-                f"{result['epoch'] + 1} | {minutes:.1f} |",
+                f"{result['epoch']} | {minutes:.1f} |",
                 flush=True,
             )
         if len(scores) > 1:

@@ -135,7 +135,7 @@ def train(
         transcript.failed(error)
         raise
     lines = (
-        f"best epoch {best['epoch'] + 1}: {best['part']} top-1 {best['top1']:.4f} "
+        f"best epoch {best['epoch']}: {best['part']} top-1 {best['top1']:.4f} "
         f"(protocol {resolved.data.protocol})",
         f"next: snntx evaluate {shell_word(out)}",
     )

@@ -5,8 +5,10 @@ The folder ``fixtures/release-0.1`` was made by commit b62aab6, with one thread 
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,6 +22,8 @@ from snntx.preprocess.cache.opening import open_cache
 from snntx.preprocess.cache.seal import parse_seal
 from snntx.preprocess.digits import write_simulated_digits
 from snntx.preprocess.upkeep.verify import verify
+from snntx.train import read_run
+from snntx.train.checkpoints.origin import read_origin
 from snntx.train.checkpoints.state import load_checkpoint
 
 KEPT = Path(__file__).parent / "fixtures" / "release-0.1"
@@ -171,3 +175,84 @@ def test_every_kind_of_run_is_compared(kept: Path, capsys: pytest.CaptureFixture
     assert run(["compare", "some", "--baseline", "nostatic"]) == 0
     told = capsys.readouterr().out
     assert all(f"\n{name} " in told for name in ("hard", "mixup", "nostatic"))
+
+
+# epochs, which release 0.1 counted from 0
+
+
+def raw_log(run_directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run_directory / "log.jsonl").open()]
+
+
+@pytest.mark.parametrize(
+    "name", ["sliding-seed42", "event-seed42", "event-seed7", "hard", "static"]
+)
+def test_epochs_of_older_files_are_read_as_one_more(kept: Path, name: str) -> None:
+    path = kept / "runs" / name
+    logged, found = raw_log(path), read_run(path)
+    assert logged[0]["epoch"] == 0
+    assert "format" not in logged[0]
+    assert [each["epoch"] for each in found.records()] == [1, 2, 3, 4]
+    assert all(each["format"] == 2 for each in found.records())
+    best = logged[-1]["best_epoch"]
+    assert found.best is not None
+    assert found.best["epoch"] == best + 1
+    assert found.best["top1"] == logged[best]["selection"]["top1"]
+    if (path / "last.pt").is_file():
+        assert read_origin(path / "last.pt").best == load_checkpoint(path / "last.pt").best
+        assert load_checkpoint(path / "last.pt").best["epoch"] == best + 1
+    if (path / "metrics.json").is_file():
+        assert found.tested is not None
+        assert found.tested["epoch"] == best + 1
+
+
+def test_measured_again_the_epoch_is_one_more(kept: Path) -> None:
+    path = kept / "runs" / "event-seed42" / "metrics.json"
+    before = json.loads(path.read_text())
+    assert run(["evaluate", "runs/event-seed42", "--cache", "cache"]) == 0
+    after = json.loads(path.read_text())
+    assert (after["format"], after["epoch"]) == (2, before["epoch"] + 1)
+    assert after["top1"] == before["top1"]
+
+
+def test_a_run_that_goes_on_has_one_log_of_one_format(kept: Path) -> None:
+    before = raw_log(kept / "runs" / "stopped")
+    words = ["train", CARD, "--cache", "cache", *given("domain_weight=1.0")]
+    assert run([*words, "--out", "runs/stopped", "--resume"]) == 0
+    log = raw_log(kept / "runs" / "stopped")
+    assert [each["epoch"] for each in log] == [1, 2, 3, 4]
+    assert {each["format"] for each in log} == {2}
+    for old, new in zip(before, log, strict=False):
+        expected = {"format": 2, **old, "epoch": old["epoch"] + 1}
+        assert new == {**expected, "best_epoch": old["best_epoch"] + 1}
+    last = load_checkpoint(kept / "runs" / "stopped" / "last.pt")
+    assert last.best["epoch"] == log[-1]["best_epoch"]
+    assert log[-1]["best_epoch"] in [each["epoch"] for each in log]
+    assert read_origin(kept / "runs" / "stopped" / "last.pt").best == last.best
+
+
+def scalars(run_directory: Path, tag: str) -> list[tuple[int, float]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run_directory)).Reload()
+    return [(each.step, each.value) for each in events.Scalars(tag)]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_tensorboards_files_of_a_run_that_goes_on_count_alike(kept: Path, times: int) -> None:
+    pytest.importorskip("tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    path = kept / "runs" / "stopped"
+    with SummaryWriter(str(path)) as writer:
+        for record in raw_log(path):
+            writer.add_scalar("train/loss", record["train"]["loss"], record["epoch"])
+    assert [step for step, _ in scalars(path, "train/loss")] == [0, 1]
+    words = ["train", "--cache", "cache", "--resume", "runs/stopped"]
+    for epochs in (4, 5)[:times]:
+        assert run([*words, "--set", f"epochs={epochs}"]) == 0
+    expected = [(each["epoch"], each["train"]["loss"]) for each in raw_log(path)]
+    found = scalars(path, "train/loss")
+    assert [step for step, _ in found] == list(range(1, 4 + times))
+    assert found == pytest.approx(expected)
+    assert [step for step, _ in scalars(path, "run/lr")] == list(range(1, 4 + times))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def print_published(result: PublishedEvaluation) -> None:
     """Print a published checkpoint's result, and what keeps it from being the published one."""
     metrics = result.metrics
-    epoch = "" if result.epoch is None else f", epoch {result.epoch + 1}"
+    epoch = "" if result.epoch is None else f", epoch {result.epoch}"
     seed = "" if result.seed is None else f", seed {result.seed}"
     click.echo(plain(f"{result.checkpoint}: published {result.model}{epoch}{seed}"))
     data = f"card {result.card}, cache {result.cache_key}, protocol {result.protocol}"
@@ -43,7 +43,7 @@ def print_published(result: PublishedEvaluation) -> None:
 def print_metrics(result: Evaluation) -> None:
     """Print a run's result on its test part."""
     metrics = result.metrics
-    click.echo(plain(f"{result.checkpoint}: epoch {result.epoch + 1} of card {result.card}"))
+    click.echo(plain(f"{result.checkpoint}: epoch {result.epoch} of card {result.card}"))
     chosen = f"chosen on {result.selected_on}"
     protocol = plain(result.protocol)
     click.echo(f"  protocol {protocol}, part {result.part}, {chosen}, seed {result.seed}")

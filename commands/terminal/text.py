@@ -202,12 +202,12 @@ class TrainingDisplay:
         """Show one step."""
         total = self._epochs * record["steps"]
         self._bar.total = total
-        self._bar.set_description(f"epoch {record['epoch'] + 1}/{self._epochs}", refresh=False)
+        self._bar.set_description(f"epoch {record['epoch']}/{self._epochs}", refresh=False)
         self._bar.set_postfix_str(
             f"loss {record['loss']:.3f}, accuracy {record['accuracy']:.2f}, P {record['P']:.2f}",
             refresh=False,
         )
-        self._bar.update(record["epoch"] * record["steps"] + record["step"] + 1 - self._bar.n)
+        self._bar.update((record["epoch"] - 1) * record["steps"] + record["step"] - self._bar.n)
 
     def epoch(self, record: dict[str, Any]) -> None:
         """Print one finished epoch above the bar."""

@@ -51,7 +51,7 @@ def epoch_line(record: Mapping[str, Any], epochs: int) -> str:
     train, chosen, seconds = record["train"], record["selection"], record["seconds"]
     took = f"{seconds:.1f} s" if seconds < 100 else f"{seconds:.0f} s"
     return (
-        f"epoch {record['epoch'] + 1:3d}/{epochs}  loss {_four(train['loss'])}  "
+        f"epoch {record['epoch']:3d}/{epochs}  loss {_four(train['loss'])}  "
         f"train {train['accuracy']:.3f}  {chosen['part']} top-1 {chosen['top1']:.4f}  {took}"
         + (" *" if record["best_epoch"] == record["epoch"] else "")
     )

@@ -275,7 +275,7 @@ def test_a_damaged_account_is_told_and_the_run_stays_what_it_is(changed: str, sn
 
 def test_a_result_of_an_earlier_training_does_not_count(snntx: Call) -> None:
     mine = Path("runs/of mine/lr=0.05/metrics.json")
-    rewritten(mine, '"epoch": 0', '"epoch": 7')
+    rewritten(mine, '"epoch": 1', '"epoch": 7')
     found = listed(snntx)["of mine/lr=0.05"]
     assert (found["state"], found["tested"]) == ("trained", None)
     assert snntx(*advised(found["problem"])).code == 0

@@ -18,7 +18,7 @@ from snntx.train.recipe.sources import load_recipe
 CARD = "n-mnist"
 
 
-def record(epoch: int = 0, best: int = 0, **values: Any) -> dict[str, Any]:
+def record(epoch: int = 1, best: int = 1, **values: Any) -> dict[str, Any]:
     told = {"loss": 4.60123, "accuracy": 0.5, "top1": 0.25, "seconds": 12.34, **values}
     train = {"loss": told["loss"], "accuracy": told["accuracy"]}
     chosen = {"part": "validation", "top1": told["top1"]}
@@ -29,14 +29,14 @@ def record(epoch: int = 0, best: int = 0, **values: Any) -> dict[str, Any]:
 def test_an_epochs_line() -> None:
     line = "epoch   1/30  loss 4.6012  train 0.500  validation top-1 0.2500  12.3 s"
     assert epoch_line(record(), 30) == f"{line} *"
-    assert epoch_line(record(best=-1), 30) == line
+    assert epoch_line(record(best=0), 30) == line
     assert epoch_line(record(seconds=123.4), 30).endswith("  123 s *")
 
 
 @pytest.mark.parametrize("loss", [0.0, 9.99999, 12345.678, 3e38, float("inf")])
 @pytest.mark.parametrize("seconds", [0.04, 99.96, 86400.0])
 def test_the_widest_line_of_an_epoch_fits(loss: float, seconds: float) -> None:
-    line = epoch_line(record(998, 998, loss=loss, accuracy=1.0, top1=1.0, seconds=seconds), 999)
+    line = epoch_line(record(999, 999, loss=loss, accuracy=1.0, top1=1.0, seconds=seconds), 999)
     assert len(line) <= 80
 
 

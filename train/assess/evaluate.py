@@ -15,7 +15,7 @@ from ...preprocess.cache.frame_cache import FrameCache
 from ...preprocess.cache.roots import user_root
 from ...preprocess.disk.atomic import write_atomic
 from ...preprocess.disk.folders import cause_of
-from ..checkpoints.names import METRICS
+from ..checkpoints.names import FORMAT, METRICS
 from ..checkpoints.started import root_of
 from ..checkpoints.state import Checkpoint
 from ..checkpoints.weights import open_weights
@@ -42,7 +42,7 @@ class Evaluation:
         selected_on: part by which the epoch was chosen.
         seed: of the run.
         transfer: whether static images were shown in training.
-        epoch: of the checkpoint, 0-based.
+        epoch: of the checkpoint, from 1.
         metrics: the result.
         norm_gap: what the run's log says of a gap that running statistics made, with its epoch.
         notes: what a user should know of the result.
@@ -63,7 +63,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, metrics beside the rest; a gap only where one was found."""
-        content = asdict(self)
+        content = {"format": FORMAT, **asdict(self)}
         del content["notes"]
         if content["norm_gap"] is None:
             del content["norm_gap"]
@@ -125,7 +125,7 @@ def evaluate_run(
         selected_on=recipe.selection,
         seed=recipe.run.seed,
         transfer=recipe.transfer,
-        epoch=checkpoint.epoch - 1,
+        epoch=checkpoint.epoch,
         metrics=evaluate_part(checkpoint.build_model(device), cache, indices, device),
         norm_gap=None if told is None else told[0],
         notes=() if told is None else (f"in training, {told[1]}",),

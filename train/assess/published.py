@@ -11,6 +11,7 @@ import torch
 from ...data_cards.schema import Card
 from ...errors import UsageError
 from ...preprocess.cache.opening import open_cache
+from ..checkpoints.names import FORMAT
 from ..checkpoints.published import Published
 from ..checkpoints.weights import open_weights
 from ..measure.metrics import Metrics, evaluate_part
@@ -45,7 +46,7 @@ class PublishedEvaluation:
         protocol: whose part was measured.
         part: always ``test``.
         seed: of the published run, where known.
-        epoch: 0-based, where known.
+        epoch: from 1, where known.
         reference_top1: test accuracy noted in the file, percent, on the split of its own.
         notes: what keeps this from being the published number.
         metrics: on this cache.
@@ -65,7 +66,7 @@ class PublishedEvaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, metrics beside the rest."""
-        content = asdict(self)
+        content = {"format": FORMAT, **asdict(self)}
         metrics: dict[str, Any] = content.pop("metrics")
         return content | metrics
 

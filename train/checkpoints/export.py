@@ -145,7 +145,7 @@ def _checkpoint(path: Path, content: Mapping[str, Any], tensors: dict[str, Tenso
     names = ("recipe", "card", "cache_key", "classes", "event_format", "sort", "frames", "epoch")
     fields: dict[str, Any] = {name: content[name] for name in (*names, "validation")}
     fields |= {name: content[name] for name in ("wraps", "outside") if name in content}
-    fields["best"] = {"epoch": content["epoch"] - 1, **content["validation"]}
+    fields["best"] = {"epoch": content["epoch"], **content["validation"]}
     fields |= {name: {} for name in ("optimizer", "scaler", "auxiliary", "average", "sums")}
     rng = torch.empty(0, dtype=torch.uint8)
     return checked(path, {**fields, "model": tensors, "batch": 0, "rng": rng})

@@ -1,9 +1,13 @@
-"""Names of the files in a run directory. Imports nothing, so listing runs stays fast.
+"""Names of the files in a run directory. Imports nothing heavy, so listing runs stays fast.
 
-Who writes a file and who reads it, in training, evaluation and studies, take its name from here.
+Who writes a file and who reads it, in training, evaluation and studies, take its name from here,
+and how those in JSON number epochs.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 RECIPE = "recipe.toml"
 """Every setting, resolved; written when the directory is claimed."""
@@ -27,3 +31,22 @@ LOCK = ".lock"
 """Held by the training that writes here."""
 EVENTS = "events.out.tfevents."
 """How TensorBoard's own file names begin."""
+FORMAT = 2
+"""``format`` of a line of the log and of the metrics: epochs are counted from 1."""
+_COUNTED = ("epoch", "best_epoch")
+
+
+def from_one(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a line of the log, or metrics, of this format; those of 0.1 counted from 0.
+
+    Raises:
+        ValueError: it is of a later format.
+        TypeError: an epoch is no number.
+    """
+    found: Any = record.get("format", 1)
+    if found == FORMAT:
+        return dict(record)
+    if found != 1:
+        raise ValueError(f"format {found!r}, this release reads 1 and {FORMAT}")
+    counted = {name: record[name] + 1 for name in _COUNTED if name in record}
+    return {"format": FORMAT, **{k: v for k, v in record.items() if k != "format"}, **counted}

@@ -29,7 +29,8 @@ class Origin:
         card: the dataset.
         cache_key: of its frames.
         epochs: finished.
-        best: number, part, top-1, top-5 and loss of the best epoch; number -1 before the first.
+        best: number from 1, part, top-1, top-5 and loss of the best epoch; number 0 before the
+            first.
     """
 
     card: str
@@ -54,6 +55,8 @@ def read_origin(path: Path) -> Origin:
         origin = Origin(
             content["card"], content["cache_key"], content["epoch"], dict(content["best"])
         )
+        if content.get("snntx_checkpoint") == 2:  # of release 0.1, which counted from 0
+            origin.best["epoch"] += 1
         for value, kind in (
             (origin.card, str),
             (origin.cache_key, str),

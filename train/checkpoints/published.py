@@ -55,7 +55,7 @@ class Published:
         tau: time constant of every neuron, in steps.
         surrogate: name of the surrogate here; None where unknown.
         seed: of the run, where known.
-        epoch: 0-based, where known.
+        epoch: from 1, where known; the file counts from 0.
         metric: test accuracy that the reference noted, percent, where known.
     """
 
@@ -138,6 +138,7 @@ def read_published(
     arguments = _arguments(around)
     table = MODELS.get(model).reference
     assert table is not None
+    number = _whole(around.get("epoch"))
     found = Published(
         path=path,
         state=state,
@@ -150,7 +151,7 @@ def read_published(
         tau=_number(arguments.get("tau")) or 2.0,
         surrogate=SURROGATES.get(str(arguments.get("act_fun"))),
         seed=_whole(arguments.get("seed")),
-        epoch=_whole(around.get("epoch")),
+        epoch=None if number is None else number + 1,
         metric=_number(around.get("metric")),
     )
     _check_arguments(found, arguments)

@@ -18,7 +18,7 @@ from ...preprocess.disk.locks import BusyError, Lock
 from ..recipe.differences import differences, told
 from ..recipe.whole import Recipe
 from .free import check_free, is_temporary
-from .names import BEST, DIVERGED, EVENTS, LAST, LOCK, LOG, METRICS, RECIPE
+from .names import BEST, DIVERGED, EVENTS, LAST, LOCK, LOG, METRICS, RECIPE, from_one
 from .started import Started, write_started
 from .state import Checkpoint, load_checkpoint
 
@@ -94,10 +94,10 @@ def has_waited(recipe: Recipe, epoch: int, batch: int, best: int) -> bool:
         recipe: of the run.
         epoch: epochs finished.
         batch: batches trained of the next one.
-        best: number of the best epoch, -1 before there is one.
+        best: number of the best epoch, from 1; 0 before there is one.
     """
     patience = recipe.run.patience
-    return bool(patience) and batch == 0 and epoch - 1 - best >= patience
+    return bool(patience) and batch == 0 and epoch - best >= patience
 
 
 def claim_directory(
@@ -144,14 +144,19 @@ def claim_directory(
 
 
 def _trim_log(path: Path, epochs: int) -> None:
-    """Drop log lines of epochs that no checkpoint holds, or a line cut off by a crash."""
+    """Drop log lines of epochs that no checkpoint holds, or a line cut off by a crash.
+
+    Lines of release 0.1 become those of this one, so that a run that it began has one format.
+    """
     if not path.is_file():
         return
     kept = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            if json.loads(line)["epoch"] < epochs:
-                kept.append(line)
+            record = json.loads(line)
+            now = from_one(record)
+            if now["epoch"] <= epochs:
+                kept.append(line if now == record else json.dumps(now))
         except (ValueError, KeyError, TypeError, RecursionError):
             break
     write_atomic(path, "".join(f"{line}\n" for line in kept))

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from ...errors import SnntxError, UsageError
+from ...errors import SnntxError
 from ...preprocess.disk.atomic import placing
 from ...preprocess.disk.folders import cause_of
 from ...preprocess.framing.options import FrameOptions
@@ -27,13 +27,13 @@ from ..recipe.networks import build_model
 from ..recipe.sources import recipe_from_table
 from ..recipe.whole import Recipe
 from .foreign import check_size, load_foreign
-from .names import BEST, RECIPE
-from .way_on import going_on
 
-FORMAT = 2
+FORMAT = 3
+"""Its best epoch is counted from 1."""
+FROM_0 = 2
+"""The format of release 0.1, whose best epoch is counted from 0."""
 MARK = "snntx_checkpoint"
 """Entry of every checkpoint that names its format."""
-
 
 KINDS = {
     "card": str,
@@ -77,7 +77,7 @@ class Checkpoint:
         frames: framing options of the cache.
         epoch: epochs finished.
         validation: part, top-1, top-5 and loss of this epoch.
-        best: the same of the best epoch so far, with its number.
+        best: the same of the best epoch so far, with its number from 1; 0 before there is one.
         model: state of the network.
         optimizer: state of the optimizer.
         scaler: state of the loss scaler; empty without one.
@@ -205,16 +205,24 @@ def checkpoint_from(path: Path, content: Any) -> Checkpoint:
         SnntxError: not a checkpoint, not a whole one, or of another format version.
     """
     version = content.get(MARK) if isinstance(content, dict) else None
-    if version != FORMAT:
+    if version not in (FORMAT, FROM_0):
         raise SnntxError(
-            f"{path}: checkpoint format {version}, this release reads {FORMAT}; "
+            f"{path}: checkpoint format {version}, this release reads {FROM_0} and {FORMAT}; "
             "is it a checkpoint of snntx train?"
         )
     names = [name for name in Checkpoint.__dataclass_fields__ if name in content]
     missing = [name for name in Checkpoint.__dataclass_fields__ if name not in {*names, *ADDED}]
     if missing:
         raise SnntxError(f"{path}: not a whole checkpoint: it has no {', '.join(missing)}")
-    return checked(path, {name: content[name] for name in names})
+    fields = {name: content[name] for name in names}
+    if version == FROM_0:
+        try:
+            fields["best"] = {**content["best"], "epoch": content["best"]["epoch"] + 1}
+        except (TypeError, LookupError) as error:
+            raise SnntxError(
+                f"{path}: not a whole checkpoint: its best epoch cannot be read: {error}"
+            ) from error
+    return checked(path, fields)
 
 
 def checked(path: Path, fields: dict[str, Any]) -> Checkpoint:
@@ -274,27 +282,3 @@ def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _tensors(each, name)
-
-
-def checkpoint_path(run: Path) -> Path:
-    """Return the checkpoint a user means: the file itself, or a run directory's best.
-
-    Raises:
-        UsageError: neither a checkpoint nor a run directory with one.
-    """
-    if run.is_dir():
-        if (run / BEST).is_file():
-            return run / BEST
-        if (run / RECIPE).is_file():
-            raise UsageError(
-                f"{run}: a run with no {BEST}, since it ended before its first epoch was finished; "
-                f"start it again with: {going_on(run)} (with a lower --set lr=, if it diverged)"
-            )
-        inside = sorted(path.parent.name for path in run.glob(f"*/{BEST}"))
-        what = f"; it holds runs, give one of them, such as {run / inside[0]}" if inside else ""
-        raise UsageError(
-            f"{run}: no {BEST} in this directory{what or '; is it a run of snntx train?'}"
-        )
-    if not run.is_file():
-        raise UsageError(f"{run}: no such run directory or checkpoint")
-    return run

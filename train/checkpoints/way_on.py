@@ -99,3 +99,27 @@ def _card(run: Path) -> str:
         except SnntxError:
             continue
     return "CARD"
+
+
+def checkpoint_path(run: Path) -> Path:
+    """Return the checkpoint a user means: the file itself, or a run directory's best.
+
+    Raises:
+        UsageError: neither a checkpoint nor a run directory with one.
+    """
+    if run.is_dir():
+        if (run / BEST).is_file():
+            return run / BEST
+        if (run / RECIPE).is_file():
+            raise UsageError(
+                f"{run}: a run with no {BEST}, since it ended before its first epoch was finished; "
+                f"start it again with: {going_on(run)} (with a lower --set lr=, if it diverged)"
+            )
+        inside = sorted(path.parent.name for path in run.glob(f"*/{BEST}"))
+        what = f"; it holds runs, give one of them, such as {run / inside[0]}" if inside else ""
+        raise UsageError(
+            f"{run}: no {BEST} in this directory{what or '; is it a run of snntx train?'}"
+        )
+    if not run.is_file():
+        raise UsageError(f"{run}: no such run directory or checkpoint")
+    return run

@@ -25,7 +25,8 @@ from ...errors import SnntxError, UsageError, shell_word
 from .export import is_export, read_export
 from .foreign import load_foreign, weights_of
 from .published import CLASS_NAMES, Published, read_published, reference_model
-from .state import MARK, Checkpoint, checkpoint_from, checkpoint_path
+from .state import MARK, Checkpoint, checkpoint_from
+from .way_on import checkpoint_path
 
 Kind = Literal["run", "checkpoint", "export", "published", "state"]
 HEADS = ("event_head", "shared_head")

@@ -81,8 +81,8 @@ def train(
             steps are to be taken; told whether the run begins.
         on_note: called with what a user should know before the first step, and with a gap that the
             norms' running statistics make (:mod:`.gap`), once, after the epoch that shows it.
-        on_step: called after each step with epoch, step, loss, accuracy, replacement.
-        on_epoch: called after each epoch with its record.
+        on_step: called after each step with epoch and step, from 1, loss, accuracy, replacement.
+        on_epoch: called after each epoch with its record, as ``log.jsonl`` has it.
 
     Raises:
         SnntxError: the cache lacks what the recipe needs, the loss is not finite, or the
@@ -97,7 +97,8 @@ def train(
     if chosen_backend(recipe, group.device) == "numba":
         from ..network.backends.compiled.ahead import compile_ahead, needed
 
-        names = needed(trains=True, normed=recipe.network.norm != "none")
+        normed, attended = recipe.network.norm != "none", recipe.network.attention != "none"
+        names = needed(trains=True, normed=normed, attended=attended)
         compile_ahead(names, recipe.optim.precision, on_note)
     method = make_method(recipe)
     boards = group.first and wants_tensorboard(recipe.run.tensorboard, on_note)
@@ -232,7 +233,7 @@ def _train_epoch(
             if asked:
                 run.save()
                 raise StoppedError(
-                    f"{out}: stopped in epoch {run.epoch}, after step {run.batch - 1}",
+                    f"{out}: stopped in epoch {run.epoch + 1}, after step {run.batch}",
                     128 + asked,
                 )
     except RuntimeError as error:
@@ -246,4 +247,6 @@ def _train_epoch(
             ) from error
         if whole and run.batch:
             run.save()
-        raise StoppedError(f"{out}: stopped in epoch {run.epoch}", 128 + request.asked) from error
+        raise StoppedError(
+            f"{out}: stopped in epoch {run.epoch + 1}", 128 + request.asked
+        ) from error

@@ -106,7 +106,7 @@ def gap_line(record: Mapping[str, Any], recipe: Recipe, out: Path) -> str:
     """
     gap, chosen = record[GAP], record["selection"]
     return (
-        f"epoch {record['epoch'] + 1}: {gap['train']:.3f} right in training and "
+        f"epoch {record['epoch']}: {gap['train']:.3f} right in training and "
         f"{gap['selection']:.3f} on {chosen['part']}, but {gap['batch_statistics']:.3f} there by "
         "each batch's own statistics: the norms' running statistics lose it; "
         f"{_reason(gap, recipe, out)}"

@@ -1,6 +1,7 @@
 """What a run writes while it trains: ``log.jsonl``, one line an epoch, and TensorBoard files.
 
-TensorBoard gets, an epoch: every loss term and accuracy, the replacement probability, the
+Both count epochs from 1. TensorBoard gets, an epoch: every loss term and accuracy, the
+replacement probability, the
 sigmoid of each step's coefficient, CKA of each step, firing rates of each layer, throughput
 and memory.
 """
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ...errors import UsageError
-from ..checkpoints.names import LOG
+from ..checkpoints.names import EVENTS, LOG
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -77,11 +78,33 @@ class RunLog:
         with (self._out / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
         if self._tensorboard and self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
+            self._writer = self._opened()
+        if self._writer is not None:
+            self._add(self._writer, record)
+            self._writer.flush()
 
-            self._writer = SummaryWriter(str(self._out), purge_step=self._start)
-        if self._writer is None:
-            return
+    def _opened(self) -> SummaryWriter:
+        """Return what writes on; files of release 0.1, from step 0, are written anew by the log."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        stale = list(self._out.glob(f"{EVENTS}*")) if self._start and self._from_0() else []
+        for path in stale:
+            path.unlink()
+        writer = SummaryWriter(str(self._out), purge_step=self._start + 1)
+        if stale:
+            lines = (self._out / LOG).read_text(encoding="utf-8").splitlines()
+            for record in map(json.loads, lines):
+                if record["epoch"] <= self._start:
+                    self._add(writer, record)
+        return writer
+
+    def _from_0(self) -> bool:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(str(self._out), size_guidance={"scalars": 0}).Reload()
+        return any(events.Scalars(tag)[0].step == 0 for tag in events.Tags()["scalars"][:1])
+
+    def _add(self, writer: SummaryWriter, record: dict[str, Any]) -> None:
         scalars = {f"train/{name}": value for name, value in record["train"].items()}
         scalars |= {
             f"{record['selection']['part']}/{name}": value
@@ -94,8 +117,7 @@ class RunLog:
         for name in ("lr", "P", "recordings_per_second", "peak_memory_mib", "seconds"):
             scalars[f"run/{name}"] = record[name]
         for name, value in scalars.items():
-            self._writer.add_scalar(name, value, record["epoch"])
-        self._writer.flush()
+            writer.add_scalar(name, value, record["epoch"])
 
     def close(self) -> None:
         """Close the files."""

@@ -17,7 +17,7 @@ from ...preprocess.cache.frame_cache import FrameCache
 from ..batches.batch import Batch
 from ..batches.drawing import Drawn
 from ..checkpoints.initialise import initial_weights
-from ..checkpoints.names import BEST, DIVERGED, LAST
+from ..checkpoints.names import BEST, DIVERGED, FORMAT, LAST
 from ..checkpoints.run_directory import has_waited
 from ..checkpoints.state import Checkpoint, save_checkpoint, save_content
 from ..measure.batch_statistics import event_by_batch
@@ -69,7 +69,7 @@ class Running:
         self.updater = Updater(self.objective, recipe, group.device, group)
         self.epoch, self.batch = 0, 0
         self.sums: dict[str, float] = {}
-        self.best: dict[str, Any] = {"epoch": -1, "top1": -1.0, "loss": float("inf")}
+        self.best: dict[str, Any] = {"epoch": 0, "top1": -1.0, "loss": float("inf")}
         self.validation: dict[str, Any] = {}
         self.log: RunLog | None = None
 
@@ -106,7 +106,7 @@ class Running:
         number = self.batch
         values = self._updated(batch)
         if not math.isfinite(values["loss"]):
-            raise self._diverged(f"the loss is {values['loss']}", number, batch)
+            raise self._diverged(f"the loss is {values['loss']}", number + 1, batch)
         values["replaced"] = batch.replaced / len(batch.labels)
         epochs = self._recipe.optim.epochs
         place = Place(self.epoch, number, epochs, self._data.batches)
@@ -114,7 +114,8 @@ class Running:
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.batch += 1
-        return {"epoch": self.epoch, "step": number, "steps": self._data.batches, **values}
+        steps = self._data.batches
+        return {"epoch": self.epoch + 1, "step": self.batch, "steps": steps, **values}
 
     def _updated(self, batch: Batch) -> dict[str, float]:
         """Let the updater take a step; memory that ran out is a user's error, with a way out."""
@@ -142,7 +143,7 @@ class Running:
         batches = self.batch
         model = self.updater.judged
         if not all(bool(torch.isfinite(v).all()) for v in self.model.state_dict().values()):
-            raise self._diverged("a weight is not finite", batches - 1, None)
+            raise self._diverged("a weight is not finite", batches, None)
         seconds = time.perf_counter() - began
         rates: dict[str, float] = {}
         gap: dict[str, Any] | None = None
@@ -160,7 +161,8 @@ class Running:
         if isinstance(metrics, int):
             self.save()
             raise StoppedError(
-                f"{self._out}: stopped in epoch {self.epoch}, while it was validated", 128 + metrics
+                f"{self._out}: stopped in epoch {self.epoch + 1}, while it was validated",
+                128 + metrics,
             )
         self.validation = validation = {
             "part": self._recipe.selection,
@@ -170,11 +172,12 @@ class Running:
         }
         better = (metrics.top1, -metrics.loss) > (self.best["top1"], -self.best["loss"])
         if better:
-            self.best = {"epoch": self.epoch, **validation}
+            self.best = {"epoch": self.epoch + 1, **validation}
         drawn = max(0, self._data.draws - first * self._data.batch_size)
         means = {name: value / batches for name, value in self.sums.items()}
         record = {
-            "epoch": self.epoch,
+            "format": FORMAT,
+            "epoch": self.epoch + 1,
             "lr": rate,
             "P": means.pop("P"),
             "cka": [means.pop(name) for name in list(means) if name.startswith("cka.")],
@@ -254,9 +257,9 @@ class Running:
         kept = "the last whole epoch is kept in last.pt" if self.epoch else "no epoch was finished"
         saved = ""
         if batch is not None and self._group.first:
-            content = {**vars(batch.mapped(Tensor.cpu)), "epoch": self.epoch, "step": step}
+            content = {**vars(batch.mapped(Tensor.cpu)), "epoch": self.epoch + 1, "step": step}
             save_content(self._out / DIVERGED, content)
             saved = f"; the step's inputs are in {DIVERGED}"
         return SnntxError(
-            f"{self._out}: {what} in epoch {self.epoch}, step {step}; lower lr; {kept}{saved}"
+            f"{self._out}: {what} in epoch {self.epoch + 1}, step {step}; lower lr; {kept}{saved}"
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SnntxError, UsageError
-from ..checkpoints.names import BEST, DIVERGED, LAST, LOG, METRICS, RECIPE
+from ..checkpoints.names import BEST, DIVERGED, LAST, LOG, METRICS, RECIPE, from_one
 from ..checkpoints.origin import Origin, read_origin
 from ..checkpoints.way_on import going_on, lower_rate, measuring, training_again
 from ..recipe.sources import recipe_from_table
@@ -33,7 +33,7 @@ class Progress:
 
     Attributes:
         epochs: finished.
-        best: number of the best epoch, from 0; None before the first one.
+        best: number of the best epoch, from 1; None before the first one.
         selection: part, top-1, top-5 and loss of the best epoch.
         whole: every epoch was trained, or patience ran out.
     """
@@ -79,6 +79,7 @@ def read_metrics(run: Path) -> dict[str, Any] | None:
         for key in ("seed", "epoch"):
             if int(content[key]) != content[key]:
                 raise ValueError(f"{key} = {content[key]!r}")
+        content = from_one(content)
         _check_measured(content)
         for name, (count, share) in content["per_class"].items():
             if int(count) != count or not math.isfinite(share):
@@ -100,7 +101,7 @@ def _check_measured(values: dict[str, Any]) -> None:
 
 
 def read_records(run: Path) -> list[dict[str, Any]]:
-    """Return the records of a run's log, one a finished epoch; ``epoch`` counts from 0.
+    """Return the records of a run's log, one a finished epoch; ``epoch`` counts from 1.
 
     Raises:
         SnntxError: a line cannot be read, and it is not the last one, cut off.
@@ -128,7 +129,12 @@ def read_records(run: Path) -> list[dict[str, Any]]:
             _check_measured(record["selection"])
         except _WRONG as error:
             raise _damaged(path, number, error) from error
-        records.append(record)
+        try:
+            records.append(from_one(record))
+        except ValueError as error:
+            raise SnntxError(
+                f"{path}: line {number} is of {error}; read it by the release that wrote it"
+            ) from error
     return records
 
 
@@ -143,7 +149,7 @@ def read_log(run: Path, recipe: Recipe) -> Progress:
         return Progress(0, None, {}, False)
     best = records[-1]["best_epoch"]
     chosen = [each["selection"] for each in records if each["epoch"] == best]
-    return _progress(records[-1]["epoch"] + 1, best, chosen[-1] if chosen else {}, recipe)
+    return _progress(records[-1]["epoch"], best, chosen[-1] if chosen else {}, recipe)
 
 
 def _damaged(path: Path, number: int, error: Exception) -> SnntxError:
@@ -163,13 +169,13 @@ def read_progress(run: Path, recipe: Recipe) -> Progress:
         return logged
     kept = origin_of(run)
     best = {name: value for name, value in kept.best.items() if name != "epoch"}
-    if kept.best["epoch"] < 0 or kept.epochs < logged.epochs:
+    if kept.best["epoch"] < 1 or kept.epochs < logged.epochs:
         return logged
     return _progress(kept.epochs, kept.best["epoch"], best, recipe)
 
 
 def _progress(epochs: int, best: int, selection: dict[str, Any], recipe: Recipe) -> Progress:
-    waited = bool(recipe.run.patience) and epochs - 1 - best >= recipe.run.patience
+    waited = bool(recipe.run.patience) and epochs - best >= recipe.run.patience
     return Progress(epochs, best, selection, waited or epochs >= recipe.optim.epochs)
 
 

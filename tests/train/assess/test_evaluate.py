@@ -138,7 +138,7 @@ def test_evaluate_table(snntx: Snntx, trained: Path) -> None:
     output = snntx("evaluate", trained)
     assert (output.code, output.err) == (0, "")
     lines = output.out.splitlines()
-    epoch = result["epoch"] + 1
+    epoch = result["epoch"]
     assert lines[0].startswith(f"{trained / 'best.pt'}: epoch {epoch} of card {CARD}")
     assert lines[1].strip() == "protocol holdout, part test, chosen on validation, seed 42"
     assert lines[2].split() == ["recordings", "21"]
@@ -155,7 +155,7 @@ def test_evaluate_one_checkpoint(snntx: Snntx, trained: Path, tmp_path: Path) ->
     last = tmp_path / "last.pt"
     shutil.copy(trained / "last.pt", last)
     result = json.loads(snntx("evaluate", last, "--json").out)
-    assert (result["checkpoint"], result["epoch"]) == (str(last), 5)
+    assert (result["checkpoint"], result["epoch"]) == (str(last), 6)
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 

@@ -79,7 +79,7 @@ def test_evaluate_on_a_cache(
         "protocol": protocol or "paper",
         "part": "test",
     }
-    assert (result["seed"], result["epoch"], result["reference_top1"]) == (1024, 7, 92.64)
+    assert (result["seed"], result["epoch"], result["reference_top1"]) == (1024, 8, 92.64)
     code, out, err = evaluate(capsys, path, *words)
     assert (code, err) == (0, "")
     lines = out.splitlines()

@@ -16,13 +16,14 @@ from torch import nn
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.framing.options import FrameOptions
 from snntx.train.checkpoints import state
+from snntx.train.checkpoints.origin import read_origin
 from snntx.train.checkpoints.state import (
     FORMAT,
     Checkpoint,
-    checkpoint_path,
     load_checkpoint,
     save_checkpoint,
 )
+from snntx.train.checkpoints.way_on import checkpoint_path
 from snntx.train.network.create import create_model
 from snntx.train.recipe.whole import Recipe
 
@@ -44,7 +45,7 @@ def make(**changes: Any) -> Checkpoint:
         frames=FrameOptions(steps=3, size=(34, 30), sensor=(34, 34), tail="keep"),
         epoch=1,
         validation={"part": "validation", "top1": 0.5, "top5": 1.0, "loss": 1.25},
-        best={"epoch": 0, "part": "validation", "top1": 0.5, "top5": 1.0, "loss": 1.25},
+        best={"epoch": 1, "part": "validation", "top1": 0.5, "top5": 1.0, "loss": 1.25},
         model=network.state_dict(),
         optimizer=optimizer.state_dict(),
         scaler={},
@@ -305,10 +306,10 @@ def rewrite(path: Path, **changes: Any) -> None:
     torch.save({k: v for k, v in content.items() if v is not None}, path)
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, "2.0"])
+@pytest.mark.parametrize("version", [0, 1, 4, "2.0"])
 def test_another_version(saved: Path, version: Any) -> None:
     rewrite(saved, snntx_checkpoint=version)
-    refuse(saved, f"checkpoint format {version}, this release reads 2")
+    refuse(saved, f"checkpoint format {version}, this release reads 2 and 3")
 
 
 def test_missing_entries_are_named(saved: Path) -> None:
@@ -385,3 +386,20 @@ def test_nothing_there(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "none")
     with pytest.raises(UsageError, match="no such checkpoint"):
         load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(("best", "read"), [(-1, 0), (0, 1), (6, 7)])
+def test_the_best_epoch_of_release_0_1_is_counted_from_1(saved: Path, best: int, read: int) -> None:
+    content = torch.load(saved, weights_only=True)
+    content |= {"snntx_checkpoint": 2, "best": {**content["best"], "epoch": best}}
+    torch.save(content, saved)
+    assert load_checkpoint(saved).best == {**content["best"], "epoch": read}
+    assert read_origin(saved).best == load_checkpoint(saved).best
+
+
+@pytest.mark.parametrize("best", [3, {}, {"epoch": "x"}])
+def test_a_damaged_best_epoch_of_release_0_1(saved: Path, best: object) -> None:
+    content = torch.load(saved, weights_only=True)
+    torch.save({**content, "snntx_checkpoint": 2, "best": best}, saved)
+    with pytest.raises(SnntxError, match="its best epoch cannot be read"):
+        load_checkpoint(saved)

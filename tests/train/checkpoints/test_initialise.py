@@ -57,7 +57,7 @@ def checkpoint_of(model: TransferModel, classes: list[str], **recipe: Any) -> Ch
         frames=FrameOptions(steps=3, size=None, sensor=model.size),
         epoch=1,
         validation={"part": "validation", "top1": 0.5, "top5": 1.0, "loss": 1.25},
-        best={"epoch": 0, "part": "validation", "top1": 0.5, "top5": 1.0, "loss": 1.25},
+        best={"epoch": 1, "part": "validation", "top1": 0.5, "top5": 1.0, "loss": 1.25},
         model=model.state_dict(),
         optimizer={},
         scaler={},

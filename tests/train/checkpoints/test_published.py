@@ -62,7 +62,7 @@ def test_golden_names_are_recognised(name: str, legacy: bool, tmp_path: Path) ->
     found = load_published(path)
     assert (found.model, found.steps, found.classes) == (name, meta["T"], meta["num_classes"])
     assert (found.threshold, found.alpha, found.tau) == (0.5, 2.0, 2.0)
-    assert (found.seed, found.epoch, found.metric) == (1024, 7, 92.64)
+    assert (found.seed, found.epoch, found.metric) == (1024, 8, 92.64)
     assert found.size == (None if name == "scnn" else side)
     model = found.build_model(CPU)
     assert not model.training

@@ -87,7 +87,7 @@ def test_a_run_directory_is_its_best_checkpoint() -> None:
     assert checkpoint.card == "simulated-digits"
     assert checkpoint.recipe.method.name == "sliding"
     expected = json.loads((RUN / "metrics.json").read_text())
-    assert checkpoint.epoch - 1 == expected["epoch"]
+    assert checkpoint.epoch - 1 == expected["epoch"]  # 0.1 counted from 0
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,6 +26,7 @@ from snntx.train.recipe.networks import build_model
 from snntx.train.recipe.sources import recipe_from_table
 from snntx.train.recipe.whole import Recipe
 from snntx.train.run.fit import train
+from snntx.train.run.gap import GAP
 from snntx.train.run.objective import Objective
 from snntx.train.run.stopping import StoppedError
 
@@ -104,7 +105,7 @@ def test_it_logs_the_same_keys_every_epoch_and_resumes_bit_for_bit(
     train(card, cache, chosen, tmp_path / "whole", device=CPU)
     records = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").open()]
     assert len(records) == 3
-    assert len({tuple(record) for record in records}) == 1
+    assert len({tuple(name for name in record if name != GAP) for record in records}) == 1
     assert len({tuple(record["train"]) for record in records}) == 1
     forward, asked = Objective.forward, [0]
 
@@ -154,7 +155,7 @@ def test_a_method_of_a_program_trains_by_its_name(
     chosen = Recipe.of(**{**SMALL, "epochs": 1}, method="louder", loudness=3.0)
     assert chosen.method.loudness == 3.0  # type: ignore[attr-defined]
     best = train(load_card("simulated-digits"), cache, chosen, tmp_path / "run", device=CPU)
-    assert best["epoch"] == 0
+    assert best["epoch"] == 1
     kept = load_checkpoint(tmp_path / "run" / "best.pt")
     assert kept.recipe == chosen
     with pytest.raises(UsageError, match="method louder takes no tet"):

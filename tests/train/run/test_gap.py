@@ -272,7 +272,7 @@ CAUSE = {"train": 0.9, "selection": 0.5, "batch_statistics": 0.8}
 
 def line(cause: dict[str, Any] | None, **changes: Any) -> str:
     assert cause is not None
-    record = {"epoch": 1, GAP: cause, "selection": {"part": "validation"}}
+    record = {"epoch": 2, GAP: cause, "selection": {"part": "validation"}}
     return gap_line(record, recipe(**changes), Path("runs/a run"))
 
 

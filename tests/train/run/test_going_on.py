@@ -96,7 +96,7 @@ def quick(small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = words({**SETTINGS, **QUICK})
     call = ["train", CARD, "--cache", small_cache / "cache", "--out", out, *settings]
     assert run([str(word) for word in call]) == 0
-    assert load_checkpoint(out / "last.pt").best["epoch"] == 1
+    assert load_checkpoint(out / "last.pt").best["epoch"] == 2
     return out
 
 

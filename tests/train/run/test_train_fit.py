@@ -162,7 +162,7 @@ def test_a_run_writes_its_files(snntx: Snntx) -> None:
         assert checkpoint.frames.frame_shape == (3, 2, 34, 34)
 
     line, following = output.out.splitlines()
-    assert line.startswith(f"best epoch {last.best['epoch'] + 1}: validation top-1 ")
+    assert line.startswith(f"best epoch {last.best['epoch']}: validation top-1 ")
     assert line.endswith("(protocol holdout)")
     assert following == f"next: snntx evaluate '{snntx.out}'"
     assert f"snntx: cache {cache}\n" in output.err
@@ -177,11 +177,11 @@ def test_the_log_has_one_line_an_epoch(snntx: Snntx) -> None:
     base = 0.05 * 16 / 1024
     assert first["lr"] == pytest.approx(base)
     assert second["lr"] == pytest.approx(1e-5 + (base - 1e-5) / 2)  # half a cosine of two epochs
-    for epoch, record in enumerate((first, second)):
-        assert record["epoch"] == epoch
+    for epoch, record in enumerate((first, second), 1):
+        assert (record["format"], record["epoch"]) == (2, epoch)
         assert set(record) == {
-            "epoch", "lr", "P", "train", "cka", "coefficient", "selection", "best_epoch", "rates",
-            "recordings_per_second", "peak_memory_mib", "seconds",
+            "format", "epoch", "lr", "P", "train", "cka", "coefficient", "selection", "best_epoch",
+            "rates", "recordings_per_second", "peak_memory_mib", "seconds",
         }  # fmt: skip
         train, selection = record["train"], record["selection"]
         assert set(train) == {
@@ -208,7 +208,7 @@ def test_json_is_json_alone(snntx: Snntx) -> None:
     result = json.loads(output.out)
     assert set(result) == {"run", "protocol", "best"}
     assert (result["run"], result["protocol"]) == (str(snntx.out), "holdout")
-    assert result["best"] == {"epoch": 0, **log_of(snntx.out)[0]["selection"]}
+    assert result["best"] == {"epoch": 1, **log_of(snntx.out)[0]["selection"]}
 
 
 def test_the_default_run_directory(snntx: Snntx, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,11 +257,11 @@ def scripted(results: list[tuple[float, float]]) -> Callable[..., Metrics]:
 @pytest.mark.parametrize(
     ("results", "best"),
     [
-        ([(0.5, 1.0), (0.4, 0.5), (0.3, 0.1)], 0),
-        ([(0.5, 1.0), (0.6, 2.0), (0.6, 2.5)], 1),
-        ([(0.5, 1.0), (0.5, 0.9), (0.5, 0.8)], 2),
-        ([(0.5, 1.0), (0.5, 1.0), (0.5, 1.0)], 0),
-        ([(0.0, 9.0), (0.0, 9.5), (0.1, 9.0)], 2),
+        ([(0.5, 1.0), (0.4, 0.5), (0.3, 0.1)], 1),
+        ([(0.5, 1.0), (0.6, 2.0), (0.6, 2.5)], 2),
+        ([(0.5, 1.0), (0.5, 0.9), (0.5, 0.8)], 3),
+        ([(0.5, 1.0), (0.5, 1.0), (0.5, 1.0)], 1),
+        ([(0.0, 9.0), (0.0, 9.5), (0.1, 9.0)], 3),
     ],
 )
 def test_the_best_epoch_has_the_highest_top1_then_the_lowest_loss(
@@ -269,10 +269,10 @@ def test_the_best_epoch_has_the_highest_top1_then_the_lowest_loss(
 ) -> None:
     monkeypatch.setattr(running, "evaluate_part", scripted(results))
     output = snntx.train(epochs=3, recordings_per_class=1, batch_size=10, transfer=False)
-    assert output.out.startswith(f"best epoch {best + 1}: validation top-1 {results[best][0]:.4f}")
+    assert output.out.startswith(f"best epoch {best}: validation top-1 {results[best - 1][0]:.4f}")
     checkpoint = load_checkpoint(snntx.out / "best.pt")
-    assert checkpoint.epoch == best + 1
-    top1, loss = results[best]
+    assert checkpoint.epoch == best
+    top1, loss = results[best - 1]
     chosen = {"part": "validation", "top1": top1, "top5": 1.0, "loss": loss}
     assert checkpoint.validation == chosen
     last = load_checkpoint(snntx.out / "last.pt")
@@ -316,7 +316,7 @@ class Stop:
 
 @pytest.mark.parametrize(
     ("event", "stop", "finished"),
-    [("epoch", Stop(epoch=0), 1), ("epoch", Stop(epoch=1), 2), ("step", Stop(epoch=1, step=1), 1)],
+    [("epoch", Stop(epoch=1), 1), ("epoch", Stop(epoch=2), 2), ("step", Stop(epoch=2, step=2), 1)],
 )
 def test_an_interrupted_run_ends_at_the_same_weights(
     snntx: Snntx, three_epochs: Path, event: str, stop: Stop, finished: int
@@ -339,7 +339,7 @@ def test_an_interrupted_run_ends_at_the_same_weights(
 def test_resuming_again_and_again(snntx: Snntx, three_epochs: Path) -> None:
     for epoch in range(3):
         with pytest.MonkeyPatch.context() as patch:
-            stop = Stop(epoch=epoch)
+            stop = Stop(epoch=epoch + 1)
             patch.setattr(terminal.TrainingDisplay, "epoch", lambda d, r, stop=stop: stop(d, r))
             assert snntx.train(*["--resume"][: epoch > 0], epochs=3).code == 130
     assert_same_run(snntx.out, three_epochs)
@@ -347,7 +347,7 @@ def test_resuming_again_and_again(snntx: Snntx, three_epochs: Path) -> None:
 
 def test_a_run_stopped_in_its_first_epoch_starts_again(snntx: Snntx, three_epochs: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        stop = Stop(epoch=0, step=1)
+        stop = Stop(epoch=1, step=2)
         patch.setattr(terminal.TrainingDisplay, "step", lambda d, r: stop(d, r))
         output = snntx.train(epochs=3)
     assert output.code == 130
@@ -398,11 +398,11 @@ def test_a_killed_run_ends_at_the_same_weights(snntx: Snntx, three_epochs: Path)
 
 def test_a_log_line_cut_short_is_dropped(snntx: Snntx, three_epochs: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        stop = Stop(epoch=1)
+        stop = Stop(epoch=2)
         patch.setattr(terminal.TrainingDisplay, "epoch", lambda d, r: stop(d, r))
         snntx.train(epochs=3)
     with (snntx.out / "log.jsonl").open("a") as log:
-        log.write('{"epoch": 2, "lr": 0.0')
+        log.write('{"format": 2, "epoch": 3, "lr": 0.0')
     assert snntx.train("--resume", epochs=3).code == 0
     assert timeless(snntx.out) == timeless(three_epochs)
 
@@ -521,7 +521,9 @@ def test_a_loss_of_nan_stops_the_run(
 
     monkeypatch.setattr(Objective, "forward", spoiled)
     output = snntx.train()
-    one_line(output, 1, f"{snntx.out}: the loss is nan in epoch {epoch}, step 1; lower lr; {kept}")
+    one_line(
+        output, 1, f"{snntx.out}: the loss is nan in epoch {epoch + 1}, step 2; lower lr; {kept}"
+    )
     assert (snntx.out / "last.pt").exists() == bool(epoch)
     assert calls[0] == epoch * STEPS_PER_EPOCH + 2
     if epoch:
@@ -533,7 +535,7 @@ def test_a_loss_of_nan_stops_the_run(
 def test_a_learning_rate_beyond_all_measure_stops_the_run(snntx: Snntx, transfer: bool) -> None:
     """A network that has overflowed may still have a finite loss: NaN never fires."""
     output = snntx.train(lr=1e38, transfer=transfer)
-    one_line(output, 1, f"{snntx.out}: ", " in epoch 0, step ", "lower lr")
+    one_line(output, 1, f"{snntx.out}: ", " in epoch 1, step ", "lower lr")
     assert not (snntx.out / "last.pt").exists()
 
 
@@ -550,7 +552,7 @@ def test_a_weight_that_is_not_finite_is_never_saved(
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spoiled)
     output = snntx.train(transfer=False)
-    one_line(output, 1, "a weight is not finite in epoch 0, step 1; lower lr; no epoch was")
+    one_line(output, 1, "a weight is not finite in epoch 1, step 2; lower lr; no epoch was")
     assert not (snntx.out / "last.pt").exists()
 
 

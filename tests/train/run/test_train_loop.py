@@ -91,7 +91,10 @@ def test_asked_to_end_a_run_stops_between_steps_and_goes_on(
     forward = Objective.forward
     with monkeypatch.context() as patch:
         patch.setattr(Objective, "forward", ask)
-        with pytest.raises(stopping.StoppedError, match=f"stopped in epoch {step // 2}, after"):
+        with pytest.raises(
+            stopping.StoppedError,
+            match=f"stopped in epoch {step // 2 + 1}, after step {step % 2 + 1}",
+        ):
             fit(cache, tmp_path / "cut", **changes)
     assert steps[0] == step + 1
     kept = load_checkpoint(tmp_path / "cut" / "last.pt")
@@ -188,7 +191,7 @@ def fit_steps(cache: FrameCache, folder: Path, steps: int) -> dict[str, torch.Te
 def test_patience_ends_a_run_that_gets_no_better(cache: FrameCache, tmp_path: Path) -> None:
     out = tmp_path / "run"
     last = fit(cache, out, epochs=40, lr=1e-9, min_lr=1e-12, warmup_lr=1e-12, patience=2)
-    waited = last.epoch - 1 - last.best["epoch"]
+    waited = last.epoch - last.best["epoch"]
     assert waited == 2
     assert last.epoch < 40
     again = fit(
@@ -229,11 +232,13 @@ def test_a_step_that_diverges_leaves_its_inputs(
 
     with monkeypatch.context() as patch:
         patch.setattr(Objective, "forward", spoiled)
-        with pytest.raises(SnntxError, match=r"the loss is inf in epoch 0.*inputs are in diverged"):
+        with pytest.raises(
+            SnntxError, match=r"the loss is inf in epoch 1, step 1.*inputs are in diverged"
+        ):
             fit(cache, out)
     kept = torch.load(out / "diverged.pt", weights_only=True)
     assert kept["event"].shape == kept["static"].shape == (16, 3, 2, 34, 34)
-    assert (kept["epoch"], kept["step"], kept["labels"].shape) == (0, 0, (16,))
+    assert (kept["epoch"], kept["step"], kept["labels"].shape) == (1, 1, (16,))
     fit(cache, out, epochs=1)  # the directory is free, and the inputs are gone
     assert not (out / "diverged.pt").exists()
 

@@ -50,15 +50,18 @@ def write_run(
     (path / "recipe.toml").write_text(recipe.to_toml())
     part = {"part": "validation", "top1": top1 - 0.1, "top5": 1.0, "loss": 2 - top1}
     count = epochs if trained is None else trained
-    records = [{"epoch": i, "best_epoch": 0, "selection": part} for i in range(count)]
+    records = [
+        {"format": 2, "epoch": i, "best_epoch": 1, "selection": part} for i in range(1, count + 1)
+    ]
     (path / "log.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in records))
     metrics = {
+        "format": 2,
         "card": CARD,
         "cache_key": "k",
         "protocol": recipe.data.protocol,
         "part": "test",
         "seed": recipe.run.seed,
-        "epoch": 0,
+        "epoch": 1,
         "top1": top1,
         "top5": 1.0,
         "loss": 1 - top1,
@@ -237,7 +240,7 @@ def test_runs_of_two_caches_are_never_one_group(sliding: Path, part: str) -> Non
             path.write_text(json.dumps({**json.loads(path.read_text()), "cache_key": "grown"}))
             continue
         path.unlink()
-        best = {"epoch": 0, "part": part, "top1": 0.5, "top5": 1.0, "loss": 1.0}
+        best = {"epoch": 1, "part": part, "top1": 0.5, "top5": 1.0, "loss": 1.0}
         origin = {"card": CARD, "cache_key": "grown", "epoch": 2, "best": best}
         torch.save(origin, run_path / "last.pt")
     found = compare([sliding], part=part)
@@ -381,7 +384,7 @@ def test_runs_that_are_none(tmp_path: Path) -> None:
 def test_unfinished_runs_are_refused_by_name_and_left_out_of_a_folder(tmp_path: Path) -> None:
     done = write_run(tmp_path / "done-seed1", 0.5, "seed=1")
     short = write_run(tmp_path / "short-seed2", 0.5, "seed=2", trained=1)
-    stale = write_run(tmp_path / "stale-seed3", 0.5, "seed=3", epoch=1)
+    stale = write_run(tmp_path / "stale-seed3", 0.5, "seed=3", epoch=2)
     bare = write_run(tmp_path / "bare-seed4", 0.5, "seed=4")
     (bare / "metrics.json").unlink()
     write_last(short, epochs=1)
@@ -419,7 +422,7 @@ def test_the_validation_part_and_other_metrics(tmp_path: Path) -> None:
 # damage, and runs that came to nothing
 
 
-def write_last(path: Path, *, epochs: int = 2, best: int = 0, top1: float = 0.4) -> None:
+def write_last(path: Path, *, epochs: int = 2, best: int = 1, top1: float = 0.4) -> None:
     """A last checkpoint, without what is not read here."""
     chosen = {"epoch": best, "part": "validation", "top1": top1, "top5": 1.0, "loss": 1.0}
     torch.save({"card": CARD, "cache_key": "k", "epoch": epochs, "best": chosen}, path / "last.pt")
@@ -455,8 +458,20 @@ def test_a_damaged_line_of_a_log(
     assert compare([path]).rows[0].sample.mean == 0.5
     assert compare([path], part="validation").rows[0].sample.mean == pytest.approx(0.4)
     (path / "last.pt").unlink()
-    with pytest.raises(SnntxError, match=r"no line of the best epoch, 0, and there is no last\.pt"):
+    with pytest.raises(SnntxError, match=r"no line of the best epoch, 1, and there is no last\.pt"):
         compare([path], part="validation")
+
+
+def test_a_log_of_a_later_release(tmp_path: Path, called: Any) -> None:
+    path = write_run(tmp_path / "a", 0.5)
+    log = (path / "log.jsonl").read_text()
+    (path / "log.jsonl").write_text(log.replace('"format": 2', '"format": 3'))
+    done = called(path)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        f"snntx: error: {path / 'log.jsonl'}: line 1 is of format 3, this release reads 1 and 2; "
+        "read it by the release that wrote it\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -466,7 +481,7 @@ def test_a_damaged_line_of_a_log(
         ('"per_class"', '"per_clas"'),
         ('"loss"', '"los"'),
         ('"cache_key": "k"', '"cache_key": 3'),
-        ('"epoch": 0', '"epoch": Infinity'),
+        ('"epoch": 1', '"epoch": Infinity'),
         ('"per_class": {"0": [30', '"per_class": {"0": ["x"'),
         ('"per_class": {"0": [30, 0.5]', '"per_class": {"0": 3'),
         ('"card"', '"car\udcff"'),

@@ -306,12 +306,14 @@ def write_run(
     key: str = "k",
     metrics: dict[str, Any] | None = None,
 ) -> None:
-    """A run directory as ``train`` and ``evaluate`` leave it, without the weights."""
+    """A run directory as release 0.1 left it, without the weights; epochs are counted from 0."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "recipe.toml").write_text(recipe.to_toml())
     part = {"part": "validation", "top1": 0.75, "top5": 1.0, "loss": 0.5}
     if epochs:
-        origin = {"card": CARD, "cache_key": key, "epoch": epochs, "best": {"epoch": best, **part}}
+        found = {"epoch": best, **part}
+        origin = {"card": CARD, "cache_key": key, "epoch": epochs, "best": found}
+        origin["snntx_checkpoint"] = 2
         torch.save(origin, path / "last.pt")
     records = [{"epoch": i, "best_epoch": min(i, best), "selection": part} for i in range(epochs)]
     (path / "log.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in records))

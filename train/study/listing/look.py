@@ -75,7 +75,7 @@ class Listed:
     problem: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """Return its log: a record for each finished epoch, ``epoch`` from 0.
+        """Return its log: a record for each finished epoch, ``epoch`` from 1.
 
         Raises:
             SnntxError: the log is damaged.
@@ -181,7 +181,7 @@ def _judged(
     run = listed.path
     best = None
     if progress.best is not None and progress.selection:
-        best = {"epoch": progress.best + 1, "part": progress.selection["part"]}
+        best = {"epoch": progress.best, "part": progress.selection["part"]}
         best |= {name: progress.selection[name] for name in MEASURED}
     listed = replace(listed, epochs=progress.epochs, best=best)
     try:
@@ -197,6 +197,6 @@ def _judged(
     if not whose or progress.best not in (None, metrics["epoch"]):
         problem = f"{run}: {METRICS} is of an earlier training; {measuring(run, 'measure it')}"
         return replace(listed, state="trained", problem=problem)
-    tested = {"epoch": metrics["epoch"] + 1, "part": metrics["part"]}
+    tested = {"epoch": metrics["epoch"], "part": metrics["part"]}
     tested |= {name: metrics[name] for name in MEASURED}
     return replace(listed, state="tested", tested=tested)

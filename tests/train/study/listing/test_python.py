@@ -57,7 +57,7 @@ def test_a_run_is_read_from_its_folder(trained: Path) -> None:
     assert run.changed is not None
     assert run.changed["epochs"] == {"recipe": 10, "run": 2}
     records = run.records()
-    assert [each["epoch"] for each in records] == [0, 1]
+    assert [each["epoch"] for each in records] == [1, 2]
     assert run.best is not None
     best = records[run.best["epoch"] - 1]["selection"]
     assert run.best["top1"] == best["top1"] == max(each["selection"]["top1"] for each in records)
