@@ -66,7 +66,8 @@ def test_a_current_of_one_step_for_all_is_as_one_of_many(last: bool) -> None:
     if last:
         once = once.contiguous(memory_format=torch.channels_last)
     repeated, dense = once.expand(4, *once.shape), torch.stack([once] * 4)
-    population = Population(*torch.tensor([0.5, 0.5], device=DEVICE), Dynamics(), 0, 2.0)
+    half = torch.tensor(0.5, device=DEVICE)
+    population = Population(half, half, Dynamics(), 0, 2.0)
     found = []
     for current in (repeated, dense):
         mean, variance = triton_backend.statistics(current, 4)

@@ -58,7 +58,8 @@ def sequences(case: str) -> tuple[Tensor, Tensor]:
     return maps.transpose(0, 1), gradient.transpose(0, 1)
 
 
-def close(found: Tensor, wanted: Any) -> None:
+def close(found: Tensor | None, wanted: Any) -> None:
+    assert found is not None
     assert np.abs(found.detach().numpy() - wanted).max() < 1e-9
 
 

@@ -44,7 +44,7 @@ def test_masks_are_combined(combine: str, wanted: list[int]) -> None:
 
 def test_the_soft_selection_has_the_slope_of_a_sigmoid_about_the_threshold() -> None:
     scores = torch.tensor([3.0, 1.0, 0.0, -4.0], requires_grad=True)
-    largest(scores, 2, 0, soft=True)[0].backward()
+    largest(scores, 2, 0, soft=True)[0].backward()  # type: ignore[no-untyped-call]
     half = torch.sigmoid(torch.tensor(3.0 - 0.5))
     slope = half * (1 - half)  # and its threshold lies between the second and the third
     assert scores.grad is not None
@@ -54,7 +54,7 @@ def test_the_soft_selection_has_the_slope_of_a_sigmoid_about_the_threshold() -> 
 def test_raising_all_scores_alike_changes_nothing() -> None:
     scores = torch.randn(6, generator=torch.Generator().manual_seed(0)).requires_grad_()
     weights = torch.arange(6.0)
-    (largest(scores, 3, 0, soft=True) * weights).sum().backward()
+    (largest(scores, 3, 0, soft=True) * weights).sum().backward()  # type: ignore[no-untyped-call]
     assert scores.grad is not None
     assert scores.grad.any()
     assert scores.grad.sum().abs() < 1e-6
