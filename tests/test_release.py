@@ -254,5 +254,5 @@ def test_tensorboards_files_of_a_run_that_goes_on_count_alike(kept: Path, times:
     expected = [(each["epoch"], each["train"]["loss"]) for each in raw_log(path)]
     found = scalars(path, "train/loss")
     assert [step for step, _ in found] == list(range(1, 4 + times))
-    assert found == pytest.approx(expected)
+    assert dict(found) == pytest.approx(dict(expected))
     assert [step for step, _ in scalars(path, "run/lr")] == list(range(1, 4 + times))

@@ -1,7 +1,7 @@
 """Names of the files in a run directory. Imports nothing heavy, so listing runs stays fast.
 
 Who writes a file and who reads it, in training, evaluation and studies, take its name from here,
-and how those in JSON number epochs.
+and how epochs are numbered in them.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ EVENTS = "events.out.tfevents."
 """How TensorBoard's own file names begin."""
 FORMAT = 2
 """``format`` of a line of the log and of the metrics: epochs are counted from 1."""
+COUNTED_FROM = "epochs_from"
+"""Entry of a checkpoint: 1, the number of a run's first epoch; release 0.1, without it, had 0."""
 _COUNTED = ("epoch", "best_epoch")
 
 

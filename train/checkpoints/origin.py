@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ...errors import SnntxError, plain
+from .names import COUNTED_FROM
 
 LARGEST = 1 << 28
 """Bytes that the pickle of a checkpoint may have; its tensors lie beside it."""
@@ -55,7 +56,7 @@ def read_origin(path: Path) -> Origin:
         origin = Origin(
             content["card"], content["cache_key"], content["epoch"], dict(content["best"])
         )
-        if content.get("snntx_checkpoint") == 2:  # of release 0.1, which counted from 0
+        if COUNTED_FROM not in content:  # release 0.1 counted from 0
             origin.best["epoch"] += 1
         for value, kind in (
             (origin.card, str),

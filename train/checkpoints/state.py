@@ -27,11 +27,9 @@ from ..recipe.networks import build_model
 from ..recipe.sources import recipe_from_table
 from ..recipe.whole import Recipe
 from .foreign import check_size, load_foreign
+from .names import COUNTED_FROM
 
-FORMAT = 3
-"""Its best epoch is counted from 1."""
-FROM_0 = 2
-"""The format of release 0.1, whose best epoch is counted from 0."""
+FORMAT = 2
 MARK = "snntx_checkpoint"
 """Entry of every checkpoint that names its format."""
 
@@ -146,6 +144,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     content = {
         MARK: FORMAT,
+        COUNTED_FROM: 1,
         **{name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__},
         "recipe": checkpoint.recipe.to_table(),
         "frames": asdict(checkpoint.frames),
@@ -205,9 +204,9 @@ def checkpoint_from(path: Path, content: Any) -> Checkpoint:
         SnntxError: not a checkpoint, not a whole one, or of another format version.
     """
     version = content.get(MARK) if isinstance(content, dict) else None
-    if version not in (FORMAT, FROM_0):
+    if version != FORMAT:
         raise SnntxError(
-            f"{path}: checkpoint format {version}, this release reads {FROM_0} and {FORMAT}; "
+            f"{path}: checkpoint format {version}, this release reads {FORMAT}; "
             "is it a checkpoint of snntx train?"
         )
     names = [name for name in Checkpoint.__dataclass_fields__ if name in content]
@@ -215,7 +214,7 @@ def checkpoint_from(path: Path, content: Any) -> Checkpoint:
     if missing:
         raise SnntxError(f"{path}: not a whole checkpoint: it has no {', '.join(missing)}")
     fields = {name: content[name] for name in names}
-    if version == FROM_0:
+    if COUNTED_FROM not in content:  # release 0.1 counted from 0
         try:
             fields["best"] = {**content["best"], "epoch": content["best"]["epoch"] + 1}
         except (TypeError, LookupError) as error:

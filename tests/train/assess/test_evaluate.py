@@ -113,6 +113,7 @@ def test_evaluate_json(snntx: Snntx, trained: Path, cache: FrameCache) -> None:
         event_logits(best.build_model(CPU), cache, test, CPU), cache.labels[test], cache.classes
     )
     assert result == {
+        "format": 2,
         "checkpoint": str(trained / "best.pt"),
         "card": CARD,
         "cache_key": cache.key,

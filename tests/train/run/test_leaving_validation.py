@@ -89,7 +89,7 @@ def test_it_is_left_within_a_batch_and_goes_on_to_the_same_bytes(
     cut = tmp_path / "cut"
     with pytest.raises(StoppedError) as stopped:
         fit(cache, cut, *settings, workers=workers)
-    assert str(stopped.value) == f"{cut}: stopped in epoch {epoch}, while it was validated"
+    assert str(stopped.value) == f"{cut}: stopped in epoch {epoch + 1}, while it was validated"
     assert stopped.value.code == 143
     assert calls["number"] == epoch * each + 2  # and the batch that was asked in was the last
     kept = load_checkpoint(cut / "last.pt")
@@ -178,7 +178,7 @@ def test_a_training_process_says_how_to_go_on(
     assert out == ""
     assert batches <= 2
     assert " ".join(lines).endswith(
-        "run: stopped in epoch 0, while it was validated; run the same command again with "
+        "run: stopped in epoch 1, while it was validated; run the same command again with "
         "--resume to go on"
     )
     assert load_checkpoint(tmp_path / "run/last.pt").epoch == 0

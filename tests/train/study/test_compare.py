@@ -241,7 +241,7 @@ def test_runs_of_two_caches_are_never_one_group(sliding: Path, part: str) -> Non
             continue
         path.unlink()
         best = {"epoch": 1, "part": part, "top1": 0.5, "top5": 1.0, "loss": 1.0}
-        origin = {"card": CARD, "cache_key": "grown", "epoch": 2, "best": best}
+        origin = {"card": CARD, "cache_key": "grown", "epoch": 2, "best": best, "epochs_from": 1}
         torch.save(origin, run_path / "last.pt")
     found = compare([sliding], part=part)
     assert sorted(row.sample.n for row in found.rows) == [1] * 6 + [2] * 6
@@ -425,7 +425,8 @@ def test_the_validation_part_and_other_metrics(tmp_path: Path) -> None:
 def write_last(path: Path, *, epochs: int = 2, best: int = 1, top1: float = 0.4) -> None:
     """A last checkpoint, without what is not read here."""
     chosen = {"epoch": best, "part": "validation", "top1": top1, "top5": 1.0, "loss": 1.0}
-    torch.save({"card": CARD, "cache_key": "k", "epoch": epochs, "best": chosen}, path / "last.pt")
+    origin = {"card": CARD, "cache_key": "k", "epoch": epochs, "best": chosen, "epochs_from": 1}
+    torch.save(origin, path / "last.pt")
 
 
 @pytest.mark.parametrize(

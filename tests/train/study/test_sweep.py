@@ -313,7 +313,6 @@ def write_run(
     if epochs:
         found = {"epoch": best, **part}
         origin = {"card": CARD, "cache_key": key, "epoch": epochs, "best": found}
-        origin["snntx_checkpoint"] = 2
         torch.save(origin, path / "last.pt")
     records = [{"epoch": i, "best_epoch": min(i, best), "selection": part} for i in range(epochs)]
     (path / "log.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in records))
