@@ -97,8 +97,7 @@ def train(
     if chosen_backend(recipe, group.device) == "numba":
         from ..network.backends.compiled.ahead import compile_ahead, needed
 
-        normed, attended = recipe.network.norm != "none", recipe.network.attention != "none"
-        names = needed(trains=True, normed=normed, attended=attended)
+        names = needed(trains=True, normed=recipe.network.norm != "none")
         compile_ahead(names, recipe.optim.precision, on_note)
     method = make_method(recipe)
     boards = group.first and wants_tensorboard(recipe.run.tensorboard, on_note)
