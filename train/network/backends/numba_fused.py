@@ -15,10 +15,21 @@ from torch import Tensor
 from .compiled import gradients, kernels
 from .compiled.threads import spread
 from .interface import Arrived, Fired, Gradients, Layer, Normalised
-from .order import array_of, dense, empty
+from .order import dense, empty
 
 _NO_ROWS = np.empty((1, 0), np.float32)
 _NOTHING = np.empty(0, np.float32)
+
+
+def _array(tensor: Tensor) -> Any:
+    """Return a channels-last ``(T, B, C, H, W)`` flat, in the order ``(T, B, H, W, C)``.
+
+    It shares its memory; bfloat16 comes as uint16.
+    """
+    flat = tensor.detach().permute(0, 1, 3, 4, 2).reshape(-1)
+    if tensor.dtype == torch.bfloat16:
+        return flat.view(torch.uint16).numpy()
+    return flat.numpy()
 
 
 def _rows(tensor: Tensor | None) -> Any:
@@ -46,7 +57,7 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     origin = _rows(current[:, 0, :, 0, 0])
     total = np.zeros((kernels.STRIPES, steps, channels))
     square = np.zeros_like(total)
-    arrays = array_of(data), origin.reshape(-1), total.reshape(-1), square.reshape(-1)
+    arrays = _array(data), origin.reshape(-1), total.reshape(-1), square.reshape(-1)
     spread(
         kernels.sums,
         steps * kernels.STRIPES,
@@ -83,7 +94,7 @@ def forward(layer: Layer, *, membrane: bool) -> Fired:
     spread(
         kernels.forward,
         batch * rows * -(-columns // run),
-        array_of(current),
+        _array(current),
         scale.reshape(-1),
         _flat(affine and affine.shift),
         np.float32(population.leak.item()),
@@ -91,9 +102,9 @@ def forward(layer: Layer, *, membrane: bool) -> Fired:
         population.dynamics.decay_input,
         population.dynamics.soft_reset,
         (steps, batch, height, width, channels, pool, len(scale), run),
-        array_of(values),
-        array_of(codes),
-        _NOTHING if kept is None else array_of(kept),
+        _array(values),
+        _array(codes),
+        _NOTHING if kept is None else _array(kept),
         room=((pool + 2) * pool + 1) * run * channels,
     )
     return Fired(values, codes, current.new_empty(0) if kept is None else kept)
@@ -104,7 +115,7 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
     affine, population, pool = layer[1:]
     current = dense(layer.current, last=True)
     steps, batch, channels, height, width = current.shape
-    data = array_of(current)
+    data = _array(current)
     grad = empty(current, height, width, current.dtype, last=True)
     stripes, each = kernels.STRIPES, steps * channels
     sums = np.zeros((stripes, 2 * each + 2))
@@ -128,12 +139,12 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
         population.surrogate,
         np.float32(population.alpha),
         (steps, batch, height, width, channels, pool, len(scales), run),
-        array_of(dense(arrived.values.to(current.dtype), last=True)),
+        _array(dense(arrived.values.to(current.dtype), last=True)),
         _NOTHING
         if arrived.membrane is None
-        else array_of(dense(arrived.membrane.float(), last=True)),
+        else _array(dense(arrived.membrane.float(), last=True)),
         scalars,
-        array_of(grad),
+        _array(grad),
         sums.reshape(-1),
         room=(steps + 6) * (run * channels + 16) + 2 * each,
     )
@@ -162,7 +173,7 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
         data,
         *factors,
         (steps, batch * height * width, channels, len(first)),
-        array_of(grad),
+        _array(grad),
         room=channels,
     )
     by_weight, by_bias = (
