@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from snntx.train.network.layers import LayerOutput, SpikingConv2d, SpikingLinear
 from snntx.train.network.neurons import Neuron
+from snntx.train.network.synapses import Activity, convolve
 
 STEPS, BATCH = 4, 5
 both_backends = pytest.mark.parametrize("backend", ["torch", "numba"])
@@ -89,3 +92,38 @@ def test_frames_that_never_change_are_convolved_once(backend: str, still: list[i
     assert sum(rows) == len(still) + STEPS * (BATCH - len(still))
     for plain, once in zip(*found, strict=True):
         torch.testing.assert_close(once, plain, rtol=1e-5, atol=1e-5)
+
+
+CRASHES = """
+import torch
+from snntx.train.network.synapses import Activity, convolve
+
+torch.set_num_threads(2)
+conv = torch.nn.Conv2d(8, 16, 1, 2, bias=False)
+for _ in range(60):
+    flat = torch.randn(9, 8, 16, 18).contiguous(memory_format=torch.channels_last)
+    values = flat.view(3, 3, 8, 16, 18).requires_grad_()
+    currents = convolve(Activity(values), conv)
+    torch.testing.assert_close(currents.flatten(0, 1), conv(values.flatten(0, 1)))
+    currents.square().sum().backward()
+    others = [torch.randn(1000) for _ in range(20)]
+"""
+
+
+def test_a_convolution_that_torch_itself_cannot_do_safely_is_done_otherwise() -> None:
+    done = subprocess.run([sys.executable, "-c", CRASHES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_it_is_the_same_convolution_with_its_codes_too() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(5, 3, 1, 2, bias=True)
+    codes = torch.randint(0, 4, (2, 2, 5, 7, 6), dtype=torch.uint8)
+    wanted = conv((codes / 4).flatten(0, 1)).view(2, 2, 3, 4, 3)
+    values = (codes / 4).requires_grad_()
+    found = convolve(Activity(values, codes, 0.25), conv)
+    torch.testing.assert_close(found, wanted)
+    by = torch.autograd.grad(found.square().sum(), (values, conv.weight))
+    again = (codes / 4).requires_grad_()
+    plain = conv(again.flatten(0, 1)).square().sum()
+    torch.testing.assert_close(by, torch.autograd.grad(plain, (again, conv.weight)))
