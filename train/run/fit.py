@@ -97,7 +97,8 @@ def train(
     if chosen_backend(recipe, group.device) == "numba":
         from ..network.backends.compiled.ahead import compile_ahead, needed
 
-        names = needed(trains=True, normed=recipe.network.norm != "none")
+        normed, attended = recipe.network.norm != "none", recipe.network.attention != "none"
+        names = needed(trains=True, normed=normed, attended=attended)
         compile_ahead(names, recipe.optim.precision, on_note)
     method = make_method(recipe)
     boards = group.first and wants_tensorboard(recipe.run.tensorboard, on_note)

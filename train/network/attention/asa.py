@@ -32,6 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from ....errors import UsageError
+from ..backends.names import resolve_backend
 from ..synapses import Activity
 from .options import Attention, check, hidden_of
 from .selection import important
@@ -94,13 +95,37 @@ class ASA(nn.Module):
                 "(steps, batch, channels, height, width)"
             )
         with torch.autocast(maps.device.type, enabled=False):
+            if self.is_fused(maps):
+                from .fused import attended  # imports Numba
+
+                weights = self.conv1.weight, self.conv2.weight
+                return attended(maps, self.important(maps), *weights, self.lam)
             wide = maps.float() if maps.dtype in _NARROW else maps
             return self.attended(wide, self.important(wide)).to(maps.dtype)
 
+    def is_fused(self, maps: Tensor) -> bool:
+        """Return whether compiled loops compute these maps, and not torch.
+
+        ``auto`` has them where the layers' kernels are Numba's. Named, they take float64 too. There
+        are none for CUDA: with ``triton`` torch computes the attention.
+        """
+        if self.backend == "numba" and maps.dtype == torch.float64:
+            resolve_backend(self.backend, maps.device, torch.float32)  # refuses other devices
+            return True
+        return resolve_backend(self.backend, maps.device, maps.dtype) == "numba"
+
+    def summaries(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and maximum of each map, ``(T, B, C)``."""
+        if self.is_fused(maps):
+            from .fused import summaries
+
+            return summaries(maps)
+        flat = maps.flatten(3)
+        return flat.mean(3), flat.amax(3)
+
     def scores(self, maps: Tensor) -> Tensor:
         """Return how much each map ``(H, W)`` seems to matter, ``(T, B, C)``."""
-        flat = maps.detach().flatten(3)
-        mean, most = flat.mean(3), flat.amax(3)
+        mean, most = self.summaries(maps.detach())
         summary = (0.5 + self.alpha) * mean + (0.5 + self.beta) * most
         scored: Tensor = self.fc(summary.permute(1, 2, 0))
         return scored.permute(2, 0, 1)

@@ -15,21 +15,10 @@ from torch import Tensor
 from .compiled import gradients, kernels
 from .compiled.threads import spread
 from .interface import Arrived, Fired, Gradients, Layer, Normalised
-from .order import dense, empty
+from .order import array_of, dense, empty
 
 _NO_ROWS = np.empty((1, 0), np.float32)
 _NOTHING = np.empty(0, np.float32)
-
-
-def _array(tensor: Tensor) -> Any:
-    """Return a channels-last ``(T, B, C, H, W)`` flat, in the order ``(T, B, H, W, C)``.
-
-    It shares its memory; bfloat16 comes as uint16.
-    """
-    flat = tensor.detach().permute(0, 1, 3, 4, 2).reshape(-1)
-    if tensor.dtype == torch.bfloat16:
-        return flat.view(torch.uint16).numpy()
-    return flat.numpy()
 
 
 def _rows(tensor: Tensor | None) -> Any:
@@ -57,7 +46,7 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     origin = _rows(current[:, 0, :, 0, 0])
     total = np.zeros((kernels.STRIPES, steps, channels))
     square = np.zeros_like(total)
-    arrays = _array(data), origin.reshape(-1), total.reshape(-1), square.reshape(-1)
+    arrays = array_of(data), origin.reshape(-1), total.reshape(-1), square.reshape(-1)
     spread(
         kernels.sums,
         steps * kernels.STRIPES,
@@ -94,7 +83,7 @@ def forward(layer: Layer, *, membrane: bool) -> Fired:
     spread(
         kernels.forward,
         batch * rows * -(-columns // run),
-        _array(current),
+        array_of(current),
         scale.reshape(-1),
         _flat(affine and affine.shift),
         np.float32(population.leak.item()),
@@ -102,9 +91,9 @@ def forward(layer: Layer, *, membrane: bool) -> Fired:
         population.dynamics.decay_input,
         population.dynamics.soft_reset,
         (steps, batch, height, width, channels, pool, len(scale), run),
-        _array(values),
-        _array(codes),
-        _NOTHING if kept is None else _array(kept),
+        array_of(values),
+        array_of(codes),
+        _NOTHING if kept is None else array_of(kept),
         room=((pool + 2) * pool + 1) * run * channels,
     )
     return Fired(values, codes, current.new_empty(0) if kept is None else kept)
@@ -115,7 +104,7 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
     affine, population, pool = layer[1:]
     current = dense(layer.current, last=True)
     steps, batch, channels, height, width = current.shape
-    data = _array(current)
+    data = array_of(current)
     grad = empty(current, height, width, current.dtype, last=True)
     stripes, each = kernels.STRIPES, steps * channels
     sums = np.zeros((stripes, 2 * each + 2))
@@ -139,12 +128,12 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
         population.surrogate,
         np.float32(population.alpha),
         (steps, batch, height, width, channels, pool, len(scales), run),
-        _array(dense(arrived.values.to(current.dtype), last=True)),
+        array_of(dense(arrived.values.to(current.dtype), last=True)),
         _NOTHING
         if arrived.membrane is None
-        else _array(dense(arrived.membrane.float(), last=True)),
+        else array_of(dense(arrived.membrane.float(), last=True)),
         scalars,
-        _array(grad),
+        array_of(grad),
         sums.reshape(-1),
         room=(steps + 6) * (run * channels + 16) + 2 * each,
     )
@@ -173,7 +162,7 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
         data,
         *factors,
         (steps, batch * height * width, channels, len(first)),
-        _array(grad),
+        array_of(grad),
         room=channels,
     )
     by_weight, by_bias = (

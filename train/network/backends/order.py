@@ -6,6 +6,8 @@ then innermost, and flattened over T and B it has the strides of PyTorch's ``cha
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -45,3 +47,14 @@ def written_out(current: Tensor) -> Tensor:
     height, columns = current.shape[3:]
     whole = empty(current, height, columns, current.dtype, last=not current[0].is_contiguous())
     return whole.copy_(current)
+
+
+def array_of(tensor: Tensor) -> Any:
+    """Return a channels-last ``(T, B, C, H, W)`` flat, in the order ``(T, B, H, W, C)``.
+
+    It shares its memory; bfloat16 comes as uint16.
+    """
+    flat = tensor.detach().permute(0, 1, 3, 4, 2).reshape(-1)
+    if tensor.dtype == torch.bfloat16:
+        return flat.view(torch.uint16).numpy()
+    return flat.numpy()

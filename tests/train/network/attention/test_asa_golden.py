@@ -16,6 +16,7 @@ from snntx.train.network.attention.asa import ASA, pooled
 
 GOLDEN = Path(__file__).parents[3] / "golden"
 CASES = ("r1", "r2", "odd", "dup", "lam25", "batch8")
+both_backends = pytest.mark.parametrize("backend", ["torch", "numba"])
 
 
 def stored(name: str) -> dict[str, Any]:
@@ -34,9 +35,10 @@ def configuration(case: str) -> dict[str, Any]:
     return found
 
 
-def module(case: str, mode: str) -> ASA:
+def module(case: str, mode: str, backend: str) -> ASA:
     config = configuration(case)
-    made = ASA(config["T"], config["C"], config["reduction"], config["lam"], mode).double()
+    shape = config["T"], config["C"], config["reduction"], config["lam"]
+    made = ASA(*shape, mode, backend=backend).double()
     with torch.no_grad():
         made.alpha.fill_(float(np.float32(0.7)))
         made.beta.fill_(float(np.float32(0.2)))
@@ -63,10 +65,11 @@ def close(found: Tensor | None, wanted: Any) -> None:
     assert np.abs(found.detach().numpy() - wanted).max() < 1e-9
 
 
+@both_backends
 @pytest.mark.parametrize("case", CASES)
-def test_reference_mode_computes_what_the_published_code_does(case: str) -> None:
+def test_reference_mode_computes_what_the_published_code_does(case: str, backend: str) -> None:
     golden = stored("asa")
-    made = module(case, "reference")
+    made = module(case, "reference", backend)
     maps, gradient = sequences(case)
     maps = maps.requires_grad_()
 
@@ -96,13 +99,14 @@ def test_reference_mode_computes_what_the_published_code_does(case: str) -> None
     assert without == [str(each) for each in value("params_without_grad")]
 
 
+@both_backends
 @pytest.mark.parametrize("mode", ["per-sample", "trainable"])
 @pytest.mark.parametrize("case", CASES)
 def test_per_sample_modes_compute_what_the_published_code_does_of_each_sample_twice(
-    case: str, mode: str
+    case: str, mode: str, backend: str
 ) -> None:
     golden = stored("asa_per_sample")
-    made = module(case, mode)
+    made = module(case, mode, backend)
     maps, gradient = sequences(case)
     maps = maps.requires_grad_()
     out = made(maps)

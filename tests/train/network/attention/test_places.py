@@ -14,8 +14,10 @@ from snntx.train.network.attention.options import PLACES, Attention
 from snntx.train.network.create import TransferModel, create_model
 from snntx.train.network.doors import MODELS
 from snntx.train.network.layers import SpikingConv2d, SpikingLinear, SpikingPopulation, average_pool
+from snntx.train.network.model import Encoding, ModelOptions
 from snntx.train.network.neurons import Neuron
 from snntx.train.network.norm import StepNorm
+from snntx.train.network.synapses import Activity
 from snntx.train.recipe.networks import build_model
 from snntx.train.recipe.whole import Recipe
 
@@ -123,6 +125,29 @@ def test_every_network_takes_it_and_its_parts_learn(name: str, place: str) -> No
 @pytest.mark.parametrize("name", ["nmnist", "vgg", "resnet18"])
 def test_the_kernels_compute_the_same(name: str, place: str) -> None:
     same(results(network(name, place, "numba")), results(network(name, place, "torch")))
+
+
+class Flat(TransferModel):
+    """A network whose only layer has no maps."""
+
+    frame_size = (4, 4)
+
+    def __init__(self, options: ModelOptions) -> None:
+        super().__init__(options)
+        self.hidden = SpikingLinear(32, 8, **self.layer_options)
+        self.make_heads(8)
+
+    def encode(self, frames: Tensor, *, features: bool, constant: Tensor | None) -> Encoding:
+        return Encoding(*self.hidden(Activity(frames).flatten(), membrane=features))
+
+
+def test_a_network_without_maps_is_refused_and_the_advice_holds() -> None:
+    own = f"{__name__}:Flat"
+    recipe = Recipe.of(model=own, epochs=1, attention="asa")
+    with pytest.raises(UsageError, match=r"none of its layers takes .*; set attention to none"):
+        build_model(recipe, num_classes=3, steps=2, size=(4, 4))
+    plain = recipe.changed(attention="none")
+    assert isinstance(build_model(plain, num_classes=3, steps=2, size=(4, 4)), Flat)
 
 
 def test_its_maps_are_drawn_as_torch_draws_them() -> None:

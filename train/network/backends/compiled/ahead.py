@@ -21,23 +21,32 @@ from typing import Any
 from numba import types
 
 from .....preprocess.disk.locks import waiting_for
-from . import gradients, kernels
+from . import attention, gradients, kernels
 
 KERNELS = {
     "sums": kernels.sums,
     "forward": kernels.forward,
     "through_time": gradients.through_time,
     "through_norm": gradients.through_norm,
+    "summaries": attention.summaries,
+    "pooled": attention.pooled,
+    "gated": attention.gated,
+    "by_spatial": attention.by_spatial,
+    "through": attention.through,
 }
+NEURONS = ("forward", "through_time")
+NORM = ("sums", "through_norm")
+ATTENTION = ("summaries", "pooled", "gated", "by_spatial", "through")
 LINE = "compiling the kernels, once: "
 _running: list[tuple[subprocess.Popen[bytes], Callable[[str], None]]] = []
 
 
-def needed(*, trains: bool, normed: bool) -> list[str]:
+def needed(*, trains: bool, normed: bool, attended: bool = False) -> list[str]:
     """Return the kernels that a network calls; one that does not train runs forward alone."""
     if not trains:
-        return ["forward"]
-    return list(KERNELS) if normed else ["forward", "through_time"]
+        return ["forward", *(ATTENTION[:3] if attended else ())]
+    called = {*NEURONS, *(NORM if normed else ()), *(ATTENTION if attended else ())}
+    return [name for name in KERNELS if name in called]
 
 
 def signature(name: str, kind: str) -> tuple[Any, ...]:
@@ -55,7 +64,25 @@ def signature(name: str, kind: str) -> tuple[Any, ...]:
         neurons = (f32, f32, flag, flag, flag, whole, f32)
         arrived = (types.UniTuple(whole, 8), current, numbers, flag, current, exact)
         return (current, *rows, *rows, *neurons, *arrived, *part)
+    if name in ATTENTION:
+        return (current, *_of_attention(name, current), *part)
     return (current, *rows, numbers, types.UniTuple(whole, 4), current, *part)
+
+
+def _of_attention(name: str, current: Any) -> tuple[Any, ...]:
+    """Return what the attention's kernels are called with, between the maps and ``work``."""
+    numbers, exact, places = (
+        types.Array(each, 1, "C") for each in (types.float32, types.float64, types.int64)
+    )
+    two, three, five = (types.UniTuple(types.int64, count) for count in (2, 3, 5))
+    found: dict[str, tuple[Any, ...]] = {
+        "summaries": (exact, numbers, two),
+        "pooled": (numbers, five, numbers, places),
+        "gated": (numbers, numbers, three, current),
+        "by_spatial": (current, numbers, five, numbers),
+        "through": (current, numbers, numbers, numbers, three, current, numbers),
+    }
+    return found[name]
 
 
 def is_kept(kernel: Any, kinds: tuple[Any, ...]) -> bool:

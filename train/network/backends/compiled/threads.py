@@ -24,23 +24,30 @@ _pools: dict[int, ThreadPoolExecutor] = {}
 _called: set[Any] = set()
 
 
-def spread(kernel: Callable[..., None], count: int, *arguments: Any, room: int) -> None:
+def spread(
+    kernel: Callable[..., None],
+    count: int,
+    *arguments: Any,
+    room: int,
+    kind: type[np.floating[Any]] = np.float32,
+) -> None:
     """Call ``kernel(*arguments, work, begin, end)`` for parts of ``range(count)`` at once.
 
     Args:
         kernel: compiled, and free of Python's lock; what it writes depends on no other part.
         count: of tiles, or of other parts of the work.
         arguments: the same for every call.
-        room: float32 numbers that each call has for itself, as ``work``.
+        room: numbers that each call has for itself, as ``work``.
+        kind: of these numbers.
     """
     if kernel not in _called and isinstance(kernel, Dispatcher):
-        before_first_call(kernel, (*arguments, np.empty(0, np.float32), 0, 0))
+        before_first_call(kernel, (*arguments, np.empty(0, kind), 0, 0))
         _called.add(kernel)
     parts = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS, count)
     ends = [count * (i + 1) // parts for i in range(parts)]
 
     def run(begin: int, end: int) -> None:
-        kernel(*arguments, np.empty(room, np.float32), begin, end)
+        kernel(*arguments, np.empty(room, kind), begin, end)
 
     if parts > 1:
         if parts not in _pools:

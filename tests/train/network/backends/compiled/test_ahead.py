@@ -13,6 +13,7 @@ CALLS = """
 import sys
 import torch
 from numba.core import event
+from snntx.train.network.attention.options import Attention
 from snntx.train.network.backends.compiled import ahead
 from snntx.train.network.create import create_model
 
@@ -28,13 +29,16 @@ class Noted(event.Listener):
 
 
 kind, trains, fails = sys.argv[1], sys.argv[2] == "train", sys.argv[3] == "fails"
+attention = Attention(mode="trainable") if sys.argv[3] == "attended" else None
 if fails:
     sys.executable = "/bin/false"
 said = []
 if trains:
-    ahead.compile_ahead(ahead.needed(trains=True, normed=True), kind, said.append)
+    names = ahead.needed(trains=True, normed=True, attended=attention is not None)
+    ahead.compile_ahead(names, kind, said.append)
 event.register("numba:compile", Noted())
-model = create_model("nmnist", num_classes=3, steps=2, width=0.1, size=(34, 34))
+options = {"width": 0.1, "size": (34, 34), "attention": attention}
+model = create_model("nmnist", num_classes=3, steps=2, **options)
 frames = torch.rand(2, 2, 2, 34, 34)
 with torch.autocast("cpu", torch.bfloat16, enabled=kind == "bfloat16"):
     if trains:
@@ -61,13 +65,18 @@ def _run(folder: Path, *arguments: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
-def test_everything_that_training_calls_is_compiled_ahead_once(tmp_path: Path, kind: str) -> None:
-    first = _run(tmp_path, kind, "train", "")
+@pytest.mark.parametrize(
+    ("what", "more"), [("", ""), ("attended", ", summaries, pooled, gated, by_spatial, through")]
+)
+def test_everything_that_training_calls_is_compiled_ahead_once(
+    tmp_path: Path, kind: str, what: str, more: str
+) -> None:
+    first = _run(tmp_path, kind, "train", what)
     line = "compiling the kernels, once: sums, forward, through_time, through_norm"
-    assert first["said"] == f"said|{line}"
+    assert first["said"] == f"said|{line}{more}"
     assert first["compiled"] == "compiled"  # all of it by the other process
     assert first["printed"] == ""
-    again = _run(tmp_path, kind, "train", "")
+    again = _run(tmp_path, kind, "train", what)
     assert again["said"] == "said"
     assert again["compiled"] == "compiled"
 
