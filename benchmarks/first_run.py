@@ -6,7 +6,7 @@ Each run is a process of ``snntx train`` on the small cache that release 0.1 mad
 three steps, with an empty folder for compiled kernels; then the same again with the kernels kept.
 ``--old`` is a folder named ``snntx`` with a checkout of another commit, run by the same Python:
 
-    git worktree add /tmp/old/snntx b62aab6
+    git worktree add ../old/snntx b62aab6
 
 CPU seconds are those of the process and of what it started and waited for, when the epoch's line
 came; on a machine that does other work they say more than wall time. Prints Markdown: medians with

@@ -1,6 +1,6 @@
 """Fixtures that every test may use: the real recordings, where they are at hand."""
 
-import importlib.util
+import importlib
 import os
 import signal
 from pathlib import Path
@@ -36,12 +36,7 @@ def real() -> Path:
 
 def _beside(name: str) -> ModuleType:
     """Load a module of helpers that lies beside this file."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module(f"snntx.tests.{name}")
 
 
 @pytest.fixture(scope="session")

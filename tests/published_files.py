@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from snntx.tests import golden_recipe
 from snntx.train.checkpoints.reference import reference_constants, reference_view
 from snntx.train.network.create import create_model
 from snntx.train.network.model import TransferModel
@@ -24,21 +23,10 @@ ARGUMENTS = {
 }
 
 
-def golden_recipe() -> ModuleType:
-    path = Path(__file__).with_name("golden_recipe.py")
-    spec = importlib.util.spec_from_file_location("golden_recipe", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def golden_state(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The golden weights by the reference's names, and what they were made with."""
-    recipe = golden_recipe()
-    arrays, meta = recipe.read(name.replace("-", "_"))
-    return recipe.tensors(recipe.state(arrays, meta)), meta
+    arrays, meta = golden_recipe.read(name.replace("-", "_"))
+    return golden_recipe.tensors(golden_recipe.state(arrays, meta)), meta
 
 
 def state_of(model: TransferModel) -> dict[str, Tensor]:

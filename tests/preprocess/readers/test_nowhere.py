@@ -19,27 +19,8 @@ from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.raw.tonic_cards import card_text
 from snntx.preprocess.readers.base import reader_of
 from snntx.preprocess.readers.formats.tonic import events_of
+from snntx.tests.own_card import own_card
 
-CARD = """
-name = "mine"
-classes = ["a"]
-[about]
-title = "t"
-summary = "s"
-homepage = "h"
-licence = "l"
-citation = "c"
-obtain = "o"
-[events]
-format = "{format}"
-pattern = "{{class}}/{{stem}}.{suffix}"
-[framing]
-steps = 2
-size = 12
-[splits.holdout]
-rule = "hash"
-[recipes.default]
-"""
 T0 = 1_600_000_000_000_000
 STRAYS: dict[str, list[float]] = {  # x or y of three events among the others
     "mat": [-1, 3.5, 40_000],
@@ -85,8 +66,7 @@ def places(format: str, raw: Path) -> tuple[Path, Path, str]:
         text = card_text("DVSGesture").replace('"tonic-dvsgesture"', '"mine"')
         text = text.replace("steps = 10", "steps = 2").replace("size = 48", "size = 12")
         return folder / "0.npy", folder / "1.npy", text.replace("sensor = [128, 128]\n", "")
-    text = CARD.format(format=format, suffix=format)
-    return raw / f"a/0.{format}", raw / f"a/1.{format}", text
+    return raw / f"a/0.{format}", raw / f"a/1.{format}", own_card(format)
 
 
 def make(card: Path, text: str, raw: Path) -> int:

@@ -14,28 +14,7 @@ from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.framing.options import FrameOptions
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.readers.outside import within
-
-CARD = """
-name = "mine"
-classes = ["a"]
-[about]
-title = "t"
-summary = "s"
-homepage = "h"
-licence = "l"
-citation = "c"
-obtain = "o"
-[events]
-format = "atis"
-pattern = "{class}/{stem}.bin"
-%s
-[framing]
-steps = 2
-size = 12
-[splits.holdout]
-rule = "hash"
-[recipes.default]
-"""
+from snntx.tests.own_card import own_card
 
 
 def recording(count: int = 500, seed: int = 0) -> Events:
@@ -64,7 +43,7 @@ def raw(tmp_path: Path) -> Path:
 
 def make(raw: Path, events: str) -> int:
     card = raw.parent / "mine.toml"
-    card.write_text(CARD % events)
+    card.write_text(own_card("atis", events))
     cache = str(raw.parent / "cache")
     return run(["preprocess", str(card), "--raw", str(raw), "--cache", cache, "--jobs", "1"])
 
@@ -183,8 +162,7 @@ def test_a_format_without_such_a_timer_is_told(
     raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = raw.parent / "mine.toml"
-    text = (CARD % "wraps = true\nsensor = [34, 34]").replace('"atis"', '"aedat4"')
-    card.write_text(text)
+    card.write_text(own_card("aedat4", "wraps = true", "sensor = [34, 34]"))
     assert run(["preprocess", str(card), "--raw", str(raw), "--cache", str(raw.parent)]) == 2
     assert "the timer of format 'aedat4' does not start over; leave it out" in (
         capsys.readouterr().err
@@ -199,7 +177,7 @@ def test_a_hint_never_leads_to_another_format(
     raw: Path, capsys: pytest.CaptureFixture[str], format: str, hint: str
 ) -> None:
     card = raw.parent / "mine.toml"
-    card.write_text((CARD % "").replace('"atis"', f'"{format}"'))
+    card.write_text(own_card(format))
     assert run(["preprocess", str(card), "--raw", str(raw), "--cache", str(raw.parent)]) == 2
     error = capsys.readouterr().err
     assert f"unknown event format '{format}'" in error

@@ -22,6 +22,7 @@ from snntx.preprocess.readers.formats.aedat4 import recordings
 from snntx.preprocess.readers.formats.tonic import Tonic
 from snntx.preprocess.readers.packets import LEAST, START, is_short
 from snntx.preprocess.readers.reading import read_events
+from snntx.tests.own_card import own_card
 
 KINDS = {"none": 0, "LZ4": 1, "ZSTD": 3}
 
@@ -144,29 +145,6 @@ def events(files: Any, at: int) -> bytes:
     return bytes(files.event_packet(files.events((1, 2, at, 1), (3, 4, at + 1, 0))))
 
 
-CARD = """
-name = "mine"
-classes = ["a"]
-[about]
-title = "t"
-summary = "s"
-homepage = "h"
-licence = "l"
-citation = "c"
-obtain = "o"
-[events]
-format = "aedat4"
-pattern = "{class}/{stem}.aedat4"
-sensor = [260, 346]
-[framing]
-steps = 2
-size = 12
-[splits.holdout]
-rule = "hash"
-[recipes.default]
-"""
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_but_one_line_reaches_the_terminal(
     tmp_path: Path, aedat4_files: Any, kind: str
@@ -174,7 +152,7 @@ def test_nothing_but_one_line_reaches_the_terminal(
     """A process, since the library's panic is written past Python."""
     raw, card = tmp_path / "raw/a", tmp_path / "mine.toml"
     raw.mkdir(parents=True)
-    card.write_text(CARD)
+    card.write_text(own_card("aedat4", "sensor = [260, 346]"))
     whole = packed(events(aedat4_files, 100), kind)
     write(raw / "good.aedat4", aedat4_files, kind, [(7, whole)])
     for number, length in enumerate((1, 4, 11)):

@@ -1,11 +1,9 @@
 """``snntx evaluate --card``: published checkpoints measured on a cache, and what does not fit."""
 
 import argparse
-import importlib.util
 import json
 import shutil
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache
+from snntx.tests import published_files as files
 from snntx.train.measure.metrics import event_logits, measure
 from snntx.train.network.create import create_model
 
@@ -23,17 +22,6 @@ CPU = torch.device("cpu")
 KEPT = Path(__file__).parents[2] / "fixtures" / "release-0.1"
 
 
-def _files() -> ModuleType:
-    path = Path(__file__).parents[2] / "published_files.py"
-    spec = importlib.util.spec_from_file_location("published_files", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-files = _files()
 layouts = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 
 

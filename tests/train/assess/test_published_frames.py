@@ -1,13 +1,11 @@
 """The framing of published weights: made by a flag, told from others, and noted where it is not."""
 
-import importlib.util
 import json
 import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,20 +19,11 @@ from snntx.preprocess.build.builder import preprocess
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.options import FrameOptions
 from snntx.preprocess.planning.plan import make_request
+from snntx.tests import published_files as files
 from snntx.train.assess.published_frames import frames_note
 from snntx.train.network.create import create_model
 
 TOML = Path(__file__).parents[3] / "data_cards" / "cep-dvs.toml"
-
-
-def _files() -> ModuleType:
-    path = Path(__file__).parents[2] / "published_files.py"
-    spec = importlib.util.spec_from_file_location("published_files", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Output(NamedTuple):
@@ -93,7 +82,7 @@ def test_evaluate_says_how_to_get_the_published_frames(
     raw: Path, tmp_path: Path, snntx: Callable[..., Output]
 ) -> None:
     """The command that the note gives makes them, and on them there is no note."""
-    files, root = _files(), tmp_path / "cache ü"
+    root = tmp_path / "cache ü"
     card = "cep-dvs"
     assert snntx("preprocess", card, "--raw", raw, "--static", raw, "--cache", root).code == 0
     (own,) = caches(root)

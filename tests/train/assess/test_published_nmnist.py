@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,23 +14,11 @@ from snntx.cli import run
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.readers.formats.atis import encode
+from snntx.tests import published_files as files
 from snntx.train.checkpoints.reference import load_reference_state
 from snntx.train.network.create import create_model
 
 STEPS, CLASSES, EACH = 2, 10, 2
-
-
-def _files() -> ModuleType:
-    path = Path(__file__).parents[2] / "published_files.py"
-    spec = importlib.util.spec_from_file_location("published_files", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-files = _files()
 
 
 @pytest.fixture(scope="module")

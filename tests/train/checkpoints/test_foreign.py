@@ -1,14 +1,12 @@
 """Files of strangers: damage ends in one line, and nothing that they ask for is executed."""
 
 import argparse
-import importlib.util
 import os
 import pickle
 import tarfile
 import tracemalloc
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,20 +14,9 @@ import pytest
 import torch
 
 from snntx.errors import SnntxError
+from snntx.tests import published_files as files
 from snntx.train.checkpoints.foreign import load_foreign
 
-
-def _files() -> ModuleType:
-    path = Path(__file__).parents[2] / "published_files.py"
-    spec = importlib.util.spec_from_file_location("published_files", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-files = _files()
 layouts = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 
 

@@ -1,9 +1,7 @@
 """Fine-tuning starts from an earlier run's weights, whole or not at all."""
 
 import argparse
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ from torch import Tensor
 
 from snntx.errors import SnntxError, UsageError
 from snntx.preprocess.framing.options import FrameOptions
+from snntx.tests import published_files as files
 from snntx.train.checkpoints.export import export
 from snntx.train.checkpoints.initialise import initial_weights
 from snntx.train.checkpoints.reference import reference_view
@@ -22,19 +21,6 @@ from snntx.train.recipe.whole import Recipe
 
 CARD = "simulated-digits"
 NAMES = [str(digit) for digit in range(10)]
-
-
-def _files() -> ModuleType:
-    path = Path(__file__).parents[2] / "published_files.py"
-    spec = importlib.util.spec_from_file_location("published_files", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-files = _files()
 
 
 def make(seed: int, name: str = "nmnist", classes: int = 10, **options: Any) -> TransferModel:

@@ -1,9 +1,7 @@
 """Published checkpoints: recognised by their weights, and refused where they do not fit."""
 
 import argparse
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor
 
 from snntx.errors import SnntxError, UsageError
+from snntx.tests import published_files as files
 from snntx.train.checkpoints.published import Published, reference_model
 from snntx.train.checkpoints.reference import reference_view
 from snntx.train.checkpoints.weights import open_weights
@@ -19,17 +18,6 @@ from snntx.train.network.create import create_model
 CPU = torch.device("cpu")
 
 
-def _files() -> ModuleType:
-    path = Path(__file__).parents[2] / "published_files.py"
-    spec = importlib.util.spec_from_file_location("published_files", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-files = _files()
 layouts = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from torch import Tensor
 
 from snntx.cli import run
 from snntx.errors import SnntxError, UsageError
+from snntx.tests import published_files as files
 from snntx.train.checkpoints.published import Published
 from snntx.train.checkpoints.state import Checkpoint
 from snntx.train.checkpoints.weights import Kind, open_weights
@@ -31,19 +30,6 @@ RUN = KEPT / "runs" / "sliding-seed42"
 EXPORT = KEPT / "sliding-seed7.safetensors"
 FILES = ("checkpoint", "export", "published", "state", "reference state")
 NAMES = ("a.pt", "a.safetensors", "a.pth.tar", "a.pth", "a", "best.toml")
-
-
-def _files() -> ModuleType:
-    path = Path(__file__).parents[2] / "published_files.py"
-    spec = importlib.util.spec_from_file_location("published_files", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-files = _files()
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def test_a_run_that_ended_with_its_sweep_was_stopped(
         folder=tmp_path,
     )
     running = module.Child(job)
-    assert isinstance(running._process, subprocess.Popen)
+    assert isinstance(running._process, start)
     running._process.wait()
     if asked:
         running.stop()
