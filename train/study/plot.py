@@ -86,7 +86,7 @@ def _draw_dots(figure: Figure, found: Comparison) -> None:
     if compared:
         panels[1].axvline(0, color=BASELINE_COLOUR, linewidth=0.9, zorder=1.5)
         unit = unit_of(found, difference=True)
-        panels[1].set_xlabel(f"paired difference from\n{found.baseline} ({unit})")
+        panels[1].set_xlabel(f"paired difference from {found.baseline} ({unit})", wrap=True)
     if len(bases) == 1:
         mean = next(row.sample.mean for row in rows if row.group.label in bases)
         panels[0].axvline(scale * mean, color=BASELINE_COLOUR, linewidth=0.9, zorder=1.5)
