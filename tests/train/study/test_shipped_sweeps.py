@@ -66,7 +66,10 @@ def test_every_one_is_read_and_named_in_the_help(capsys: pytest.CaptureFixture[s
         assert f"| `{name}` |" in page
 
 
-RECIPES = {"few-labels": ("few", ["n-mnist", "simulated-digits"]), "published": ("paper", list(CARDS[:4]))}
+RECIPES = {
+    "few-labels": ("few", ["n-mnist", "simulated-digits"]),
+    "published": ("paper", list(CARDS[:4])),
+}
 """Sweeps that need a recipe which not every card has, and the cards that have it."""
 
 
