@@ -97,7 +97,10 @@ def test_without_cuda_one_line_says_how_to_go_on(tmp_path: Path) -> None:
 
 def test_make_gpu_runs_the_script_and_installs_nothing() -> None:
     done = subprocess.run(
-        ["make", "--dry-run", "gpu", "GPU=--rounds 3"], cwd=ROOT, capture_output=True, text=True
+        ["make", "--dry-run", "--no-print-directory", "gpu", "GPU=--rounds 3"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     [line] = done.stdout.splitlines()
     assert line.endswith(" benchmarks/on_gpu.py --rounds 3")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...errors import plain
+from .columns import terminal_width
 from .text import bytes_text, print_table, wrapped
 
 if TYPE_CHECKING:
@@ -248,11 +250,12 @@ def print_verified(found: Verified, compared: Compared | None) -> None:
     if problems:
         return
     text = (
-        f"OK {found.directory}: {found.recordings:,} recordings in {shards_text(found.shards)} and "
+        f"{found.directory}: {found.recordings:,} recordings in {shards_text(found.shards)} and "
         f"{found.statics:,} static images match their checksums"
     )
     if compared:
         text += f"; {compared.files:,} raw files match the manifest"
         if not compared.statics and found.statics:
             text += " (static files were not compared: give --static)"
-    click.echo(wrapped(text, "", "  "))
+    whole = terminal_width() is None  # who reads a pipe gets one line
+    click.echo(f"OK {plain(text)}" if whole else wrapped(text, "OK ", "  "))
