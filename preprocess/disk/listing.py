@@ -68,26 +68,33 @@ class Passed:
         junk: paths below the root of what file managers left, such as ``a/.DS_Store``.
         links: files that match, but are links that lead nowhere.
         folders: paths of folders that match, but are such links.
+        others: paths of what matches and is no file, such as a folder ``7.bin``.
     """
 
     skip: bool = False
     junk: list[str] = field(default_factory=list)
     links: list[Found] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
     def notes(self, what: str) -> tuple[str, ...]:
-        """Return a line each on junk and dead folders; ``what`` names where, such as ``--raw``."""
+        """Return a line each on what it passed over; ``what`` names where, such as ``--raw``."""
         lines = junk_notes(self.junk, what)
         if self.folders:
             lines += (
                 f"links below {what} that lead to no folder passed over: {len(self.folders)}, "
                 f"such as {min(self.folders)}",
             )
+        if self.others:
+            lines += (
+                f"names below {what} that match and are no files passed over: "
+                f"{len(self.others)}, such as {min(self.others)}",
+            )
         return lines
 
     def forget(self) -> None:
         """Forget everything, as of a root that holds no recording."""
-        for each in (self.junk, self.links, self.folders):
+        for each in (self.junk, self.links, self.folders, self.others):
             each.clear()
 
     def skipped(self, place: str) -> tuple[tuple[str, str], ...]:
@@ -144,6 +151,8 @@ def _walk(
             yield Found(path, below + name, found, path.suffix if suffix is None else suffix)
         elif not last and entry.is_dir():
             yield from _walk(folder / name, parts[1:], suffix, found, f"{below}{name}/", passed)
+        elif last:
+            passed.others.append(below + name)
 
 
 def _require_utf8(path: Path, name: str) -> None:

@@ -210,3 +210,15 @@ def test_dead_links_are_listed_where_they_may_be_passed_over(tmp_path: Path) -> 
     assert passed.notes("--raw") == (
         "links below --raw that lead to no folder passed over: 1, such as b",
     )
+
+
+def test_what_matches_and_is_no_file_is_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.bin")
+    (tmp_path / "a/2.bin").mkdir()
+    os.mkfifo(tmp_path / "a/3.bin")
+    passed = Passed()
+    found = find_files(tmp_path, (".",), PATTERN, "--raw", passed=passed)
+    assert [f.relative for f in found] == ["a/1.bin"]
+    assert passed.notes("--raw") == (
+        "names below --raw that match and are no files passed over: 2, such as a/2.bin",
+    )
