@@ -14,14 +14,15 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ...errors import UsageError, nearest
 from .attention.asa import attend, attention_at
 from .attention.options import Attention
 from .backends.names import check_backend, resolve_backend
+from .backends.order import wide
 from .neurons import Neuron, neuron_steps
-from .norm import KINDS, StepNorm, normalised_steps, update_running
+from .norm import KINDS, StepNorm, normalised, normalised_steps, update_running
+from .pools import average_pool
 from .synapses import Activity, connect, convolve, convolve_once
 
 NORMS = (*KINDS, "none")
@@ -52,6 +53,7 @@ class SpikingLayer(nn.Module, ABC):
         norm: one of ``NORMS``.
         steps: T of the sequences; only the norm ``per-step-own`` and an attention need it.
         pool: side of the windows over which the spikes are averaged; odd borders are dropped.
+        pool_before: side of those over which the normalised currents are, before the neurons.
         backend: ``auto`` or one of the backends.
         attention: what stands in the layer, and where; None for none. Between normalisation and
             neurons it has ``channels``, and so it has behind the pool, on what is sent on.
@@ -67,6 +69,7 @@ class SpikingLayer(nn.Module, ABC):
         neuron: Neuron,
         norm: str = "per-step",
         pool: int = 1,
+        pool_before: int = 1,
         steps: int = 1,
         backend: str = "auto",
         attention: Attention | None = None,
@@ -76,7 +79,7 @@ class SpikingLayer(nn.Module, ABC):
             raise UsageError(
                 f"unknown norm '{norm}', known: {', '.join(NORMS)}{nearest(norm, NORMS)}"
             )
-        self.neuron, self.pool = neuron, pool
+        self.neuron, self.pool, self.pool_before = neuron, pool, pool_before
         self.backend = check_backend(backend, neuron.surrogate)
         self.norm = None if norm == "none" else StepNorm(channels, norm, steps)
         drives = attention_at("neuron", attention, steps, channels, backend)
@@ -118,20 +121,45 @@ class SpikingLayer(nn.Module, ABC):
                 "a batch norm in training needs two samples or pixels; the batch has one"
             )
         norm = self.norm
-        if self.attention is not None and self.attention_place == "neuron":
+        driving = self.attention if self.attention_place == "neuron" else None
+        compiled = backend == "numba" or (backend != "torch" and not self.neuron.graded)
+        if driving is not None or self.pool_before > 1 or (self.neuron.graded and compiled):
             if norm is not None:
-                currents = torch.cat(list(normalised_steps(norm, currents))).view(currents.shape)
-            currents, norm = self.attention(currents), None
-        if backend == "torch":
+                currents, norm = normalised(norm, currents), None
+            currents = average_pool(currents, self.pool_before)
+            if driving is not None:
+                currents = driving(currents)
+        if not compiled:
             sent = self._step_by_step(currents, norm, membrane)
+        elif self.neuron.graded:
+            sent = self._graded(currents, membrane)
         else:
             sent = self._fused(currents, norm, membrane, backend)
         if self.attention_place != "spikes":
             return sent
         return LayerOutput(attend(self.attention, sent.activity), sent.membrane)
 
-    def _leak(self) -> Tensor:
-        return torch.sigmoid(self.leak_logit) if self.neuron.kind == "plif" else self.leak
+    def _leak(self, dtype: torch.dtype | None = None) -> Tensor:
+        if self.neuron.kind == "plif":
+            return torch.sigmoid(self.leak_logit)
+        if dtype == torch.float64:  # of which the buffer is only a rounding
+            return self.leak.new_tensor(self.neuron.leak, dtype=dtype)
+        return self.leak
+
+    def _firing(self, dtype: torch.dtype) -> Tensor:
+        """Return the number above which membranes of a type fire, 0-d."""
+        threshold = self.threshold.to(dtype)
+        if dtype == torch.float64 and not self.neuron.learn_threshold:
+            threshold = threshold.new_tensor(self.neuron.threshold)
+        return self.neuron.fires_above(threshold)
+
+    def _graded(self, currents: Tensor, membrane: bool) -> LayerOutput:
+        from .backends.numba_graded import run_graded  # imports Numba
+
+        dtype = wide(currents.dtype)
+        numbers = self._leak(dtype), self._firing(dtype)
+        values, state = run_graded(currents, *numbers, self.neuron, membrane=membrane)
+        return LayerOutput(Activity(average_pool(values, self.pool)), state)
 
     def _step_by_step(self, currents: Tensor, norm: StepNorm | None, membrane: bool) -> LayerOutput:
         dtype = currents.dtype
@@ -139,13 +167,15 @@ class SpikingLayer(nn.Module, ABC):
         responses = normalised_steps(norm, currents)
         # numbers, where they are no parameters: twice as fast as 0-d tensors, same result
         leak = self._leak() if self.neuron.kind == "plif" else self.neuron.leak
-        threshold = self.threshold if self.neuron.learn_threshold else self.neuron.threshold
+        learnt = self.neuron.learn_threshold or self.neuron.fires == "at"
+        threshold = self._firing(wide(dtype)) if learnt else self.neuron.threshold
         steps = neuron_steps(
             (each.float() for each in responses) if narrow else responses,
             leak=leak,
             threshold=threshold,
             surrogate=self.neuron.surrogate,
             dynamics=self.neuron.dynamics,
+            graded=self.neuron if self.neuron.graded else None,
         )
         spikes, membranes = [], []
         for fired, state in steps:
@@ -160,7 +190,7 @@ class SpikingLayer(nn.Module, ABC):
     ) -> LayerOutput:
         from .backends.operators import norm_neuron  # registers the operator; compiles nothing
 
-        steps = len(currents)
+        steps, dtype = len(currents), wide(currents.dtype)
         flat = currents.ndim == 3
         batch_statistics = norm is not None and norm.training
         given = norm is not None and not norm.training
@@ -170,8 +200,8 @@ class SpikingLayer(nn.Module, ABC):
             None if norm is None else norm.bias,
             norm.running()[0] if norm is not None and given else None,
             norm.running()[1] if norm is not None and given else None,
-            self._leak(),
-            self.threshold,
+            self._leak(dtype),
+            self._firing(dtype),
             groups=1 if norm is None else norm.groups(steps),
             epsilon=0.0 if norm is None else norm.eps,
             dynamics=self.neuron.dynamics,
@@ -191,7 +221,7 @@ class SpikingLayer(nn.Module, ABC):
 
 
 class SpikingConv2d(SpikingLayer):
-    """Convolution without bias, normalisation, neurons, average pool.
+    """Convolution, without bias unless asked for, normalisation, neurons, average pool.
 
     ``(T, B, in_channels, H, W)`` to ``(T, B, out_channels, H', W')``.
     """
@@ -205,8 +235,10 @@ class SpikingConv2d(SpikingLayer):
         kernel: int = 3,
         stride: int = 1,
         padding: int = 1,
+        bias: bool = False,
         norm: str = "per-step",
         pool: int = 1,
+        pool_before: int = 1,
         steps: int = 1,
         backend: str = "auto",
         attention: Attention | None = None,
@@ -216,13 +248,14 @@ class SpikingConv2d(SpikingLayer):
             neuron=neuron,
             norm=norm,
             pool=pool,
+            pool_before=pool_before,
             steps=steps,
             backend=backend,
             attention=attention,
         )
         before = attention_at("convolution", attention, steps, in_channels, backend)
         self.attention = before or self.attention
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=bias)
 
     def currents(self, activity: Activity, constant: Tensor | None) -> Tensor:
         """Return the convolution's responses."""
@@ -266,14 +299,3 @@ class SpikingPopulation(SpikingLayer):
     def currents(self, activity: Activity, constant: Tensor | None) -> Tensor:
         """Return what arrives."""
         return activity.values
-
-
-def average_pool(sequence: Tensor, size: int = 2) -> Tensor:
-    """Average each step over ``size`` x ``size`` windows; odd borders are dropped.
-
-    ``(T, B, C, H, W)`` to ``(T, B, C, H // size, W // size)``.
-    """
-    if size == 1:
-        return sequence
-    pooled = functional.avg_pool2d(sequence.flatten(0, 1), size)
-    return pooled.view(*sequence.shape[:2], *pooled.shape[1:])

@@ -21,6 +21,7 @@ from .neurons import Neuron
 from .synapses import Activity, connect
 
 POLARITIES = 2
+LAYOUTS = ("yx", "xy")
 
 
 class TransferOutput(NamedTuple):
@@ -47,12 +48,18 @@ class ReferenceTable(NamedTuple):
 
     ``modules``: this model's module name to the reference's, for every module that holds
     parameters. ``neurons``: the reference's neurons, which store threshold and α as tensors.
-    ``voters``: outputs of a head for each class.
+    ``voters``: outputs of a head for each class. ``also``: as ``modules``, of what only some of its
+    networks have. ``leaves``: tensors that it calls otherwise. ``lacks``: first parts of names here
+    that it has no counterpart of. ``dead``: pattern of names there that nothing computes with.
     """
 
     modules: Mapping[str, str]
-    neurons: tuple[str, ...]
+    neurons: tuple[str, ...] = ()
     voters: int = 1
+    also: Mapping[str, str] = {}
+    leaves: Mapping[str, str] = {}
+    lacks: tuple[str, ...] = ()
+    dead: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,11 @@ class ModelOptions:
         keep_activations: keep what the backward pass needs; otherwise every stage keeps its
             input alone and runs again (activation checkpointing).
         attention: of each layer that has pixels; None for none.
+        layout: of the frames inside the network: ``yx`` as they come, or ``xy``, turned over.
+        channels: of the convolutions; None takes the model's own times ``width``.
+        dropout: share of a layer's inputs, and of its spikes, that training drops; None: its own.
+        dropout_layers: of which layers, a digit 0 or 1 for each; None takes the model's own.
+        spike_pool: how spikes are pooled, ``average`` or ``max``; None takes the model's own.
     """
 
     name: str
@@ -83,6 +95,11 @@ class ModelOptions:
     backend: str = "auto"
     keep_activations: bool = True
     attention: Attention | None = None
+    layout: str = "yx"
+    channels: tuple[int, ...] | None = None
+    dropout: float | None = None
+    dropout_layers: str | None = None
+    spike_pool: str | None = None
 
 
 class TransferModel(nn.Module, ABC):
@@ -99,9 +116,9 @@ class TransferModel(nn.Module, ABC):
     - :meth:`encode`, from frames to what the heads get and the domain feature.
 
     It may set ``least_size``, the shortest side that its layers can take, ``neuron_defaults``,
-    where its neurons differ from ``NEURON_OPTIONS``, and ``reference``, the names in published
-    checkpoints; and override :meth:`head`, or :meth:`classify` where a head
-    is no linear map. What runs through
+    where its neurons (or its ``norm``) differ from :mod:`.defaults`, ``takes``, which of the last
+    four options it heeds, and ``reference``, the names in published checkpoints; and override
+    :meth:`head`, or :meth:`classify` where a head is no linear map. What runs through
     :func:`~snntx.train.network.recompute.run_stage` with ``keep=self.keeps_activations`` costs
     less memory where that is false. ``@MODELS.register("name")`` gives it a name.
     """
@@ -111,6 +128,7 @@ class TransferModel(nn.Module, ABC):
     frame_size: ClassVar[tuple[int, int]]
     least_size: ClassVar[int] = 1
     neuron_defaults: ClassVar[Mapping[str, Any]] = {}
+    takes: ClassVar[frozenset[str]] = frozenset()
     reference: ClassVar[ReferenceTable | None] = None
 
     def __init__(self, options: ModelOptions) -> None:
@@ -125,7 +143,12 @@ class TransferModel(nn.Module, ABC):
         self.num_classes, self.steps = options.num_classes, options.steps
         self.neuron, self.backend = options.neuron, options.backend
         self.keeps_activations = options.keep_activations
+        if options.layout not in LAYOUTS:
+            known = ", ".join(LAYOUTS)
+            raise UsageError(f"{what}: layout is '{options.layout}', expected one of {known}")
+        self.layout = "yx"
         self.size = options.size or self.frame_size
+        self.lay_out(options.layout)
         for side in self.size:
             _check_count(f"{what}: size", side, at_least=self.least_size)
         self.layer_options: dict[str, Any] = {
@@ -137,6 +160,19 @@ class TransferModel(nn.Module, ABC):
         if options.attention is not None:
             self.layer_options["attention"] = options.attention
         self.coefficient = nn.Parameter(torch.ones(options.steps))
+
+    def lay_out(self, layout: str) -> None:
+        """Take frames in a layout: ``yx``, or ``xy``, turned over before the first layer.
+
+        ``size`` is that of the frames inside, ``(X, Y)`` for ``xy``.
+        """
+        if layout != self.layout:
+            self.layout, self.size = layout, (self.size[1], self.size[0])
+
+    @property
+    def reference_layout(self) -> str:
+        """Layout of the frames that the reference trains it on."""
+        return "yx"
 
     def wide(self, channels: int) -> int:
         """Return a hidden layer's width, scaled by the option ``width``."""
@@ -204,8 +240,9 @@ class TransferModel(nn.Module, ABC):
         return self.classify(code, "static")
 
     def _time_first(self, frames: Tensor, branch: str) -> Tensor:
-        """Check frames ``(B, T, 2, H, W)`` and return them as ``(T, B, 2, H, W)``."""
-        expected = (self.steps, POLARITIES, *self.size)
+        """Check frames ``(B, T, 2, H, W)`` and return them time first, in the network's layout."""
+        turned = self.layout == "xy"
+        expected = (self.steps, POLARITIES, *(self.size[::-1] if turned else self.size))
         if tuple(frames.shape[1:]) != expected or len(frames) == 0:
             found = "x".join(map(str, frames.shape))
             wanted = "x".join(map(str, expected))
@@ -213,7 +250,8 @@ class TransferModel(nn.Module, ABC):
                 f"model {self.name}: {branch} frames are {found}, expected Bx{wanted} "
                 "(batch, steps, polarities, height, width)"
             )
-        return frames.transpose(0, 1)
+        sequence = frames.transpose(0, 1)
+        return sequence.transpose(3, 4) if turned else sequence
 
 
 def _check_count(what: str, value: int, *, at_least: int) -> None:

@@ -4,14 +4,16 @@ For a current ``x``, a membrane ``m`` left by the previous step (0 before the fi
 ``k`` and a threshold θ, one step computes (He et al., AAAI 2024, for ``lif``)::
 
     u = m + (x - m) k           charge, ``lif`` and ``plif``: the input is scaled by k = 1/τ
-    u = m - m k + x             charge, ``lif-undecayed``; ``if`` is k = 0
-    s = 1[u - θ > 0]            fire, strictly above the threshold
-    m = u (1 - s)               hard reset to 0
+    u = m - m k + x + β         charge, ``lif-undecayed``; ``if`` is k = 0; no β at the first step
+    s = 1[u - θ > 0]            fire, strictly above the threshold, or at it too (``fires``)
+    m = u (1 - s) + ρ s         hard reset to ρ
     m = u - θ s                 soft reset
 
 The gradient of ``s`` is the surrogate's. A detached reset passes none through its spike, so
 earlier steps are reached through ``u`` and through the silent neurons' membrane. ``plif``
-learns its leak, ``k = σ(w)`` (Fang et al., ICCV 2021).
+learns its leak, ``k = σ(w)`` (Fang et al., ICCV 2021). ρ and β are 0 but in the neuron of Yao et
+al. (ICCV 2023), whose decay α is ``1 - k``. What is sent on is ``s``, or graded as in LIAF networks
+(Wu et al., 2021): ``max(u, 0)`` or ``max(u - θ, 0)``, the reset going by ``s`` all the same.
 These functions define the result that every other backend has to reproduce.
 """
 
@@ -30,6 +32,8 @@ from .surrogates import QGate, Surrogate
 
 KINDS = ("lif", "plif", "lif-undecayed", "if")
 RESETS = ("hard", "soft")
+FIRES = ("above", "at")
+SENDS = ("spikes", "membrane", "excess")
 
 
 class Dynamics(NamedTuple):
@@ -57,6 +61,11 @@ class Neuron:
         detach_reset: the reset passes no gradient through its spike.
         learn_threshold: the threshold is a parameter of each population.
         surrogate: slope that stands for the spike's derivative.
+        fires: ``above`` the threshold, or ``at`` it too.
+        sends: ``spikes``, the charged ``membrane`` where it is positive, or its ``excess`` over
+            the threshold.
+        rest: the membrane after a hard reset.
+        offset: what is added to the membrane between two steps, where its input is undecayed.
     """
 
     kind: str = "lif"
@@ -66,9 +75,18 @@ class Neuron:
     detach_reset: bool = True
     learn_threshold: bool = False
     surrogate: Surrogate = field(default_factory=QGate)
+    fires: str = "above"
+    sends: str = "spikes"
+    rest: float = 0.0
+    offset: float = 0.0
 
     def __post_init__(self) -> None:
-        for what, value, known in (("kind", self.kind, KINDS), ("reset", self.reset, RESETS)):
+        for what, value, known in (
+            ("kind", self.kind, KINDS),
+            ("reset", self.reset, RESETS),
+            ("fires", self.fires, FIRES),
+            ("sends", self.sends, SENDS),
+        ):
             if value not in known:
                 raise UsageError(
                     f"neuron: unknown {what} '{value}', known: {', '.join(known)}"
@@ -80,6 +98,31 @@ class Neuron:
             raise UsageError(f"neuron: tau is {self.tau}, expected {more}")
         if not (self.threshold > 0 and math.isfinite(self.threshold)):
             raise UsageError(f"neuron: threshold is {self.threshold}, expected a positive number")
+        if not math.isfinite(self.rest) or (self.rest and self.reset != "hard"):
+            raise UsageError(
+                f"neuron: rest is {self.rest} with a {self.reset} reset, expected 0, or a number "
+                "with a hard reset"
+            )
+        if not math.isfinite(self.offset) or (self.offset and self.dynamics.decay_input):
+            raise UsageError(
+                f"neuron: offset is {self.offset} with kind {self.kind}, expected 0, or a number "
+                "with kind lif-undecayed or if"
+            )
+
+    @property
+    def graded(self) -> bool:
+        """Whether it sends anything but spikes, or rests elsewhere than at 0."""
+        return self.sends != "spikes" or bool(self.rest or self.offset)
+
+    def fires_above(self, threshold: Tensor) -> Tensor:
+        """Return the number above which a threshold (0-d, of the membranes' type) lets it fire.
+
+        That is the next smaller one where it fires ``at`` the threshold; the gradient is the same.
+        """
+        if self.fires == "above":
+            return threshold
+        below = torch.nextafter(threshold.detach(), threshold.new_tensor(-math.inf))
+        return threshold + (below - threshold.detach())
 
     @property
     def leak(self) -> float:
@@ -112,12 +155,14 @@ def neuron_step(
     threshold: float | Tensor,
     surrogate: Surrogate,
     dynamics: Dynamics = LIF,
+    graded: Neuron | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Advance ``membrane`` by one step: charge, fire, reset.
 
     ``current`` is ``(B, ...)``; ``membrane`` has its shape, or is a 0-d zero at the start;
-    ``leak`` and ``threshold`` are numbers or 0-d tensors. Returns the spikes and the membrane
-    after the reset, both ``(B, ...)``.
+    ``leak`` and ``threshold`` are numbers or 0-d tensors; ``graded`` says what is sent instead of
+    spikes, and where the membrane rests. Returns what is sent and the membrane after the reset,
+    both ``(B, ...)``.
     """
     if dynamics.decay_input:
         charged = membrane + (current - membrane) * leak
@@ -125,9 +170,13 @@ def neuron_step(
         charged = membrane - membrane * leak + current
     spikes = surrogate(charged - threshold)
     gate = spikes.detach() if dynamics.detach_reset else spikes
+    sent = spikes
+    if graded is not None and graded.sends != "spikes":
+        sent = torch.relu(charged if graded.sends == "membrane" else charged - threshold)
     if dynamics.soft_reset:
-        return spikes, charged - gate * threshold
-    return spikes, charged * (1 - gate)
+        return sent, charged - gate * threshold
+    after = charged * (1 - gate)
+    return sent, after + gate * graded.rest if graded is not None and graded.rest else after
 
 
 def neuron_steps(
@@ -137,23 +186,26 @@ def neuron_steps(
     threshold: float | Tensor,
     surrogate: Surrogate,
     dynamics: Dynamics = LIF,
+    graded: Neuron | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield ``(spikes, membrane)`` for each current ``(B, ...)`` in turn, starting from rest.
+    """Yield ``(sent, membrane)`` for each current ``(B, ...)`` in turn, starting from 0.
 
     The currents may be computed on demand: only the last membrane is held between steps.
     """
     membrane: Tensor | None = None
     for current in currents:
         start = current.new_zeros(()) if membrane is None else membrane
-        spikes, membrane = neuron_step(
-            current,
+        added = graded.offset if graded is not None and membrane is not None else 0.0
+        sent, membrane = neuron_step(
+            current + added if added else current,
             start,
             leak=leak,
             threshold=threshold,
             surrogate=surrogate,
             dynamics=dynamics,
+            graded=graded,
         )
-        yield spikes, membrane
+        yield sent, membrane
 
 
 def run_neurons(

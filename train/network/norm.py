@@ -78,13 +78,20 @@ class StepNorm(nn.Module):
         return f"{self.num_features}, {self.kind}"
 
 
+def normalised(norm: StepNorm, currents: Tensor) -> Tensor:
+    """Return the normalised currents ``(T, B, C, ...)``, in the order in which they lie."""
+    if norm.kind == "merged":
+        flat = _normalise(norm, currents.flatten(0, 1), norm.running_mean, norm.running_var)
+        return flat.view(currents.shape)
+    return torch.cat(list(normalised_steps(norm, currents))).view(currents.shape)
+
+
 def normalised_steps(norm: StepNorm | None, currents: Tensor) -> Iterator[Tensor]:
     """Yield each step's normalised currents ``(B, C, ...)`` of ``(T, B, C, ...)``."""
     if norm is None:
         yield from currents.unbind()
     elif norm.kind == "merged":
-        flat = _normalise(norm, currents.flatten(0, 1), norm.running_mean, norm.running_var)
-        yield from flat.view(currents.shape).unbind()
+        yield from normalised(norm, currents).unbind()
     elif norm.kind == "per-step-pooled" and norm.training:
         _follow(norm, currents)
         for current in currents.unbind():

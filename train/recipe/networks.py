@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from ..network.create import create_model
@@ -21,7 +23,7 @@ def build_model(
         size: height and width of the frames.
     """
     chosen = recipe.network
-    neuron = {"surrogate": chosen.surrogate} if chosen.surrogate else {}
+    neuron: dict[str, Any] = {"surrogate": chosen.surrogate} if chosen.surrogate else {}
     model = create_model(
         chosen.model,
         num_classes=num_classes,

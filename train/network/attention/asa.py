@@ -106,12 +106,9 @@ class ASA(nn.Module):
     def is_fused(self, maps: Tensor) -> bool:
         """Return whether compiled loops compute these maps, and not torch.
 
-        ``auto`` has them where the layers' kernels are Numba's. Named, they take float64 too. There
-        are none for CUDA: with ``triton`` torch computes the attention.
+        ``auto`` has them where the layers' kernels are Numba's. There are none for CUDA: with
+        ``triton`` torch computes the attention.
         """
-        if self.backend == "numba" and maps.dtype == torch.float64:
-            resolve_backend(self.backend, maps.device, torch.float32)  # refuses other devices
-            return True
         return resolve_backend(self.backend, maps.device, maps.dtype) == "numba"
 
     def summaries(self, maps: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,25 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..backends.compiled import attention as kernels
 from ..backends.compiled.kernels import TILE
-from ..backends.compiled.threads import spread
-from ..backends.order import array_of, dense, empty
-
-NUMPY: dict[torch.dtype, type[np.floating[Any]]] = {
-    torch.float32: np.float32,
-    torch.float64: np.float64,
-}
-
-
-def wide(dtype: torch.dtype) -> torch.dtype:
-    """Return the type of the numbers beside maps of a type."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
+from ..backends.compiled.threads import NUMPY, spread
+from ..backends.order import array_of, dense, empty, wide
 
 
 def summaries(maps: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ of two orders: contiguous, or channels-last (strides of ``(T * B, C, H, W)`` in 
 ``channels_last``), and every result of its size takes its order. G is the number of groups of
 steps that share statistics: T (each step has its own) or 1. Everything per channel, and all
 arithmetic, is float32; currents, spikes and their gradients are float32, bfloat16 or (CUDA)
-float16.
+float16. On the CPU they may be float64 too, and everything beside them then is.
 
 A neuron computes ``y = current · scale + shift`` (``y = current`` without a norm), then what
 :mod:`snntx.train.network.neurons` defines, rounding at the same places: one multiplication, then
@@ -25,7 +25,7 @@ from ..neurons import Dynamics
 
 
 class Affine(NamedTuple):
-    """The normalisation of each group and channel, ``(G, C)`` float32."""
+    """The normalisation of each group and channel, ``(G, C)``."""
 
     scale: Tensor
     shift: Tensor
@@ -34,7 +34,7 @@ class Affine(NamedTuple):
 class Normalised(NamedTuple):
     """What the backward pass needs to know of a normalisation.
 
-    ``mean`` and ``rstd`` are ``(G, C)``, ``weight`` is ``(C,)``, all float32. With ``batch``
+    ``mean`` and ``rstd`` are ``(G, C)``, ``weight`` is ``(C,)``. With ``batch``
     they are statistics of the current itself, and its gradient goes through them too.
     """
 
@@ -45,7 +45,7 @@ class Normalised(NamedTuple):
 
 
 class Population(NamedTuple):
-    """The neurons: leak and threshold (0-d float32 tensors on the current's device)."""
+    """The neurons: leak and threshold (0-d tensors on the current's device)."""
 
     leak: Tensor
     threshold: Tensor
@@ -69,7 +69,7 @@ class Layer(NamedTuple):
 class Fired(NamedTuple):
     """Spikes ``(T, B, C, H // p, W // p)`` in the current's dtype, their codes, the membranes.
 
-    ``membrane`` is after the reset, ``(T, B, C, H, W)`` float32, or empty if not asked for.
+    ``membrane`` is after the reset, ``(T, B, C, H, W)``, or empty if not asked for.
     """
 
     values: Tensor
@@ -104,7 +104,7 @@ class FusedBackend(Protocol):
     """Three functions; a module that has them is a backend."""
 
     def statistics(self, current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-        """Return mean and biased variance ``(G, C)`` float32 over samples and pixels.
+        """Return mean and biased variance ``(G, C)`` over samples and pixels.
 
         With G = 1 they are over all steps as well.
         """

@@ -19,7 +19,7 @@ from .interface import FusedBackend
 BACKENDS = ("torch", "numba", "triton")
 FUSED = ("numba", "triton")
 FUSED_TYPES = {
-    "numba": (torch.float32, torch.bfloat16),
+    "numba": (torch.float32, torch.bfloat16, torch.float64),
     "triton": (torch.float32, torch.bfloat16, torch.float16),
 }
 
@@ -48,7 +48,7 @@ def resolve_backend(name: str, device: torch.device | str, dtype: torch.dtype) -
     """Return the backend that computes currents of one device and number type.
 
     ``auto`` is ``triton`` on CUDA and ``numba`` on the CPU where they take the type, and
-    ``torch`` otherwise (float64, other devices).
+    ``torch`` otherwise (other devices) and for float64.
 
     Raises:
         UsageError: the backend named cannot compute there.
@@ -56,7 +56,8 @@ def resolve_backend(name: str, device: torch.device | str, dtype: torch.dtype) -
     kind = torch.device(device).type
     if name == "auto":
         name = {"cuda": "triton", "cpu": "numba"}.get(kind, "torch")
-        return name if dtype in FUSED_TYPES.get(name, ()) else "torch"
+        fits = dtype in FUSED_TYPES.get(name, ()) and dtype != torch.float64
+        return name if fits else "torch"
     if name == "numba" and kind != "cpu":
         raise UsageError(f"backend numba computes on the CPU, not on {kind}; use auto or triton")
     if name in FUSED and dtype not in FUSED_TYPES[name]:

@@ -1,7 +1,8 @@
 """The CPU backend: compiled loops over all steps of a layer (see :mod:`.interface`).
 
-Currents whose channels are not innermost are brought into that order first, so results come
-channels-last. No result depends on the number of threads (:mod:`.compiled.threads`).
+float64 is computed in float64 throughout. Currents whose channels are not innermost are brought
+into that order first, so results come channels-last. No result depends on the number of threads
+(:mod:`.compiled.threads`).
 """
 
 from __future__ import annotations
@@ -13,24 +14,21 @@ import torch
 from torch import Tensor
 
 from .compiled import gradients, kernels
-from .compiled.threads import spread
+from .compiled.threads import NUMPY, spread
 from .interface import Arrived, Fired, Gradients, Layer, Normalised
-from .order import array_of, dense, empty
-
-_NO_ROWS = np.empty((1, 0), np.float32)
-_NOTHING = np.empty(0, np.float32)
+from .order import array_of, dense, empty, wide
 
 
-def _rows(tensor: Tensor | None) -> Any:
-    """Return ``(G, C)`` float32; empty for None."""
+def _rows(tensor: Tensor | None, kind: torch.dtype) -> Any:
+    """Return ``(G, C)`` in a type; empty for None."""
     if tensor is None:
-        return _NO_ROWS
-    return np.ascontiguousarray(tensor.detach().float().numpy())
+        return np.empty((1, 0), NUMPY[kind])
+    return np.ascontiguousarray(tensor.detach().to(kind).numpy())
 
 
-def _flat(tensor: Tensor | None) -> Any:
-    """Return ``(G, C)`` float32 in one row; empty for None."""
-    return _rows(tensor).reshape(-1)
+def _flat(tensor: Tensor | None, kind: torch.dtype) -> Any:
+    """Return ``(G, C)`` in one row; empty for None."""
+    return _rows(tensor, kind).reshape(-1)
 
 
 def _run(columns: int, channels: int) -> int:
@@ -39,11 +37,11 @@ def _run(columns: int, channels: int) -> int:
 
 
 def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-    """Return mean and biased variance ``(G, C)`` float32; summed in float64."""
-    data = dense(current, last=True)
+    """Return mean and biased variance ``(G, C)``; summed in float64."""
+    data, kind = dense(current, last=True), wide(current.dtype)
     steps, batch, channels, height, width = data.shape
     pixels = batch * height * width
-    origin = _rows(current[:, 0, :, 0, 0])
+    origin = _rows(current[:, 0, :, 0, 0], kind)
     total = np.zeros((kernels.STRIPES, steps, channels))
     square = np.zeros_like(total)
     arrays = array_of(data), origin.reshape(-1), total.reshape(-1), square.reshape(-1)
@@ -53,6 +51,7 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
         *arrays,
         (steps, pixels, channels),
         room=2 * channels,
+        kind=NUMPY[kind],
     )
     near = origin.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):  # a network that has diverged
@@ -63,20 +62,21 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
             whole = mean.mean(0)
             variance = (variance + (mean - whole) ** 2).mean(0)[None]
             mean = whole[None]
-    as_float = [torch.from_numpy(each.astype(np.float32)) for each in (mean, variance.clip(0))]
-    return as_float[0], as_float[1]
+    rounded = [torch.from_numpy(each.astype(NUMPY[kind])) for each in (mean, variance.clip(0))]
+    return rounded[0], rounded[1]
 
 
 def forward(layer: Layer, *, membrane: bool) -> Fired:
     """Run the whole sequence from rest (see :class:`.interface.FusedBackend`)."""
     affine, population, pool = layer[1:]
-    current = dense(layer.current, last=True)
+    current, kind = dense(layer.current, last=True), wide(layer.current.dtype)
+    number = NUMPY[kind]
     steps, batch, channels, height, width = current.shape
     pooled = (height // pool, width // pool)
     values = empty(current, *pooled, current.dtype, last=True)
     codes = empty(current, *pooled, torch.uint8, last=True)
-    kept = empty(current, height, width, torch.float32, last=True) if membrane else None
-    scale = _rows(affine and affine.scale)
+    kept = empty(current, height, width, kind, last=True) if membrane else None
+    scale = _rows(affine and affine.scale, kind)
     border = pool - 1 if membrane else 0
     rows, columns = (height + border) // pool, (width + border) // pool
     run = _run(columns, pool * channels)
@@ -85,16 +85,17 @@ def forward(layer: Layer, *, membrane: bool) -> Fired:
         batch * rows * -(-columns // run),
         array_of(current),
         scale.reshape(-1),
-        _flat(affine and affine.shift),
-        np.float32(population.leak.item()),
-        np.float32(population.threshold.item()),
+        _flat(affine and affine.shift, kind),
+        number(population.leak.item()),
+        number(population.threshold.item()),
         population.dynamics.decay_input,
         population.dynamics.soft_reset,
         (steps, batch, height, width, channels, pool, len(scale), run),
         array_of(values),
         array_of(codes),
-        _NOTHING if kept is None else array_of(kept),
+        np.empty(0, number) if kept is None else array_of(kept),
         room=((pool + 2) * pool + 1) * run * channels,
+        kind=number,
     )
     return Fired(values, codes, current.new_empty(0) if kept is None else kept)
 
@@ -102,7 +103,8 @@ def forward(layer: Layer, *, membrane: bool) -> Fired:
 def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> Gradients:
     """Return the gradients (see :class:`.interface.FusedBackend`)."""
     affine, population, pool = layer[1:]
-    current = dense(layer.current, last=True)
+    current, kind = dense(layer.current, last=True), wide(layer.current.dtype)
+    number = NUMPY[kind]
     steps, batch, channels, height, width = current.shape
     data = array_of(current)
     grad = empty(current, height, width, current.dtype, last=True)
@@ -110,35 +112,36 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
     sums = np.zeros((stripes, 2 * each + 2))
     dynamics = population.dynamics
     scalars = population.leak.requires_grad or population.threshold.requires_grad
-    scales = _rows(affine and affine.scale)
+    scales = _rows(affine and affine.scale, kind)
     run = _run(width, channels)
     spread(
         gradients.through_time,
         stripes,
         data,
         scales.reshape(-1),
-        _flat(affine and affine.shift),
-        _flat(normalised and normalised.mean),
-        _flat(normalised and normalised.rstd),
-        np.float32(population.leak.item()),
-        np.float32(population.threshold.item()),
+        _flat(affine and affine.shift, kind),
+        _flat(normalised and normalised.mean, kind),
+        _flat(normalised and normalised.rstd, kind),
+        number(population.leak.item()),
+        number(population.threshold.item()),
         dynamics.decay_input,
         dynamics.soft_reset,
         dynamics.detach_reset,
         population.surrogate,
-        np.float32(population.alpha),
+        number(population.alpha),
         (steps, batch, height, width, channels, pool, len(scales), run),
         array_of(dense(arrived.values.to(current.dtype), last=True)),
-        _NOTHING
+        np.empty(0, number)
         if arrived.membrane is None
-        else array_of(dense(arrived.membrane.float(), last=True)),
+        else array_of(dense(arrived.membrane.to(kind), last=True)),
         scalars,
         array_of(grad),
         sums.reshape(-1),
         room=(steps + 6) * (run * channels + 16) + 2 * each,
+        kind=number,
     )
     leak, threshold = (
-        torch.tensor(sums[:, 2 * each + i].copy().sum(), dtype=torch.float32) for i in range(2)
+        torch.tensor(sums[:, 2 * each + i].copy().sum(), dtype=kind) for i in range(2)
     )
     if normalised is None or affine is None:
         return Gradients(grad, torch.empty(0), torch.empty(0), leak, threshold)
@@ -155,7 +158,7 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
         mean, rstd = (each.numpy().astype(np.float64) for each in normalised[:2])
         by_current = -scale * rstd * second / count
         constant = -scale * first / count - mean * by_current
-    factors = [each.astype(np.float32).reshape(-1) for each in (by_grad, by_current, constant)]
+    factors = [each.astype(number).reshape(-1) for each in (by_grad, by_current, constant)]
     spread(
         gradients.through_norm,
         steps * stripes,
@@ -164,8 +167,7 @@ def backward(layer: Layer, arrived: Arrived, normalised: Normalised | None) -> G
         (steps, batch * height * width, channels, len(first)),
         array_of(grad),
         room=channels,
+        kind=number,
     )
-    by_weight, by_bias = (
-        torch.from_numpy(each.sum(0).astype(np.float32)) for each in (second, first)
-    )
+    by_weight, by_bias = (torch.from_numpy(each.sum(0).astype(number)) for each in (second, first))
     return Gradients(grad, by_weight, by_bias, leak, threshold)

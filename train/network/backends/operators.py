@@ -16,7 +16,7 @@ from ..neurons import Dynamics
 from ..surrogates import Surrogate
 from .interface import Affine, Arrived, Layer, Normalised, Population
 from .names import fused_backend
-from .order import empty, is_channels_last
+from .order import empty, is_channels_last, wide
 
 
 class NormNeuron(NamedTuple):
@@ -116,8 +116,9 @@ class _Inputs(NamedTuple):
         """Return the normalisation with these statistics, ``(G, C)``."""
         assert self.weight is not None
         assert self.bias is not None
-        scale = self.weight.float() * rstd
-        return Affine(scale, self.bias.float() - mean.float() * scale)
+        kind = wide(self.current.dtype)
+        scale = self.weight.to(kind) * rstd
+        return Affine(scale, self.bias.to(kind) - mean.to(kind) * scale)
 
 
 class _Numbers(NamedTuple):
@@ -133,11 +134,11 @@ class _Numbers(NamedTuple):
 
     def population(self, leak: Tensor, threshold: Tensor) -> Population:
         """Return the neurons with this leak and threshold, 0-d."""
-        return Population(leak.float(), threshold.float(), Dynamics(*self[1:4]), *self[4:6])
+        return Population(leak, threshold, Dynamics(*self[1:4]), *self[4:6])
 
-    def rstd(self, variance: Tensor) -> Tensor:
+    def rstd(self, variance: Tensor, kind: torch.dtype) -> Tensor:
         """Return what the normalisation divides by, inverted."""
-        return (variance.float() + self.epsilon).rsqrt()
+        return (variance.to(kind) + self.epsilon).rsqrt()
 
 
 def _parts(arguments: tuple[Any, ...], flags: int) -> tuple[_Inputs, Any, _Numbers, Any]:
@@ -155,7 +156,7 @@ def _parts(arguments: tuple[Any, ...], flags: int) -> tuple[_Inputs, Any, _Numbe
 )
 def _norm_neuron(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     inputs, (groups,), numbers, (membrane, backend) = _parts(arguments, 1)
-    module = fused_backend(backend)
+    module, kind = fused_backend(backend), wide(inputs.current.dtype)
     own = _nothing(inputs.current), _nothing(inputs.current)  # no two results may share memory
     affine = None
     if inputs.weight is not None:
@@ -163,8 +164,8 @@ def _norm_neuron(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tenso
             mean, variance = own = module.statistics(inputs.current, groups)
         else:
             mean, variance = inputs.mean, inputs.variance
-        affine = inputs.affine(mean, numbers.rstd(variance))
-    population = numbers.population(inputs.leak, inputs.threshold)
+        affine = inputs.affine(mean, numbers.rstd(variance, kind))
+    population = numbers.population(inputs.leak.to(kind), inputs.threshold.to(kind))
     layer = Layer(inputs.current, affine, population, numbers.pool)
     return (*module.forward(layer, membrane=membrane), *own)
 
@@ -180,10 +181,11 @@ def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     codes = empty(current, *pooled, torch.uint8, last=last)
     kept = _nothing(current)
     if membrane:
-        kept = empty(current, height, width, torch.float32, last=last)
+        kept = empty(current, height, width, wide(current.dtype), last=last)
     own = inputs.weight is not None and (inputs.mean is None or inputs.variance is None)
     shape = (groups, current.shape[2])
-    statistics = [current.new_empty(shape if own else 0, dtype=torch.float32) for _ in range(2)]
+    kind = wide(current.dtype)
+    statistics = [current.new_empty(shape if own else 0, dtype=kind) for _ in range(2)]
     return values, codes, kept, statistics[0], statistics[1]
 
 
@@ -197,14 +199,16 @@ def _backward(
     grad_values: Tensor, grad_membrane: Tensor | None, *arguments: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     inputs, (batch_statistics, scalars), numbers, (backend,) = _parts(arguments, 2)
+    kind = wide(inputs.current.dtype)
     leak, threshold = (
-        each.detach().float().requires_grad_(scalars) for each in (inputs.leak, inputs.threshold)
+        each.detach().to(kind).requires_grad_(scalars) for each in (inputs.leak, inputs.threshold)
     )
     affine, normalised = None, None
     if inputs.weight is not None and inputs.mean is not None and inputs.variance is not None:
-        rstd = numbers.rstd(inputs.variance)
+        rstd = numbers.rstd(inputs.variance, kind)
         affine = inputs.affine(inputs.mean, rstd)
-        normalised = Normalised(inputs.mean.float(), rstd, inputs.weight.float(), batch_statistics)
+        wides = inputs.mean.to(kind), rstd, inputs.weight.to(kind)
+        normalised = Normalised(*wides, batch_statistics)
     layer = Layer(inputs.current, affine, numbers.population(leak, threshold), numbers.pool)
     arrived = Arrived(grad_values, grad_membrane)
     grads = fused_backend(backend).backward(layer, arrived, normalised)
@@ -220,11 +224,9 @@ def _(
     height, width = current.shape[-2:]
     last = backend == "numba" or is_channels_last(current)
     grad = empty(current, height, width, current.dtype, last=last)
-    channels = [
-        current.new_empty(0 if weight is None else len(weight), dtype=torch.float32)
-        for _ in range(2)
-    ]
-    numbers = [current.new_empty((), dtype=torch.float32) for _ in range(2)]
+    kind, many = wide(current.dtype), 0 if weight is None else len(weight)
+    channels = [current.new_empty(many, dtype=kind) for _ in range(2)]
+    numbers = [current.new_empty((), dtype=kind) for _ in range(2)]
     return grad, channels[0], channels[1], numbers[0], numbers[1]
 
 
@@ -270,4 +272,4 @@ _norm_neuron.register_autograd(_differentiate, setup_context=_save)
 
 
 def _nothing(current: Tensor) -> Tensor:
-    return current.new_empty(0, dtype=torch.float32)
+    return current.new_empty(0, dtype=wide(current.dtype))

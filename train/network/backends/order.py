@@ -12,6 +12,11 @@ import torch
 from torch import Tensor
 
 
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """Return the type of the numbers beside currents of a type, and of all arithmetic."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
 def is_channels_last(current: Tensor) -> bool:
     """Return whether ``(T, B, C, H, W)`` is dense with the channels innermost."""
     return current.flatten(0, 1).is_contiguous(memory_format=torch.channels_last) and not (

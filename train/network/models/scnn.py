@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from ..defaults import OWN
 from ..doors import MODELS
 from ..layers import SpikingConv2d, SpikingLinear
 from ..model import POLARITIES, ModelOptions, ReferenceTable
@@ -27,7 +28,7 @@ class TransferSCNN(TwoConvolutions):
 
     frame_size: ClassVar[tuple[int, int]] = (28, 28)
     least_size: ClassVar[int] = 16
-    neuron_defaults: ClassVar[Mapping[str, Any]] = {"surrogate": "backeigate"}
+    neuron_defaults: ClassVar[Mapping[str, Any]] = OWN["scnn"]
     reference: ClassVar[ReferenceTable | None] = ReferenceTable(
         modules={
             "first.conv": "feature.0",

@@ -13,10 +13,11 @@ from snntx.train.network.attention.asa import ASA
 from snntx.train.network.attention.options import PLACES, Attention
 from snntx.train.network.create import TransferModel, create_model
 from snntx.train.network.doors import MODELS
-from snntx.train.network.layers import SpikingConv2d, SpikingLinear, SpikingPopulation, average_pool
+from snntx.train.network.layers import SpikingConv2d, SpikingLinear, SpikingPopulation
 from snntx.train.network.model import Encoding, ModelOptions
 from snntx.train.network.neurons import Neuron
 from snntx.train.network.norm import StepNorm
+from snntx.train.network.pools import average_pool
 from snntx.train.network.synapses import Activity
 from snntx.train.recipe.networks import build_model
 from snntx.train.recipe.whole import Recipe

@@ -18,8 +18,8 @@ def test_auto_chooses_by_device_and_type() -> None:
     assert resolve_backend("auto", "cuda", torch.float16) == "triton"
     assert resolve_backend("auto", "mps", torch.float32) == "torch"
     assert resolve_backend("torch", "cuda", torch.float32) == "torch"
-    with pytest.raises(UsageError, match="backend numba computes float32, bfloat16, not float64"):
-        resolve_backend("numba", "cpu", torch.float64)
+    with pytest.raises(UsageError, match="numba computes float32, bfloat16, float64, not float16"):
+        resolve_backend("numba", "cpu", torch.float16)
     with pytest.raises(UsageError, match="computes on the CPU, not on cuda"):
         resolve_backend("numba", "cuda", torch.float32)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .kernels import STRIPES, charge, clear, inner, kernel, normalise, reset
-from .scalars import get, put
+from .scalars import get, like, put
 from .slopes import slopes
 
 
@@ -172,7 +172,7 @@ def through_time(
     Sums of it, and of it times the standardised current, go to ``sums`` ``(STRIPES, 2 · T · C +
     2)`` float64, which comes as zeros, and with ``scalars`` the leak's and threshold's gradients
     behind them. ``grad_membrane`` is empty if there is none. ``shape`` is (T, B, H, W, C, p, G,
-    run), ``run`` being the pixels of a tile; ``work`` is float32 of ``(T + 6) · room + 2 · T ·
+    run), ``run`` being the pixels of a tile; ``work`` has room for ``(T + 6) · room + 2 · T ·
     C`` with ``room = run · C + 16``. Does the stripes ``begin`` to ``end`` of STRIPES.
     """
     steps, batch, height, width, channels, pool, groups, run = shape
@@ -180,7 +180,7 @@ def through_time(
     out_rows, out_columns = height // pool, width // pool
     runs = (width + run - 1) // run
     jobs = batch * height * runs
-    unit = np.float32(1) / np.float32(pool * pool)
+    unit = like(work, 1.0) / like(work, float(pool * pool))
     room = run * channels + 16  # no two rooms a multiple of 4 KiB apart
     m, gm, y = steps * room, (steps + 1) * room, (steps + 2) * room
     gs, du, slope = (steps + 3) * room, (steps + 4) * room, (steps + 5) * room
@@ -255,7 +255,7 @@ def through_norm(
 ) -> None:
     """Write ``by_grad · grad + by_current · c + constant`` into ``grad``.
 
-    The factors are ``(G, C)`` float32; ``shape`` is (T, P, C, G); ``work`` is float32 of C. The
+    The factors are ``(G, C)``; ``shape`` is (T, P, C, G); ``work`` has room for C. The
     parts count over (T, STRIPES).
     """
     _, pixels, channels, groups = shape

@@ -4,7 +4,7 @@ P runs over samples and pixels, ``B * H * W``. Work is cut into tiles: runs of n
 windows of one row of one sample, whose membranes stay in the first-level cache while all T
 steps go by. Inner loops run over the channels of one pixel and touch few arrays each, so that
 they vectorise. Nothing is contracted or reordered: every result is bit for bit the same for
-any number of threads.
+any number of threads. Beside currents in float64 every number is float64, and float32 otherwise.
 
 Compiling costs more than many a first run computes, so the kernels are written to be compiled
 quickly: arrays come flat, elements by ``get`` and ``put``, no array is made, cut or filled as a
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .....preprocess.disk.compiling import njit
-from .scalars import get, put
+from .scalars import get, like, put
 
 TILE = 1024
 """Neurons of a tile's row, about: what fits into the first-level cache several times."""
@@ -140,7 +140,7 @@ def forward(
 
     ``scale`` and ``shift`` are ``(G, C)``, empty for no norm; ``membrane`` is ``(T, P, C)`` or
     empty; ``shape`` is (T, B, H, W, C, p, G, run), ``run`` being the windows of a tile; ``work``
-    is float32 of ``(p + 2) · run · p · C + run · C``. Tiles count over (B, rows, runs).
+    has room for ``(p + 2) · run · p · C + run · C``. Tiles count over (B, rows, runs).
     """
     steps, batch, height, width, channels, pool, groups, run = shape
     keep = membrane.size > 0
@@ -149,7 +149,7 @@ def forward(
     rows, columns = (height + border) // pool, (width + border) // pool
     out_rows, out_columns = height // pool, width // pool
     runs = (columns + run - 1) // run
-    unit = np.float32(1) / np.float32(pool * pool)
+    unit = like(work, 1.0) / like(work, float(pool * pool))
     row = run * pool * channels  # of work
     y, u, fired = pool * row, (pool + 1) * row, (pool + 2) * row
     for job in range(begin, end):
@@ -185,8 +185,8 @@ def sums(
 ) -> None:
     """Sum ``c - origin`` and its square over P for every step and channel.
 
-    ``origin`` is ``(T, C)`` float32, near the mean; ``total`` and ``square`` are
-    ``(STRIPES, T, C)`` float64 and come as zeros; ``shape`` is (T, P, C); ``work`` is float32 of
+    ``origin`` is ``(T, C)``, near the mean; ``total`` and ``square`` are
+    ``(STRIPES, T, C)`` float64 and come as zeros; ``shape`` is (T, P, C); ``work`` has room for
     ``2 · C``. The parts count over (T, STRIPES).
     """
     steps, pixels, channels = shape

@@ -1,10 +1,10 @@
 """Elements of arrays in compiled code, as Numba does not have them: bfloat16, and no checks.
 
 ``get`` and ``put`` take a one-dimensional array without gaps and a place that is not negative.
-float32 comes and goes as it is; a uint16 array holds bfloat16, which is read as float32 and
-written rounded to nearest, ties to even. They compile to a load or a store with at most a shift
-beside it, so loops around them vectorise, and they cost the compiler a fraction of what slices
-and array expressions do.
+float32 and float64 come and go as they are; a uint16 array holds bfloat16, which is read as
+float32 and written rounded to nearest, ties to even. They compile to a load or a store with at
+most a shift beside it, so loops around them vectorise, and they cost the compiler a fraction of
+what slices and array expressions do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["get", "put"]
+__all__ = ["get", "like", "put"]
 
 _BITS, _FLOAT = ir.IntType(32), ir.FloatType()
 
@@ -46,6 +46,17 @@ def put(typing: Any, array: Any, at: Any, value: Any) -> Any:
 
     taken = types.float32 if narrow else array.dtype
     return types.void(array, types.intp, taken), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def like(typing: Any, array: Any, value: Any) -> Any:
+    """Return a number in the type that an array is computed in: float64 of its own, or float32."""
+    exact = array.dtype == types.float64
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return arguments[1] if exact else builder.fptrunc(arguments[1], _FLOAT)
+
+    return (types.float64 if exact else types.float32)(array, types.float64), generate
 
 
 def _place(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

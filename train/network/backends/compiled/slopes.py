@@ -1,6 +1,6 @@
 """Slopes of the surrogates in compiled code, by the codes of :mod:`snntx.train.network.surrogates`.
 
-In: charged membranes and the threshold. Out: the slope at their difference, float32.
+In: charged membranes and the threshold. Out: the slope at their difference, in their type.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from .kernels import inner
-from .scalars import get, put
-
-HALF_PI = np.float32(np.pi / 2)
+from .scalars import get, like, put
 
 
 @inner  # type: ignore[untyped-decorator]
@@ -35,7 +33,7 @@ def slopes(
         for j in range(count):
             put(out, to + j, high if abs(get(u, at + j) - threshold) < half else zero)
     elif surrogate == 3:
-        factor, high = HALF_PI * alpha, alpha / np.float32(2)
+        factor, high = like(out, np.pi / 2) * alpha, alpha / np.float32(2)
         for j in range(count):
             scaled = (get(u, at + j) - threshold) * factor
             put(out, to + j, high / (one + scaled * scaled))

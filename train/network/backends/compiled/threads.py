@@ -19,6 +19,11 @@ from numba.core.dispatcher import Dispatcher
 
 from .ahead import before_first_call
 
+NUMPY: dict[torch.dtype, type[np.floating[Any]]] = {
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+}
+"""What the numbers beside an array are, by their type in torch."""
 _pools: dict[int, ThreadPoolExecutor] = {}
 """Threads by their number; those that are idle wait without computing."""
 _called: set[Any] = set()
