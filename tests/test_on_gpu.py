@@ -157,6 +157,7 @@ def test_a_step_of_a_network(gpu: Any, machine: Any, monkeypatch: pytest.MonkeyP
     assert saved[0] > saved[1] > saved[2] > 0  # plain, fused, checkpointed
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_a_row_and_the_others_go_on(
     steps: Any, machine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +177,7 @@ def test_what_does_not_fit_is_a_row_and_the_others_go_on(
     assert not [each for each in found.slower if each.startswith("float32")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contender", ["snntx, fused", "snntx, checkpointed"])
 def test_a_kernel_that_fails_is_told_and_the_other_type_goes_on(
     steps: Any, machine: Any, monkeypatch: pytest.MonkeyPatch, contender: str

@@ -12,6 +12,7 @@ from snntx.commands import demo
 from snntx.preprocess import digits
 
 
+@pytest.mark.slow
 def test_the_demonstration_runs_to_its_last_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

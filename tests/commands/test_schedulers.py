@@ -72,6 +72,7 @@ def job(script: Path, number: signal.Signals | None) -> int:
         return process.wait(PATIENCE)
 
 
+@pytest.mark.slow
 def test_the_same_script_ends_the_run_however_it_is_stopped(
     night: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,7 +71,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         (0, 0, ()),
         (2, 1, ()),
         (1, 0, ("method=static-only",)),
-        (1, 0, ("ema_decay=0.9", "patience=2")),
+        pytest.param(1, 0, ("ema_decay=0.9", "patience=2"), marks=pytest.mark.slow),
     ],
 )
 def test_it_is_left_within_a_batch_and_goes_on_to_the_same_bytes(

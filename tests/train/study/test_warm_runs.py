@@ -111,6 +111,7 @@ def _files(out: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_sweep_is_to_the_byte_that_of_fresh_processes(
     small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
