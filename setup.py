@@ -28,7 +28,7 @@ setup(
     packages=["snntx", *(f"snntx.{name}" for name in find_packages(include=WINGS))],
     package_data={
         "snntx": ["py.typed"],
-        "snntx.data_cards": ["*.toml"],
+        "snntx.data_cards": ["shipped/*.toml"],
         "snntx.train.study.sweeps": ["*.toml"],
     },
     cmdclass={"build_py": BuildPy},

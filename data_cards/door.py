@@ -1,4 +1,4 @@
-"""Where cards come in: shipped as TOML files here, registered in a program, or installed.
+"""Where cards come in: shipped in the folder ``shipped``, registered in a program, or installed.
 
 A package offers a card by an entry point of the group ``snntx.cards``; a program by
 ``CARDS.register(name)``, as a decorator or called with the card. What is offered is the card's
@@ -16,13 +16,15 @@ from typing import Any
 from ..declared.doors import Door
 from ..errors import UsageError, nearest
 
+SHIPPED = files(__package__) / "shipped"
+"""The folder of the cards that come with this package."""
 Text = str | bytes | Path | Traversable
 Source = Text | Callable[[], Text]
 _EXPECTED = "TOML text, bytes, the path of a TOML file, or a function that returns one of these"
 
 
 class CardDoor(Door[Source]):
-    """The door of cards; its shipped parts are the TOML files of this folder."""
+    """The door of cards; its shipped parts are the TOML files of :data:`SHIPPED`."""
 
     def __init__(self) -> None:
         super().__init__("card", "snntx.cards", {}, _problem)
@@ -56,12 +58,12 @@ class CardDoor(Door[Source]):
 
     def _bring(self, name: str) -> None:
         if name in self._shipped_modules():
-            self._known[name] = files(__package__) / f"{name}.toml"
+            self._known[name] = SHIPPED / f"{name}.toml"
         else:
             super()._bring(name)
 
     def _shipped_modules(self) -> Mapping[str, str]:
-        names = (file.name for file in files(__package__).iterdir())
+        names = (file.name for file in SHIPPED.iterdir())
         return {
             name.removesuffix(".toml"): name for name in sorted(names) if name.endswith(".toml")
         }

@@ -12,7 +12,7 @@ from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.base import READERS
 from snntx.train.recipe.sources import load_recipe
 
-FOLDER = Path(__file__).parents[2] / "data_cards"
+FOLDER = Path(__file__).parents[2] / "data_cards/shipped"
 
 shipped = pytest.mark.parametrize("name", CARDS.shipped())
 

@@ -11,7 +11,7 @@ from snntx.cli import run
 from snntx.data_cards import CARDS, card_names, load_card
 from snntx.errors import UsageError
 
-TEXT = (files("snntx.data_cards") / "simulated-digits.toml").read_text("utf-8")
+TEXT = (files("snntx.data_cards") / "shipped/simulated-digits.toml").read_text("utf-8")
 OWN = TEXT.replace('name = "simulated-digits"', 'name = "own"')
 
 MODULE = """

@@ -29,7 +29,7 @@ from snntx.train.batches.images import static_channel
 
 COUNT, CLASSES = 25, ("fish", "non-insect_invertebrates", "large_man-made_outdoor_things")
 WITHOUT_PICTURE, WITHOUT_RECORDING = 24, 99
-TOML = (Path(build.__file__).parents[2] / "data_cards" / "cep-dvs.toml").read_text("utf-8")
+TOML = (Path(build.__file__).parents[2] / "data_cards/shipped" / "cep-dvs.toml").read_text("utf-8")
 
 
 def class_of(number: int) -> str:

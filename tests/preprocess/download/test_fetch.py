@@ -384,7 +384,7 @@ def test_fetch_unpacks_once(server: Server, tmp_path: Path) -> None:
 
 
 def card_of(server: Server, tmp_path: Path, more: str = "") -> Path:
-    source = Path(__file__).parents[3] / "data_cards/simulated-digits.toml"
+    source = Path(__file__).parents[3] / "data_cards/shipped/simulated-digits.toml"
     text = f'{source.read_text()}\n[[downloads]]\nurl = "{server.url}"\nfile = "file.bin"\n{more}'
     (tmp_path / "my.toml").write_text(text)
     return tmp_path / "my.toml"
@@ -434,7 +434,7 @@ def test_mistakes_in_a_card(server: Server, tmp_path: Path, more: str, message: 
 
 
 def test_one_table_for_a_list() -> None:
-    text = (Path(__file__).parents[3] / "data_cards/simulated-digits.toml").read_text()
+    text = (Path(__file__).parents[3] / "data_cards/shipped/simulated-digits.toml").read_text()
     with pytest.raises(UsageError, match=r"downloads is not a list of tables \(\[\[downloads\]\]"):
         parse_card(f"{text}\n[downloads]\nurl = 'x'".encode(), "card")
 

@@ -23,7 +23,7 @@ from snntx.tests import published_files as files
 from snntx.train.assess.published_frames import frames_note
 from snntx.train.network.create import create_model
 
-TOML = Path(__file__).parents[3] / "data_cards" / "cep-dvs.toml"
+TOML = Path(__file__).parents[3] / "data_cards/shipped" / "cep-dvs.toml"
 
 
 class Output(NamedTuple):
