@@ -78,6 +78,12 @@ def unpack(archive: Path, folder: Path, *, limit_bytes: int | None = None) -> li
             _extract_all(archive, content, _Budget(limit, MAX_MEMBERS))
             names = sorted(entry.name for entry in content.iterdir())
             write_atomic(building / _LISTING, json.dumps(names))
+        except BadFileError as error:
+            shutil.rmtree(building, ignore_errors=True)
+            raise BadFileError(
+                f"{error}; nothing of it is unpacked: what you trust of it can be unpacked by hand "
+                f"into {plain(folder)}, where snntx preprocess reads it"
+            ) from error
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
@@ -194,9 +200,7 @@ def _write(member: Member, target: Path, archive: Path) -> None:
                 )
             file.write(piece)
     if written != member.size:
-        raise BadFileError(
-            f"{archive}: {member.name[:120]!r} is cut off; download the archive again"
-        )
+        raise BadFileError(f"{archive}: {member.name[:120]!r} is cut off")
 
 
 def _target(folder: Path, name: str, archive: Path) -> Path | None:
@@ -208,9 +212,7 @@ def _target(folder: Path, name: str, archive: Path) -> Path | None:
     parts = PurePosixPath(name).parts
     outside = name.startswith("/") or ".." in parts or "\0" in name
     if outside or (parts and ":" in parts[0]):
-        raise BadFileError(
-            f"{archive}: holds {name[:120]!r}, which leads out of the folder; not unpacked"
-        )
+        raise BadFileError(f"{archive}: holds {name[:120]!r}, which leads out of the folder")
     if not parts:
         if not name:
             raise BadFileError(f"{archive}: holds an entry without a name; it is damaged")
@@ -219,7 +221,6 @@ def _target(folder: Path, name: str, archive: Path) -> Path | None:
         return None
     if _OWN.fullmatch(parts[0]):
         raise BadFileError(
-            f"{archive}: holds {name[:120]!r}, a name that downloads keep their own notes under; "
-            "not unpacked"
+            f"{archive}: holds {name[:120]!r}, a name that downloads keep their own notes under"
         )
     return folder.joinpath(*parts)

@@ -56,8 +56,9 @@ def test_names_that_lead_out(tmp_path: Path, make: Any, name: str) -> None:
     archive = put(tmp_path / "to", "a.zip", b"")
     archive = archive.with_suffix(".zip" if make is zipped else ".tar")
     archive.write_bytes(make(**{"good": b"1", name: b"2"}))
-    with pytest.raises(BadFileError, match="leads out of the folder"):
+    with pytest.raises(BadFileError, match="leads out of the folder; nothing of it is") as raised:
         unpack(archive, tmp_path / "to")
+    assert f"unpacked by hand into {tmp_path / 'to'}, where snntx preprocess" in str(raised.value)
     assert not (tmp_path / "to/good").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["to"]
 
