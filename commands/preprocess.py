@@ -14,7 +14,7 @@ from .words.instead import naming
 from .words.misplaced import Worded
 
 if TYPE_CHECKING:
-    from ..data_cards.vocabulary import Fit
+    from ..data_cards.vocabulary import Fit, Kind
     from ..preprocess.planning.unpaired import Unpaired
 
 
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 @click.option("--raw", type=FOLDER, required=True, help="Folder of the raw recordings.")
 @click.option("--static", type=FOLDER, help="Folder of the static images.")
 @cache_option
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["frames", "events"]),
+    help="Keep the frames of each recording, or its events, of which training makes frames "
+    "[default: the card's].",
+)
 @framing_options
 @click.option(
     "--static-fit",
@@ -59,6 +66,7 @@ def preprocess(
     raw: Path,
     static: Path | None,
     cache: Path | None,
+    kind: Kind | None,
     static_fit: Fit | None,
     jobs: int | None,
     scheduler: str | None,
@@ -69,7 +77,7 @@ def preprocess(
     as_json: bool,
     **framing: Any,
 ) -> None:
-    """Turn raw recordings and their static twins into a sealed frame cache.
+    """Turn raw recordings and their static twins into a sealed cache of frames or events.
 
     CARD is a shipped card's name (see: snntx cards), the path of your own .toml file, or
     tonic:NAME for a data set that the package tonic reads from --raw. A cache of the same
@@ -98,6 +106,7 @@ def preprocess(
         cache=root,
         unpaired=unpaired,
         static_fit=static_fit,
+        kind=kind,
         **framing,
     )
     with build_bar() as progress, naming(CARD=card):

@@ -1,4 +1,4 @@
-"""What a data card may say: the schema of ``data_cards/*.toml`` and of a user's own card."""
+"""What a data card may say: the schema of ``shipped/*.toml`` and of a user's own card."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from ..declared.fields import Declared, Setting
 from .found import EventFiles, StaticFiles
-from .vocabulary import Bins, Extent, Polarity, Rule, Tail, Values
+from .vocabulary import Bins, Extent, Kind, Polarity, Rule, Tail, Values
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class About(Declared):
 
 @dataclass(frozen=True)
 class Framing(Declared):
-    """Framing defaults, all but ``zero_origin`` and ``antialias`` also flags of ``preprocess``."""
+    """Framing defaults, most of them also flags of ``preprocess``."""
 
     steps: Annotated[int, Setting("frames per recording")]
     size: Annotated[
@@ -71,6 +71,13 @@ class Framing(Declared):
     antialias: Annotated[
         bool, Setting("average where frequency and event frames shrink, instead of sampling")
     ] = False
+    kind: Annotated[
+        Kind,
+        Setting(
+            "what ``preprocess`` keeps of each recording: its ``frames``, or its ``events``, of "
+            "which training draws windows; ``--as`` chooses the other"
+        ),
+    ] = "frames"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ Outside = Literal["stop", "drop"]
 StaticLayout = Literal["images", "mnist"]
 Fit = Literal["stretch", "pad"]
 StaticOrder = Literal["resize-then-channel", "channel-then-resize"]
+Kind = Literal["frames", "events"]
 Rule = Literal["hash", "leading", "window", "field"]
 
 TAILS: tuple[str, ...] = get_args(Tail)
@@ -34,6 +35,7 @@ AS_PUBLISHED: tuple[str, ...] = get_args(AsPublished)
 WINDOWED = (*FREQUENCIES, *AS_PUBLISHED)
 """Values made of equal windows of the whole recording, resized with corners not aligned."""
 ALL_VALUES = (*VALUES, *WINDOWED)
+KINDS: tuple[str, ...] = get_args(Kind)
 POLARITIES: tuple[str, ...] = get_args(Polarity)
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 

@@ -1,4 +1,4 @@
-"""Stage one: raw recordings and their static twins in, a sealed frame cache out (no torch)."""
+"""Stage one: raw recordings and their static twins in, a sealed cache out (no torch)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cache.events.event_cache import EventCache as EventCache
     from .cache.frame_cache import FrameCache as FrameCache
     from .cache.opening import open_cache as open_cache
     from .framing.frames import frames_from_events as frames_from_events
     from .readers.reading import read_events as read_events
 
-__all__ = ["FrameCache", "frames_from_events", "open_cache", "read_events"]
+__all__ = ["EventCache", "FrameCache", "frames_from_events", "open_cache", "read_events"]
 
 _MODULES = {
+    "EventCache": "cache.events.event_cache",
     "FrameCache": "cache.frame_cache",
     "frames_from_events": "framing.frames",
     "open_cache": "cache.opening",

@@ -16,6 +16,7 @@ WINGS = ("commands", "data_cards", "declared", "preprocess", "train")
 MOST_FILES, MOST_LINES = 14, 300
 HEAVY = ("numpy", "h5py", "numba", "torch", "tonic", "PIL", "sklearn", "matplotlib")
 PUBLIC = (
+    "snntx.preprocess.EventCache",
     "snntx.preprocess.FrameCache",
     "snntx.preprocess.frames_from_events",
     "snntx.preprocess.open_cache",

@@ -127,7 +127,7 @@ def preprocess(
                 manifest=plan.manifest(digests),
             )
             index.write(building / fmt.INDEX)
-            seal(building, key, draft)
+            seal(building, key, draft, index.attributes["format_version"])
             if draft_of(final) == draft:  # sealed while the raw files changed under this build
                 shutil.rmtree(building)
             else:

@@ -1,4 +1,4 @@
-"""One shard: up to 512 recordings read, framed, compressed and put in place at once.
+"""One shard: up to 512 recordings read, framed or not, compressed and put in place at once.
 
 A shard is the unit of work and of resuming. It depends on its task alone, so the same task
 gives the same bytes in any process.
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import BadFileError, plain
 from ..cache import format as fmt
@@ -23,11 +22,11 @@ from ..disk.hdf5 import creating
 from ..disk.memo import DigestMemo
 from ..disk.remarks import hearing
 from ..framing.events import Events
-from ..framing.recording import frame_recording
 from ..framing.records import Records
 from ..raw.reasons import reason_of
 from ..readers.reading import read_recordings, usable
 from .tasks import Done, Member, RawFile, Shard, skipped_name
+from .writing import Kept, Writer, columns_of, writer_of
 
 
 class _Row(NamedTuple):
@@ -38,7 +37,7 @@ class _Row(NamedTuple):
     events: int
     duration_us: int
     extent: tuple[int, int]
-    checksum: int
+    kept: Kept
     digest: str
 
 
@@ -62,7 +61,7 @@ def build_shard(task: Shard, done: Done = lambda n: None) -> fmt.Rows:
     memo = DigestMemo(task.memo)
     finished = 0
     with creating(task.path, explain) as file, hearing() as heard:
-        frames = fmt.create_frames(file, task.recordings, task.options.frame_shape)
+        writer = writer_of(task.kind, file, task.recordings, task.options)
         for raw in task.files:
             before = len(rows), len(skipped), len(noted)
             heard.clear()
@@ -80,14 +79,13 @@ def build_shard(task: Shard, done: Done = lambda n: None) -> fmt.Rows:
                     zip(raw.members, recordings, strict=True), finished + 1
                 ):
                     try:
-                        row, tensor = _frame(member, events, raw, read, task)
+                        row = _written(member, events, raw, read, task, writer, len(rows))
                     except BadFileError as error:
                         if not task.skip:
                             raise _of_member(error, raw, member) from error
                         reason = reason_of(error, raw.path, raw.name)
                         skipped.append((skipped_name(raw, member), reason))
                     else:
-                        fmt.write_frames(frames, len(rows), tensor)
                         rows.append(row)
                         noted += [Noted(skipped_name(raw, member), *each) for each in heard]
                     heard.clear()  # what the reader says next is of the next recording
@@ -104,9 +102,8 @@ def build_shard(task: Shard, done: Done = lambda n: None) -> fmt.Rows:
                 memo.put(raw.path, read, status)
             finished += len(raw.members)
             done(finished)
-        if len(rows) < task.recordings:
-            frames.resize(len(rows), axis=0)
-        columns = _columns(rows, skipped, noted)
+        writer.finish(len(rows))
+        columns = _columns(task, rows, skipped, noted)
         columns.write(file)
         memo.save()  # before the shard comes into place: a shard without it is built again
     return columns
@@ -120,32 +117,35 @@ def _of_member(error: BadFileError, raw: RawFile, member: Member) -> BadFileErro
     return BadFileError(f"{raw.path} ({member.identity}): {str(error).removeprefix(own)}")
 
 
-def _frame(
+def _written(
     member: Member,
     events: Events | Records | BadFileError,
     raw: RawFile,
     digest: str,
     task: Shard,
-) -> tuple[_Row, NDArray[np.float32]]:
-    """Check and frame one recording."""
+    writer: Writer,
+    place: int,
+) -> _Row:
+    """Check one recording and write it as row ``place``."""
     if isinstance(events, BadFileError):
         raise events
     events = usable(events, raw.path, task.spec, task.options)
-    tensor = frame_recording(events, raw.path, task.options)
-    row = _Row(
+    return _Row(
         identity=member.identity,
         label=member.label,
         events=events.size,
         duration_us=events.duration_us,
         extent=events.extent,
-        checksum=fmt.checksum(tensor),
+        kept=writer.write(place, events, raw.path),
         digest=digest,
     )
-    return row, tensor
 
 
 def _columns(
-    rows: Sequence[_Row], skipped: Sequence[tuple[str, str]], noted: Sequence[Noted]
+    task: Shard,
+    rows: Sequence[_Row],
+    skipped: Sequence[tuple[str, str]],
+    noted: Sequence[Noted],
 ) -> fmt.Rows:
     return fmt.Rows(
         identity=[row.identity for row in rows],
@@ -153,8 +153,9 @@ def _columns(
         events=np.array([row.events for row in rows], np.int64),
         duration_us=np.array([row.duration_us for row in rows], np.int64),
         extent=np.array([row.extent for row in rows], np.int32).reshape(-1, 2),
-        checksum=np.array([row.checksum for row in rows], np.uint64),
+        checksum=np.array([row.kept.checksum for row in rows], np.uint64),
         digest=[row.digest for row in rows],
         skipped=tuple(skipped),
         noted=tuple(noted),
+        **columns_of(task.kind, [row.kept for row in rows]),
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..cache import format as fmt
+from ..cache.events.names import EVENT_SHARD_BYTES
+from ..cache.events.names import shard_name as events_name
 from ..disk.files import size_of
 from ..disk.memo import DigestMemo
 from ..planning.plan import Plan, Request
+from ..raw.recording import Recording
 from ..raw.recordings import in_shards
 from ..readers.base import place_of
 from ..statics.images import StaticImage
@@ -122,10 +125,11 @@ def build_shards(
     name_of = {path: f"raw/{name}" for name, path in plan.event_files.items()}
     shards: list[fmt.Rows | None] = []
     left: list[ShardTask] = []
-    for number, files in enumerate(in_shards(plan.recordings, fmt.SHARD_RECORDINGS)):
+    for number, files in enumerate(_in_shards(request, plan)):
+        name = events_name(number) if request.kind == "events" else fmt.shard_name(number)
         task = ShardTask(
-            path=building / fmt.shard_name(number),
-            memo=notes / f"{fmt.shard_name(number)}.json",
+            path=building / name,
+            memo=notes / f"{name}.json",
             files=tuple(
                 RawFile(
                     path,
@@ -138,6 +142,7 @@ def build_shards(
             sort=request.card.events.sort,
             wraps=request.card.events.wraps,
             outside=request.card.events.outside,
+            kind=request.kind,
             options=request.options,
             skip=skip,
         )
@@ -158,6 +163,12 @@ def build_shards(
     finally:
         memo.save()
     return [rows for rows in shards if rows is not None], len(shards) - len(left)
+
+
+def _in_shards(request: Request, plan: Plan) -> Iterator[list[tuple[Path, list[Recording]]]]:
+    """Group files into shards; those of events hold no more bytes of them than is soon done."""
+    most = EVENT_SHARD_BYTES if request.kind == "events" else None
+    return in_shards(plan.recordings, fmt.SHARD_RECORDINGS, most)
 
 
 def _least(tasks: list[ShardTask]) -> int:

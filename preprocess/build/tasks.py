@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from ...data_cards.vocabulary import Kind
 from ...errors import SnntxError
 from ..cache import format as fmt
 from ..cache.files import open_own
@@ -91,6 +92,7 @@ class Shard:
         skip: pass over a bad file, with its reason, instead of raising.
         wraps: undo the turns of the format's timer.
         outside: what becomes of events outside the sensor.
+        kind: what is kept of the recordings.
     """
 
     path: Path
@@ -102,6 +104,7 @@ class Shard:
     skip: bool = False
     wraps: bool = False
     outside: str = "stop"
+    kind: Kind = "frames"
 
     @property
     def spec(self) -> Usable:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...data_cards.schema import Card
 from ..framing.options import FrameOptions
-from .settings import ADDED, settings_of
+from .settings import ADDED, ADDED_OPTIONS, settings_of
 
 OLDER_THAN = "older than the options"
 """Starts the line on options that a cache of an earlier release does not know."""
@@ -27,7 +27,8 @@ def differences(
         return None
     options = FrameOptions.from_card(card)
     known = list(card.classes or classes)
-    wanted = settings_of(card, options, known, statics=settings["static"] is not None)
+    statics = settings["static"] is not None
+    wanted = settings_of(card, options, known, statics=statics, kind=card.framing.kind)
     plain = json.loads(json.dumps(wanted))
     found, default = _options({**settings, "classes": list(classes)}), _options(plain)
     lines = [] if settings["static"] or not card.static else ["no static images"]
@@ -69,7 +70,12 @@ def _short(name: str) -> str:
 
 def _options(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings by dotted names, with what holds where a key is left out."""
-    return {**{f"events.{name}": value for name, value in ADDED.items()}, **_flat(settings)}
+    left_out = {
+        "kind": "frames",
+        **{f"events.{name}": value for name, value in ADDED.items()},
+        **{f"options.{name}": value for name, value in ADDED_OPTIONS.items()},
+    }
+    return {**left_out, **_flat(settings)}
 
 
 def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:

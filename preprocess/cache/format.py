@@ -13,6 +13,9 @@ One directory, sealed once::
     SEALED              JSON, written last: key, and size and digest of every file
                         (:mod:`~snntx.preprocess.cache.seal`); without it, no cache
 
+An event cache has shards ``events-00000.h5 …`` instead, of the chunks of
+:mod:`snntx.preprocess.cache.events.shard`; all else is the same.
+
 Numbers are little-endian, since that is what every machine that trains is; text is UTF-8
 of fixed length, since HDF5's variable-length heap is not reproducible byte for byte.
 """
@@ -38,6 +41,8 @@ from .notes import Note, Noted
 from .splits import PARTS
 
 VERSION = 2
+EVENT_VERSION = 3
+"""Of an event cache; what reads frames alone says that it does not read this."""
 SHARD_RECORDINGS = 512
 SEALED, INDEX, STATIC = "SEALED", "index.h5", "static.h5"
 FRAMES = np.dtype("<f4")
@@ -55,6 +60,8 @@ _COLUMNS = {
     "digest": "text",
 }
 
+_EVENT_COLUMNS = {"corner": "<i4", "first_us": "<i8"}
+"""Of an event cache alone."""
 _NOTED = ("name", "kind", "text")
 _PLACES = {"shard": "<i4", "row": "<i4", "twin": "<i8", "copy_of": "<i8"}
 
@@ -79,10 +86,12 @@ class Rows:
         events: number of events, ``(n,)`` int64.
         duration_us: first to last event in microseconds, ``(n,)`` int64.
         extent: ``(height, width)`` that the events span, ``(n, 2)`` int32.
-        checksum: of the frame tensor's bytes, ``(n,)`` uint64.
+        checksum: of the frame tensor's bytes, or of the events' columns, ``(n,)`` uint64.
         digest: XXH3-128 of the raw file, in hexadecimal.
         skipped: file name and reason of each file passed over.
         noted: remarks on single recordings (in the index, on static images too).
+        corner: smallest ``(y, x)`` of the events, ``(n, 2)`` int32; None in a frame cache.
+        first_us: timestamp of the first event in microseconds, ``(n,)`` int64; likewise.
     """
 
     identity: Sequence[str]
@@ -94,11 +103,18 @@ class Rows:
     digest: Sequence[str]
     skipped: Sequence[tuple[str, str]] = ()
     noted: Sequence[Noted] = ()
+    corner: NDArray[np.int32] | None = None
+    first_us: NDArray[np.int64] | None = None
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Names and types of its columns."""
+        return _COLUMNS if self.corner is None else {**_COLUMNS, **_EVENT_COLUMNS}
 
     def write(self, file: h5py.Group) -> None:
         """Write the columns below ``/recordings``, ``/skipped`` and ``/noted``."""
         group = file.create_group("recordings")
-        for name, kind in _COLUMNS.items():
+        for name, kind in self.columns.items():
             write_column(group, name, getattr(self, name), kind)
         skipped = file.create_group("skipped")
         write_column(skipped, "file", [name for name, _ in self.skipped], "text")
@@ -113,9 +129,10 @@ class Rows:
     def read(cls, file: h5py.Group) -> Rows:
         """Read what :meth:`write` wrote."""
         group, skipped = file["recordings"], file["skipped"]
+        kinds = {**_COLUMNS, **(_EVENT_COLUMNS if "corner" in group else {})}
         columns: dict[str, Any] = {
             name: read_text(group, name) if kind == "text" else group[name][()]
-            for name, kind in _COLUMNS.items()
+            for name, kind in kinds.items()
         }
         pairs = zip(read_text(skipped, "file"), read_text(skipped, "reason"), strict=True)
         noted: Iterable[Noted] = ()
@@ -130,7 +147,7 @@ class Rows:
     def join(cls, parts: Sequence[Rows]) -> Rows:
         """Concatenate the rows of several shards."""
         columns: dict[str, Any] = {}
-        for name, kind in _COLUMNS.items():
+        for name, kind in (parts[0].columns if parts else _COLUMNS).items():
             values = [getattr(part, name) for part in parts]
             joined: Any = [v for part in values for v in part]
             columns[name] = joined if kind == "text" else np.concatenate(values)

@@ -32,6 +32,9 @@ _FILTER = "/%s is compressed by Zstandard, HDF5 filter 32015: import hdf5plugin 
 ABOUT = {
     "frames": "snntx frame cache, one shard of recordings: /frames[i] are the frames of the "
     "recording in row i of /recordings. " + _FILTER % "frames",
+    "bytes": "snntx event cache, one shard of recordings: chunk i is /bytes[chunks/offset[i] : "
+    "chunks/offset[i + 1]], and has events of the recording in row chunks/row[i] of /recordings; "
+    "docs/cache.md has the program that reads them",
     "images": "snntx frame cache, the static images: row i of every dataset is static image i. "
     + _FILTER % "images",
     "classes": "snntx frame cache, the index: frames-*.h5 hold /frames (recording, time step, "
@@ -40,7 +43,30 @@ ABOUT = {
 }
 """What a file is, by the dataset that only such a file has at its root."""
 
+OF_EVENTS = {
+    "classes": "snntx event cache, the index: events-*.h5 hold the events of recordings in chunks; "
+    "recording i of this index is row[i] of shard[i], where shard 3 is events-00003.h5. The "
+    "attributes here are the options it was built with",
+}
+"""The same in an event cache, where it is another."""
+
 MEANINGS = {
+    "bytes": Meaning("the chunks, one after the other, each with Zstandard frames", "byte"),
+    "chunks/row": Meaning("row of /recordings that each chunk belongs to, rising", "chunk"),
+    "chunks/start_us": Meaning(
+        "time of the chunk's first event after the recording's first", "chunk", "microseconds"
+    ),
+    "chunks/events": Meaning("events in each chunk", "chunk", "events"),
+    "chunks/checksum": Meaning("64-bit XXH3 of each chunk's bytes", "chunk"),
+    "chunks/offset": Meaning(
+        "where each chunk begins in /bytes; last, where the last one ends", "chunk", "bytes"
+    ),
+    "recordings/corner": Meaning(
+        "smallest coordinates of the recording's events", "recording, (y, x)", "pixels"
+    ),
+    "recordings/first_us": Meaning(
+        "timestamp of the recording's first event in its raw file", "recording", "microseconds"
+    ),
     "frames": Meaning(
         "events of each pixel in each time step, as the options bins, values and size of "
         "index.h5 say",
@@ -123,6 +149,16 @@ MEANINGS = {
     "manifest/digest": Meaning("128-bit XXH3 of each raw file, hexadecimal", "file"),
 }
 """Path of a dataset → its meaning; ``*`` stands for any protocol's name."""
+MEANINGS_OF_EVENTS = {
+    "recordings/checksum": Meaning(
+        "64-bit XXH3 of the recording's columns t (int64, the first 0), x, y (int16) and p (int8), "
+        "little-endian, one after the other",
+        "recording",
+    ),
+    "recordings/shard": Meaning("number of the shard: 3 is events-00003.h5", "recording"),
+    "recordings/row": Meaning("row of /recordings in that shard", "recording"),
+}
+"""The same in an event cache, where it is another."""
 
 
 def explain(file: h5py.File) -> None:
@@ -131,15 +167,17 @@ def explain(file: h5py.File) -> None:
     Raises:
         KeyError: a dataset has no entry in :data:`MEANINGS`.
     """
-    for own, about in ABOUT.items():
+    events = "recordings/first_us" in file
+    for own, about in {**ABOUT, **(OF_EVENTS if events else {})}.items():
         if own in file:
             file.attrs["about"] = about
+    meanings = {**MEANINGS, **(MEANINGS_OF_EVENTS if events else {})}
 
     def describe(path: str, item: object) -> None:
         if not isinstance(item, h5py.Dataset):
             return
         folder, _, _ = path.rpartition("/")
-        meaning = MEANINGS.get(path) or MEANINGS[f"{folder}/*"]
+        meaning = meanings.get(path) or meanings[f"{folder}/*"]
         item.attrs["meaning"] = meaning.text
         item.attrs["axes"] = meaning.axes
         if meaning.units:

@@ -17,10 +17,16 @@ from typing import Any, NamedTuple
 from ...errors import SnntxError
 from ..disk.atomic import write_whole
 from ..disk.digests import digest, digest_file
-from .format import INDEX, SEALED, VERSION
+from .format import EVENT_VERSION, INDEX, SEALED, VERSION
 
 OLDER = 1
 """The format of release 0.1."""
+FORMATS = {
+    OLDER: "snntx frame cache",
+    VERSION: "snntx frame cache",
+    EVENT_VERSION: "snntx event cache",
+}
+"""What a cache of each version is called."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 REBUILD = "remove the cache and build it again"
@@ -58,11 +64,11 @@ class SealError(Exception):
         self.found, self.expected, self.remedy = found, expected, remedy
 
 
-def seal(directory: Path, key: str, draft: str) -> None:
+def seal(directory: Path, key: str, draft: str, version: int = VERSION) -> None:
     """Write ``SEALED`` last and make every file read-only."""
     paths = sorted(directory.glob("*.h5"))
     files = {path.name: SealedFile(path.stat().st_size, digest_file(path)) for path in paths}
-    write_whole(directory / SEALED, _text(Seal(VERSION, key, draft, files)))
+    write_whole(directory / SEALED, _text(Seal(version, key, draft, files)))
     for name in (*files, SEALED):
         (directory / name).chmod(0o444)
 
@@ -70,7 +76,7 @@ def seal(directory: Path, key: str, draft: str) -> None:
 def _text(seal: Seal) -> bytes:
     """Return a seal as it is written, in the one spelling there is."""
     content = {
-        "format": "snntx frame cache",
+        "format": FORMATS[seal.version],
         "version": seal.version,
         "key": seal.key,
         "draft": seal.draft,
@@ -94,8 +100,11 @@ def parse_seal(text: bytes) -> Seal:
         version = content["version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SealError(f"damaged: {error}", "JSON with a version") from error
-    if type(version) is not int or version not in (OLDER, VERSION):
-        found = f"cache format {str(version)[:40]}, this release reads {VERSION} and {OLDER}"
+    if type(version) is not int or version not in FORMATS:
+        found = (
+            f"cache format {str(version)[:40]}, this release reads {VERSION} and {OLDER} of "
+            f"frames, {EVENT_VERSION} of events"
+        )
         raise SealError(found, f"format {VERSION}", "run snntx preprocess again")
     names = {"key": str, "draft": str, "files": dict}
     if any(not isinstance(content.get(name), kind) for name, kind in names.items()):
@@ -107,7 +116,7 @@ def parse_seal(text: bytes) -> Seal:
         raise SealError("damaged: incomplete", "name and size of every file") from error
     if INDEX not in seal.files or not all(map(_NAME.fullmatch, seal.files)):
         raise SealError(f"damaged: files {', '.join(seal.files)}", f"those of a cache, {INDEX}")
-    if version == VERSION and _text(seal) != text:
+    if version != OLDER and _text(seal) != text:
         raise SealError("damaged: does not match its checksum", "what was sealed")
     return seal
 
@@ -146,7 +155,7 @@ def read_seal(directory: Path) -> Seal:
     path = directory / SEALED
     if not path.is_file():
         raise SnntxError(
-            f"{directory}: not a sealed frame cache (no file {SEALED}); run snntx preprocess again"
+            f"{directory}: not a sealed cache (no file {SEALED}); run snntx preprocess again"
         )
     try:
         seal = parse_seal(path.read_bytes())

@@ -13,44 +13,50 @@ from typing import Any
 
 import numpy as np
 
-from ...data_cards.found import EventFiles
 from ...data_cards.schema import Card
-from ...data_cards.vocabulary import WINDOWED
+from ...data_cards.vocabulary import WINDOWED, Kind
 from ..disk.digests import fingerprint
 from ..framing.options import FrameOptions
-from .format import VERSION
+from .format import EVENT_VERSION, VERSION
 from .notes import Note
 
 ADDED: dict[str, Any] = {"wraps": False, "outside": "stop"}
 """Keys of ``[events]`` that a later release added, and what holds where they are left out."""
+ADDED_OPTIONS: dict[str, Any] = {"downsample": 1}
+"""Framing options likewise."""
 
 
 def settings_of(
-    card: Card, options: FrameOptions, classes: list[str], *, statics: bool
+    card: Card,
+    options: FrameOptions,
+    classes: list[str],
+    *,
+    statics: bool,
+    kind: Kind = "frames",
 ) -> dict[str, Any]:
-    """Return everything that decides a cache's content but the raw files, as the key takes it."""
+    """Return everything that decides a cache's content but the raw files, as the key takes it.
+
+    The ``kind`` is there only where it is not ``frames``.
+    """
     static_rules = dataclasses.asdict(card.static) if card.static and statics else None
     if static_rules:
         del static_rules["twin_evidence"]  # prose: a better wording is no other cache
         del static_rules["min_paired"]  # it stops a build, and changes none
     return {
-        "version": VERSION,
+        "version": VERSION if kind == "frames" else EVENT_VERSION,
+        **({} if kind == "frames" else {"kind": kind}),
         "card": card.name,
-        "events": _events(card.events),
+        "events": _without(dataclasses.asdict(card.events), ADDED),
         "static": static_rules,
         "splits": {name: dataclasses.asdict(rule) for name, rule in card.splits.items()},
         "classes": classes,
-        "options": dataclasses.asdict(options),
+        "options": _without(dataclasses.asdict(options), ADDED_OPTIONS),
     }
 
 
-def _events(spec: EventFiles) -> dict[str, Any]:
-    """Return ``[events]``; what a later release added is there only where it changes something."""
-    table = dataclasses.asdict(spec)
-    for name, default in ADDED.items():
-        if table[name] == default:
-            del table[name]
-    return table
+def _without(table: dict[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table; what a later release added is there only where it changes something."""
+    return {name: value for name, value in table.items() if (name, value) not in added.items()}
 
 
 def key_of(
@@ -76,8 +82,10 @@ def attributes(card: Card, options: FrameOptions, settings: Mapping[str, Any]) -
 
     ``settings`` are there as JSON but for the classes, which have a dataset of their own.
     """
+    kind: Kind = settings.get("kind", "frames")
     return {
-        "format_version": VERSION,
+        "format_version": settings["version"],
+        **({} if kind == "frames" else {"kind": kind}),
         "card": card.name,
         "event_format": card.events.format,
         "sort": card.events.sort,
@@ -96,6 +104,7 @@ def attributes(card: Card, options: FrameOptions, settings: Mapping[str, Any]) -
         "window_ms": options.window_ms or "duration / steps",
         "values": options.values,
         "polarity": options.polarity,
+        **({} if options.downsample == 1 else {"downsample": options.downsample}),
         "crop": "none"
         if options.crop is None
         else "rows {}:{}, columns {}:{}".format(*options.crop),

@@ -16,7 +16,8 @@ windows at least the last event. ``keep`` puts it into the last frame (SpikingJe
 
 **Space.** ``crop`` keeps sensor pixels ``[top:bottom, left:right]`` of the frames (which
 events make a frame does not change); pixels past an inferred sensor are empty. Resizing
-is described in :mod:`snntx.preprocess.framing.grid`. Counts are int32, then float32.
+and down-sampling are described in :mod:`snntx.preprocess.framing.grid`. Counts are int32,
+then float32.
 
 **Polarity.** ``split``: off and on, C = 2. ``merged``: their sum, counted together, C = 1.
 
@@ -33,6 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import SnntxError
+from .events import Events
 from .grid import Span, axes
 from .kernels import frame, scan_columns, search_records
 from .options import FrameOptions, check_framing, window_us
@@ -105,6 +107,7 @@ def frames_from_events(
     values: str = "counts",
     polarity: str = "split",
     crop: tuple[int, int, int, int] | None = None,
+    downsample: int = 1,
 ) -> NDArray[np.float32]:
     """Frame one recording; formulas and sources in the module's docstring.
 
@@ -123,6 +126,7 @@ def frames_from_events(
         values: ``counts``, ``binary``, ``log`` or ``max``.
         polarity: ``split`` or ``merged``.
         crop: ``(top, bottom, left, right)`` in pixels, ends excluded, before resizing.
+        downsample: side of the square of pixels that are counted as one, where no size is given.
 
     Returns:
         float32 ``(T, 2, H, W)``, polarity off then on; merged ``(T, 1, H, W)``.
@@ -135,7 +139,7 @@ def frames_from_events(
     target = (size, size) if isinstance(size, int) else size
     check_framing(
         steps=steps, tail=tail, bins=bins, values=values, polarity=polarity, size=target,
-        sensor=sensor, window_ms=window_ms, crop=crop,
+        sensor=sensor, window_ms=window_ms, crop=crop, downsample=downsample,
     )  # fmt: skip
     columns, rows = _narrow(x, "x"), _narrow(y, "y")
     times, signs = _integers(t, "t").astype(np.int64, copy=False), _integers(p, "p")
@@ -154,8 +158,9 @@ def frames_from_events(
             "sort the events by time first"
         )
     down, across = axes(
-        Span(*map(int, span)), size=target, sensor=sensor, crop=crop, zero_origin=zero_origin
-    )
+        Span(*map(int, span)), size=target, sensor=sensor, crop=crop, zero_origin=zero_origin,
+        downsample=downsample,
+    )  # fmt: skip
     bounds = _edges(
         int(times[0]), int(times[-1]), times.size, steps=steps, bins=bins, window_ms=window_ms
     )
@@ -178,6 +183,7 @@ def frames_from_records(records: Records, options: FrameOptions) -> NDArray[np.f
         sensor=options.sensor,
         crop=options.crop,
         zero_origin=options.zero_origin,
+        downsample=options.downsample,
     )
     bounds = _edges(
         records.first_us,
@@ -193,3 +199,41 @@ def frames_from_records(records: Records, options: FrameOptions) -> NDArray[np.f
         bounds[-1] = records.size
     frames = frame((records.data, records.words), bounds, down, across, options.polarity)
     return _valued(frames, options.values)
+
+
+def frames_in_window(events: Events, span: Span, options: FrameOptions) -> NDArray[np.float32]:
+    """Frame a part of a recording as the first event in it begins; none at all is all zero.
+
+    Args:
+        events: of the part, in order of time, of polarity 0 or 1.
+        span: of the whole recording, so that each of its parts lies alike in the frames.
+        options: made of counts; frames of ``window_ms`` each, or of the part's own duration over
+            ``steps``.
+
+    Raises:
+        SnntxError: a coordinate outside the sensor.
+    """
+    if not events.size:
+        return np.zeros(options.frame_shape, np.float32)
+    down, across = axes(
+        span,
+        size=options.size,
+        sensor=options.sensor,
+        crop=options.crop,
+        zero_origin=options.zero_origin,
+        downsample=options.downsample,
+    )
+    bounds = _edges(
+        int(events.t[0]),
+        int(events.t[-1]),
+        events.size,
+        steps=options.steps,
+        bins=options.bins,
+        window_ms=options.window_ms,
+    )
+    if options.bins == "time":
+        bounds = np.searchsorted(events.t, bounds)
+    if options.tail == "keep":
+        bounds[-1] = events.size
+    columns = (events.x, events.y, events.p)
+    return _valued(frame(columns, bounds, down, across, options.polarity), options.values)

@@ -5,6 +5,9 @@ corners and no antialias, as the published method does (He et al., AAAI 2024): o
 reads inputs ``floor(r)`` and ``floor(r) + 1`` with ``r = i * (n_in - 1) / (n_out - 1)``. Only
 those rows and columns get a slot; all others, and what a crop leaves out, share one more slot
 that nobody reads, so that counting needs no branch.
+
+Down-sampling is by integer division instead: output ``i`` counts the inputs ``n i`` up to
+``n (i + 1)``, the last output what there is of them.
 """
 
 from __future__ import annotations
@@ -58,6 +61,7 @@ def axes(
     sensor: tuple[int, int] | None,
     crop: tuple[int, int, int, int] | None,
     zero_origin: bool,
+    downsample: int = 1,
 ) -> tuple[Axis, Axis]:
     """Return the rows' and the columns' axis of a recording's frames.
 
@@ -67,6 +71,7 @@ def axes(
         sensor: ``(height, width)``; None takes what the span needs.
         crop: ``(top, bottom, left, right)`` after the origin is subtracted, or None.
         zero_origin: subtract the span's smallest x and y.
+        downsample: rows and columns that are counted together; the frames have no ``size`` then.
 
     Raises:
         OutsideError: an event lies outside the sensor.
@@ -82,18 +87,26 @@ def axes(
     top, bottom, left, right = crop or (0, height, 0, width)
     out_height, out_width = size or (None, None)
     return (
-        _axis(y_0, span.y_high + 1, top, bottom, out_height),
-        _axis(x_0, span.x_high + 1, left, right, out_width),
+        _axis(y_0, span.y_high + 1, top, bottom, out_height, downsample),
+        _axis(x_0, span.x_high + 1, left, right, out_width, downsample),
     )
 
 
 @lru_cache(maxsize=4096)
-def _axis(origin: int, end: int, start: int, stop: int, target: int | None) -> Axis:
+def _axis(
+    origin: int, end: int, start: int, stop: int, target: int | None, downsample: int
+) -> Axis:
     """Return the axis of pixels ``start`` to ``stop`` after ``origin``, for coordinates < ``end``.
 
-    ``target`` is the number of outputs, None to keep the pixels.
+    ``target`` is the number of outputs, None to keep the pixels, or ``downsample`` of them each.
     """
     length = stop - start
+    if downsample > 1:
+        shrunk = -(-length // downsample)
+        slot_of = np.full(max(end, origin + stop), shrunk, np.uint32)
+        slot_of[origin + start : origin + stop] = np.arange(length) // downsample
+        own = np.arange(shrunk, dtype=np.uint32)
+        return Axis(slot_of, shrunk, own, own, np.zeros(shrunk, np.float32), False)
     if target is None:
         first = second = used = np.arange(length)
         weight = np.zeros(length, np.float32)

@@ -50,6 +50,8 @@ class FrameOptions:
         crop: ``(top, bottom, left, right)`` in sensor pixels, ends excluded, before resizing.
         antialias: average where such frames shrink, instead of sampling; not where they are made
             of counts.
+        downsample: side of the square of pixels that are counted as one, instead of a ``size``;
+            coordinates are divided by it, rounded down.
     """
 
     steps: int
@@ -64,6 +66,7 @@ class FrameOptions:
     polarity: str = "split"
     crop: tuple[int, int, int, int] | None = None
     antialias: bool = False
+    downsample: int = 1
 
     def __post_init__(self) -> None:
         self._check_values()
@@ -78,6 +81,7 @@ class FrameOptions:
             values="counts" if self.values in WINDOWED else self.values,
             polarity=self.polarity,
             crop=self.crop,
+            downsample=self.downsample,
         )
         if self.size is None and self.sensor is None and self.crop is None:
             raise UsageError(
@@ -111,6 +115,7 @@ class FrameOptions:
             ("tail", self.tail, "keep"),
             ("polarity", self.polarity, "split"),
             ("zero_origin", self.zero_origin, False),
+            ("downsample", self.downsample, 1),
         ):
             if found != needed:
                 wanted = "no value" if needed is None else f"'{needed}'"
@@ -125,6 +130,7 @@ class FrameOptions:
         """``(T, C, H, W)`` of every frame tensor made with these options; C is 2, merged 1."""
         cropped = self.crop and (self.crop[1] - self.crop[0], self.crop[3] - self.crop[2])
         height, width = self.size or cropped or self.sensor or (0, 0)
+        height, width = -(-height // self.downsample), -(-width // self.downsample)
         return self.steps, channels(self.polarity), height, width
 
     @property
@@ -155,6 +161,7 @@ class FrameOptions:
     @classmethod
     def _of_card(cls, card: Card, **given: Any) -> FrameOptions:
         chosen = dataclasses.asdict(card.framing)
+        del chosen["kind"]
         sensor, limit = card.events.sensor, card.events.limit
         if "bins" in given:
             chosen["window_ms"] = None
@@ -235,6 +242,7 @@ def check_framing(
     limit: tuple[int, int] | None = None,
     window_ms: float | None = None,
     crop: Sequence[int] | None = None,
+    downsample: int = 1,
 ) -> None:
     """Refuse an option without meaning; arguments as in :class:`FrameOptions`.
 
@@ -243,6 +251,12 @@ def check_framing(
     """
     if steps < 1:
         raise UsageError(f"steps must be at least 1, found {steps}")
+    if downsample < 1 or (downsample > 1 and size is not None):
+        found = f"{downsample}" if downsample < 1 else f"{downsample} and size = {size}"
+        raise UsageError(
+            f"downsample must be at least 1, and takes the place of a size, found {found}; leave "
+            "out one of them (size = 'native' keeps the sensor's pixels)"
+        )
     for name, pair in (("size", size), ("sensor", sensor), ("limit", limit)):
         if pair is not None and min(pair) < 1:
             raise UsageError(f"{name} must be positive (height, width), found {pair}")

@@ -58,6 +58,7 @@ def frame_recording(
             values=options.values,
             polarity=options.polarity,
             crop=options.crop,
+            downsample=options.downsample,
         )
     except OutsideError as error:
         raise BadFileError(f"{path}: {error}; {_ADVICE}") from error

@@ -11,8 +11,8 @@ from typing import Any
 
 from ...data_cards.checks import check_card
 from ...data_cards.schema import Card
-from ...data_cards.vocabulary import Fit
-from ...errors import UsageError
+from ...data_cards.vocabulary import KINDS, Fit, Kind
+from ...errors import UsageError, nearest
 from ..cache.notes import Note
 from ..cache.settings import key_of, settings_of
 from ..disk.digests import fingerprint
@@ -43,6 +43,7 @@ class Request:
         options: framing options.
         unpaired: what to do where too few names match; see
             :mod:`~snntx.preprocess.planning.unpaired`.
+        kind: what is kept of the recordings.
     """
 
     card: Card
@@ -51,6 +52,7 @@ class Request:
     cache: Path
     options: FrameOptions
     unpaired: Unpaired = "stop"
+    kind: Kind = "frames"
 
     def absolute(self) -> Request:
         """Return the same request for a process in another working directory."""
@@ -155,7 +157,9 @@ def make_plan(request: Request, *, skip: bool = False) -> Plan:
         except NothingFoundError as error:
             raise explained(error, card, request.raw, request.static, "--static") from error
     beside = _beside_recordings(request, found, listed.files.values())
-    settings = settings_of(card, request.options, classes, statics=bool(listed.images))
+    settings = settings_of(
+        card, request.options, classes, statics=bool(listed.images), kind=request.kind
+    )
     reader = found.reader or version_of(card.events.format)
     if reader:  # another release may decode the same files otherwise
         settings["reader"] = reader
@@ -207,6 +211,7 @@ def make_request(
     cache: Path,
     unpaired: Unpaired = "stop",
     static_fit: Fit | None = None,
+    kind: Kind | None = None,
     **framing: Any,
 ) -> Request:
     """Resolve a request: what is not given, or None, comes from the card.
@@ -219,6 +224,7 @@ def make_request(
         unpaired: what to do where too few images and recordings match by name: ``stop``,
             ``class`` keeps such images as class partners, ``drop`` leaves them out.
         static_fit: how static images come into the frames, in place of the card's ``fit``.
+        kind: what is kept of the recordings, in place of the card's.
         framing: framing options by the names of :class:`FrameOptions`; ``size`` may be the side
             of a square or ``native``.
 
@@ -229,7 +235,11 @@ def make_request(
     if static_fit is not None:
         card = _fitted(card, static, static_fit)
     options = FrameOptions.from_card(card, **framing)
-    return Request(card, raw, static, cache, options, unpaired)
+    kept = kind or card.framing.kind
+    if kept not in KINDS:
+        near = nearest(kept, KINDS)
+        raise UsageError(f"kind must be one of {', '.join(KINDS)}, found '{kept}'{near}")
+    return Request(card, raw, static, cache, options, unpaired, kept)
 
 
 def _fitted(card: Card, static: Path | None, fit: Fit) -> Card:

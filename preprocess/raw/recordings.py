@@ -10,6 +10,7 @@ from pathlib import Path
 from ...data_cards.found import EventFiles, Slices
 from ...data_cards.templates import pattern_fields
 from ...errors import BadFileError, UsageError
+from ..disk.files import size_of
 from ..disk.listing import Found, Passed, find_files
 from .labels import classes_from_table
 from .reasons import reason_of
@@ -136,16 +137,22 @@ def by_file(recordings: Sequence[Recording]) -> Iterator[tuple[Path, list[Record
 
 
 def in_shards(
-    recordings: Sequence[Recording], limit: int
+    recordings: Sequence[Recording], limit: int, most_bytes: int | None = None
 ) -> Iterator[list[tuple[Path, list[Recording]]]]:
-    """Group whole files into shards of at most ``limit`` recordings (a larger file is alone)."""
+    """Group whole files into shards of at most ``limit`` recordings (a larger file is alone).
+
+    With ``most_bytes`` the files of a shard have no more bytes than that, or it is one file.
+    """
     shard: list[tuple[Path, list[Recording]]] = []
-    held = 0
+    held = held_bytes = 0
     for path, members in by_file(recordings):
-        if shard and held + len(members) > limit:
+        size = size_of(path) if most_bytes is not None else 0
+        full = most_bytes is not None and held_bytes + size > most_bytes
+        if shard and (full or held + len(members) > limit):
             yield shard
-            shard, held = [], 0
+            shard, held, held_bytes = [], 0, 0
         shard.append((path, members))
         held += len(members)
+        held_bytes += size
     if shard:
         yield shard

@@ -78,7 +78,8 @@ def compare_raw(
         raise UsageError(f"{directory}: was made without static images; leave out --static")
     options = FrameOptions.from_table(settings["options"])
     unpaired: Unpaired = "drop" if "unpaired" in settings else "class"
-    plan = make_plan(Request(card, raw, static, Path(), options, unpaired), skip=True)
+    kind = settings.get("kind", "frames")
+    plan = make_plan(Request(card, raw, static, Path(), options, unpaired, kind), skip=True)
     place = directory / INDEX
     expected = {
         name: entry

@@ -329,7 +329,7 @@ def test_ctrl_c(snntx: Snntx, raw: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("snntx.preprocess.build.shards.frame_recording", interrupt)
+        patch.setattr("snntx.preprocess.build.writing.frame_recording", interrupt)
         output = snntx.preprocess(raw)
     assert output.code == 130
     assert output.err.strip() == "snntx: interrupted; run the same command again to go on"
@@ -343,7 +343,7 @@ def test_out_of_memory_is_one_line(
     def too_much(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("snntx.preprocess.build.shards.frame_recording", too_much)
+    monkeypatch.setattr("snntx.preprocess.build.writing.frame_recording", too_much)
     one_line(snntx.preprocess(raw), 1, "MemoryError")
 
 

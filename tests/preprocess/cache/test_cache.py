@@ -26,7 +26,7 @@ from snntx.data_cards import load_card, parse_card
 from snntx.data_cards.schema import Card, SplitRule
 from snntx.errors import BadFileError, SnntxError, UsageError
 from snntx.preprocess.build import builder as build
-from snntx.preprocess.build import pictures, shards
+from snntx.preprocess.build import pictures, writing
 from snntx.preprocess.cache import format as cache_format
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.disk import digests
@@ -388,11 +388,11 @@ def damaged(directory: Path, message: str) -> None:
 def test_not_sealed(data: Path, tmp_path: Path) -> None:
     directory = make(data, tmp_path).directory
     (directory / "SEALED").unlink()
-    damaged(directory, r"not a sealed frame cache \(no file SEALED\)")
-    damaged(tmp_path / "none", "not a sealed frame cache")
+    damaged(directory, r"not a sealed cache \(no file SEALED\)")
+    damaged(tmp_path / "none", "not a sealed cache")
 
 
-@pytest.mark.parametrize("version", [0, cache_format.VERSION + 1, "1", None])
+@pytest.mark.parametrize("version", [0, cache_format.EVENT_VERSION + 1, "1", None])
 def test_wrong_version_names_both(data: Path, tmp_path: Path, version: object) -> None:
     directory = make(data, tmp_path).directory
     reseal(directory, version=version)
@@ -596,7 +596,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[Path]:
         framed.append(path)
         return frame_recording(events, path, options)
 
-    monkeypatch.setattr(shards, "frame_recording", stopping)
+    monkeypatch.setattr(writing, "frame_recording", stopping)
     return framed
 
 

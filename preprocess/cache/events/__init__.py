@@ -1,0 +1,1 @@
+"""The event cache: events in chunks of time, compressed, and read a window at a time."""

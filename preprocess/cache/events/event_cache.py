@@ -1,0 +1,164 @@
+"""A sealed event cache, opened for reading: events of a stretch of time, or frames of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....data_cards.vocabulary import WINDOWED, Kind
+from ....errors import SnntxError, UsageError
+from ...framing.events import Events
+from ...framing.frames import frames_in_window
+from ...framing.grid import Span
+from ...framing.options import FrameOptions
+from ...framing.recording import frame_recording
+from ..contents import SealedCache
+from ..seal import REBUILD
+from .names import shard_name
+from .shard import DamagedError, OpenShard
+
+
+class EventCache(SealedCache):
+    """A sealed cache of events; a chunk's checksum is verified the first time it is read.
+
+    Times are microseconds after the recording's first event. Frames are made as they are asked
+    for, by :attr:`options`: those the cache was built with, unless :meth:`framed` gave others.
+
+    Args:
+        directory: the sealed cache.
+
+    Raises:
+        SnntxError: the directory is not a whole cache of this kind and format version.
+    """
+
+    kind: ClassVar[Kind] = "events"
+
+    def __init__(self, directory: str | Path) -> None:
+        super().__init__(directory)
+        self._framing = super().options
+        self._held = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_held": False}
+
+    @property
+    def options(self) -> FrameOptions:
+        """The framing options of its frames."""
+        return self._framing
+
+    def framed(self, options: FrameOptions) -> Self:
+        """Return the same cache with frames of other options."""
+        other = copy.copy(self)
+        other._framing, other.frame_shape = options, options.frame_shape
+        other._shards = {}
+        return other
+
+    def duration_us(self, i: int) -> int:
+        """Return the time from the first to the last event of recording ``i``."""
+        return int(self.index.rows.duration_us[i])
+
+    def span(self, i: int) -> Span:
+        """Return the smallest and largest coordinates of recording ``i``."""
+        rows = self.index.rows
+        assert rows.corner is not None  # an event cache has it
+        (y, x), (height, width) = rows.corner[i].tolist(), rows.extent[i].tolist()
+        return Span(x, x + width - 1, y, y + height - 1)
+
+    def events(self, i: int, start_us: int | None = None, stop_us: int | None = None) -> Events:
+        """Return the events of recording ``i`` with ``start_us <= t < stop_us``.
+
+        Args:
+            i: the recording.
+            start_us: None from its first event on.
+            stop_us: None up to its last event, which is then included.
+
+        Raises:
+            SnntxError: a chunk's bytes do not match their checksum.
+        """
+        number, row = int(self.index.shard[i]), int(self.index.row[i])
+        try:
+            return self._shard(number).read(row, start_us, stop_us)
+        except (DamagedError, OSError, KeyError, ValueError, IndexError, RuntimeError) as error:
+            raise SnntxError(
+                f"{self.directory / shard_name(number)}: recording {self.identities[i]} (row "
+                f"{row}): {error}; {REBUILD}"
+            ) from error
+
+    def _shard(self, number: int) -> OpenShard:
+        shards: dict[int, OpenShard] = self._own_shards()
+        if number not in shards:
+            shards[number] = OpenShard(self.directory / shard_name(number), hold=self._held)
+        return shards[number]
+
+    def frames(self, which: int | Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
+        """Return frames of whole recordings: ``(T, C, H, W)``, or ``(n, T, C, H, W)`` of ``n``.
+
+        They are those of a frame cache of the same options, to the byte.
+
+        Raises:
+            SnntxError: a chunk does not match its checksum, or events do not suit the options.
+        """
+        wanted = np.atleast_1d(np.asarray(which, np.int64))
+        taken = np.empty((wanted.size, *self.frame_shape), np.float32)
+        for place, i in enumerate(wanted.tolist()):
+            where = self.directory / self.identities[i]
+            taken[place] = frame_recording(self.events(i), where, self.options)
+        return taken[0] if np.ndim(which) == 0 else taken
+
+    def window(
+        self,
+        i: int,
+        start_us: int | None,
+        stop_us: int | None,
+        options: FrameOptions | None = None,
+    ) -> NDArray[np.float32]:
+        """Return frames ``(T, C, H, W)`` of a part of recording ``i``; no event there is all zero.
+
+        The first frame begins with the first event of the part, and pixels are those of the whole
+        recording.
+
+        Args:
+            i: the recording.
+            start_us: as in :meth:`events`.
+            stop_us: likewise.
+            options: of the frames; None takes :attr:`options`.
+
+        Raises:
+            SnntxError: a chunk does not match its checksum.
+            UsageError: the options frame whole recordings alone.
+        """
+        return self.framed_events(i, self.events(i, start_us, stop_us), options)
+
+    def framed_events(
+        self, i: int, events: Events, options: FrameOptions | None = None
+    ) -> NDArray[np.float32]:
+        """Return frames of a part of recording ``i`` whose events are at hand, or changed.
+
+        Args:
+            i: the recording.
+            events: of the part, in order of time.
+            options: of the frames; None takes :attr:`options`.
+
+        Raises:
+            UsageError: the options frame whole recordings alone.
+        """
+        chosen = options or self.options
+        if chosen.values in WINDOWED:
+            raise UsageError(
+                f"values = '{chosen.values}' are made of whole recordings, not of windows; "
+                "preprocess with --values counts"
+            )
+        return frames_in_window(events, self.span(i), chosen)
+
+    def hold(self, budget_bytes: int) -> bool:
+        """Read all chunks into memory if they fit into ``budget_bytes``; say whether they did."""
+        if not self._held:
+            files = [self.directory / shard_name(n) for n in np.unique(self.index.shard)]
+            if sum(file.stat().st_size for file in files) <= budget_bytes:
+                self._held, self._shards = True, {}
+        return self._held
