@@ -107,6 +107,20 @@ class Reader:
         """
         return self.decode(read_file(path), path)
 
+    def class_number(self, path: Path) -> int:
+        """Return the class that a file says its recording is of, as a number from 0.
+
+        Raises:
+            BadFileError: the file is unreadable, or its class is.
+            UsageError: a file of this format does not tell its class.
+        """
+        raise UsageError(f"{path}: a file of this format does not tell its class")
+
+    @property
+    def tells_class(self) -> bool:
+        """Whether a file of this format says of which class its recording is."""
+        return type(self).class_number is not Reader.class_number
+
     @property
     def holds_many(self) -> bool:
         """Whether a file of this format holds many recordings."""

@@ -28,6 +28,7 @@ from ...framing.events import LEAVE_OUT, Events
 from ..base import READERS, Reader
 from ..columns import MAX_COORDINATE, placed
 from ..container import AGAIN, EVENTS, Container, check_container, without_short
+from ..parts import row_of
 
 MAX_TIME_US = 1 << 62
 PASSED = "with packets that hold no events and cannot be decoded in their file: passed over"
@@ -69,7 +70,7 @@ def recordings(
         if missing:
             what = "starts" if missing[0] == part[0] else "ends"
             yield BadFileError(
-                f"{_row(part, path)} {what} at {missing[0]} us, but no event of {path.name} has "
+                f"{row_of(part, path)} {what} at {missing[0]} us, but no event of {path.name} has "
                 "that time; the two files do not belong together, or one is damaged"
             )
         else:
@@ -104,7 +105,7 @@ def _part(
     """Join events ``start`` to ``end`` of the file from the packets held."""
     if start >= end:
         return BadFileError(
-            f"{_row(part, path)} starts at {part[0]} us and ends at {part[1]} us, but in "
+            f"{row_of(part, path)} starts at {part[0]} us and ends at {part[1]} us, but in "
             f"{path.name} the end does not come after the start; expected start before end"
         )
     pieces = (
@@ -113,13 +114,6 @@ def _part(
         if base < end and base + events.size > start
     )
     return _join(pieces)
-
-
-def _row(part: tuple[int, ...], path: Path) -> str:
-    """Name the table beside a file and the row of a part in it."""
-    table = path.with_suffix(".csv")
-    where = f"{table}:" if table.is_file() else f"{path}: the table beside it:"
-    return f"{where} row {part[2]}" if len(part) > 2 else f"{path}: the part"
 
 
 def _join(pieces: Iterator[Events]) -> Events:

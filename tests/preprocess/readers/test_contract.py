@@ -21,6 +21,7 @@ from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.base import READERS, Reader, place_of, reader_of
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.readers.reading import checked, read_events, read_recordings
+from snntx.tests import jaer_files
 
 COUNT = 40
 X, Y, T, P = (
@@ -64,9 +65,43 @@ def write_aedat4(folder: Path, aedat4_files: ModuleType) -> Path:
     return path
 
 
+def write_aedat3(folder: Path, aedat4_files: ModuleType) -> Path:
+    halves = np.array_split(jaer_files.polarity(X, Y, T, P), 2)
+    return jaer_files.write_3(folder / "één file.aedat", *map(jaer_files.packet, halves))
+
+
+def write_davis(folder: Path, aedat4_files: ModuleType) -> Path:
+    return jaer_files.write_2(folder / "één file.aedat", jaer_files.davis(X, Y, P), T)
+
+
+def write_dvs128(folder: Path, aedat4_files: ModuleType) -> Path:
+    return jaer_files.write_2(folder / "één file.aedat", jaer_files.dvs128(X, Y, P), T)
+
+
+def write_published(folder: Path, aedat4_files: ModuleType) -> Path:
+    """A file that the published reader mirrors, inverts and shortens to the columns."""
+    address = [*jaer_files.davis(127 - X, Y, 1 - P), *jaer_files.davis([5], [5], [1])]
+    return jaer_files.write_2(folder / "één file.aedat", address, [*T, 1000])
+
+
+def write_turned(folder: Path, aedat4_files: ModuleType) -> Path:
+    address = jaer_files.dvs128(127 - Y, 127 - X, 1 - P)
+    return jaer_files.write_2(folder / "één file.aedat", address, T)
+
+
+def write_gesture(folder: Path, aedat4_files: ModuleType) -> Path:
+    return jaer_files.write_gesture(folder / "één file.hdf5", (X, Y, T, P))
+
+
 WRITERS: dict[str, Callable[[Path, ModuleType], Path]] = {
+    "aedat2-davis": write_davis,
+    "aedat2-dvs128": write_dvs128,
+    "aedat3": write_aedat3,
     "aedat4": write_aedat4,
     "atis": write_atis,
+    "cifar10-dvs-spikingjelly": write_turned,
+    "daily-action-published": write_published,
+    "gesture-hdf5": write_gesture,
     "mat": write_mat,
     "tonic": write_tonic,
 }
