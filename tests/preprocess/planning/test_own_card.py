@@ -18,7 +18,8 @@ from snntx.preprocess.framing.events import Events
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.upkeep.stored import folders_in
 
-SHIPPED = (Path(__file__).parents[3] / "data_cards/shipped/simulated-digits.toml").read_text("utf-8")
+CARDS = Path(__file__).parents[3] / "data_cards" / "shipped"
+SHIPPED = (CARDS / "simulated-digits.toml").read_text("utf-8")
 OWN = SHIPPED.replace('name = "simulated-digits"', '# mine\nname = "mine" # a name')
 
 
