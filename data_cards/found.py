@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from ..declared.fields import Declared, Setting
+from .tables import Columns, Labels
 from .vocabulary import Fit, Outside, StaticLayout, StaticOrder
 
 
@@ -122,11 +123,25 @@ class EventFiles(Declared):
     slices: Annotated[
         Slices | None, Setting("where the recordings of a file of many start and end")
     ] = None
+    columns: Annotated[
+        Columns | None,
+        Setting("which columns of a file are which; absent, they are called t, x, y and p"),
+    ] = None
+    numbered: Annotated[
+        Labels | None,
+        Setting("where the classes of the recordings of a file of many stand, in order"),
+    ] = None
 
     @property
     def file_format(self) -> str:
-        """The format of one file alone, such as ``tonic:NMNIST`` where tonic has many."""
-        return f"tonic:{self.roots[0]}" if self.format == "tonic" else self.format
+        """The format of one file alone, such as ``tonic:NMNIST`` where tonic has many.
+
+        What ``columns`` says of it follows a ``?``.
+        """
+        if self.format == "tonic":
+            return f"tonic:{self.roots[0]}"
+        columns = self.columns.text if self.columns is not None else ""
+        return f"{self.format}?{columns}" if columns else self.format
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,9 @@ class Door(Generic[Part]):
     Args:
         kind: what a part is, for messages, such as ``method``.
         group: of entry points, such as ``snntx.methods``.
-        shipped: the package whose modules are the shipped parts, each registering itself under
-            its module's name with hyphens; or the module of each shipped name.
+        shipped: the packages, one or several, whose modules are the shipped parts, each
+            registering itself under its module's name with hyphens; or the module of each
+            shipped name.
         fits: says what is wrong with an object that is to be such a part; None where it is one.
         also: words that are taken in a part's place, such as ``none``.
     """
@@ -38,7 +39,7 @@ class Door(Generic[Part]):
         self,
         kind: str,
         group: str,
-        shipped: str | Mapping[str, str],
+        shipped: str | Sequence[str] | Mapping[str, str],
         fits: Callable[[Any], str | None] = lambda part: None,
         also: Sequence[str] = (),
     ) -> None:
@@ -132,14 +133,16 @@ class Door(Generic[Part]):
         return sorted(metadata.entry_points(group=self.group), key=lambda entry: entry.name)
 
     def _shipped_modules(self) -> Mapping[str, str]:
-        if not isinstance(self._shipped, str):
+        if isinstance(self._shipped, Mapping):
             return self._shipped
-        found = sorted(
-            entry.name.removesuffix(".py")
-            for entry in files(self._shipped).iterdir()
+        places = (self._shipped,) if isinstance(self._shipped, str) else self._shipped
+        found = {
+            entry.name.removesuffix(".py").replace("_", "-"): f"{place}.{entry.name[:-3]}"
+            for place in places
+            for entry in files(place).iterdir()
             if entry.name.endswith(".py") and not entry.name.startswith("_")
-        )
-        return {stem.replace("_", "-"): f"{self._shipped}.{stem}" for stem in found}
+        }
+        return dict(sorted(found.items()))
 
 
 def _place_of(part: Any) -> str:

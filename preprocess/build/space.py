@@ -133,8 +133,8 @@ def _recording_bytes(recording: Recording, request: Request) -> int | None:
 
     events = request.card.events
     try:
-        spec = Usable(events.format, events.sort, events.wraps, events.outside)
-        name, part = place_of(events.format), recording.part
+        spec = Usable(events.file_format, events.sort, events.wraps, events.outside)
+        name, part = place_of(events.file_format), recording.part
         _, found = read_recordings(recording.path, name, [part], drops=spec.drops)
         (one,) = found
         if isinstance(one, BadFileError):

@@ -120,7 +120,7 @@ def build_shards(
     skip: bool,
 ) -> tuple[list[fmt.Rows], int]:
     """Make or resume every shard; returns their rows and how many were there already."""
-    format = place_of(request.card.events.format)
+    format = place_of(request.card.events.file_format)
     label = {name: i for i, name in enumerate(plan.classes)}
     name_of = {path: f"raw/{name}" for name, path in plan.event_files.items()}
     shards: list[fmt.Rows | None] = []

@@ -21,6 +21,7 @@ from .format import EVENT_VERSION, VERSION
 from .notes import Note
 
 ADDED: dict[str, Any] = {"wraps": False, "outside": "stop"}
+ADDED |= dict.fromkeys(("columns", "numbered"))
 """Keys of ``[events]`` that a later release added, and what holds where they are left out."""
 ADDED_OPTIONS: dict[str, Any] = {"downsample": 1}
 """Framing options likewise."""

@@ -70,10 +70,33 @@ def is_text(data: bytes) -> bool:
 
     Bytes above 127 count as text where a page has begun, since pages come in any language.
     """
-    start = data[:TEXT_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = _begun(data)
     if start.lower().startswith(_STARTS):
         return True
     return len(data) >= TEXT_BYTES and not start.translate(None, _TEXT)
+
+
+def refuse_page(data: bytes, path: Path | str, expected: str) -> None:
+    """Refuse a page of the web, or a pointer to a file, where a table of text was expected.
+
+    Raises:
+        BadFileError: it is one.
+    """
+    if _begun(data).lower().startswith(_STARTS):
+        raise _other_text(data, path, expected)
+
+
+def _begun(data: bytes) -> bytes:
+    """Return the start of a text, without a mark or blanks before it."""
+    return data[:TEXT_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+
+
+def _other_text(data: bytes, path: Path | str, expected: str) -> BadFileError:
+    start = " ".join(data[:TEXT_BYTES].decode("utf-8", "replace").split())[:40]
+    return BadFileError(
+        f"{path}: is text that starts with '{start}', expected {expected}; a download that "
+        "went wrong? download the file again"
+    )
 
 
 def refuse_text(data: bytes, path: Path | str, expected: str) -> None:
@@ -83,11 +106,7 @@ def refuse_text(data: bytes, path: Path | str, expected: str) -> None:
         BadFileError: it is text.
     """
     if is_text(data):
-        start = " ".join(data[:TEXT_BYTES].decode("utf-8", "replace").split())[:40]
-        raise BadFileError(
-            f"{path}: is text that starts with '{start}', expected {expected}; a download that "
-            "went wrong? download the file again"
-        )
+        raise _other_text(data, path, expected)
 
 
 def state_of(path: Path) -> os.stat_result:

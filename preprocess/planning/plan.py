@@ -262,5 +262,10 @@ def _check_format(card: Card) -> None:
             f"{place}] wraps = true, but the timer of format '{format}' does not start over; leave "
             "it out"
         )
+    if card.events.columns is not None and not READERS.get(format).takes_columns:
+        raise UsageError(
+            f"{place}.columns] is for files of plain columns (csv, hdf5, npy, npz), and those of "
+            f"format '{format}' have their own; leave it out"
+        )
     if card.events.slices is not None and not READERS.get(format).slices:
         raise UsageError(f"{place}.slices] needs format = 'aedat4', found '{format}'")

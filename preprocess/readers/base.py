@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from ...data_cards.tables import Columns
 from ...declared.doors import Door
 from ...errors import BadFileError, UsageError, nearest
 from ..disk.files import read_file
@@ -60,6 +61,8 @@ class Reader:
             :data:`~snntx.preprocess.framing.events.NOWHERE` for a coordinate that it would refuse,
             and leaves the event where it is; it is counted and left out later.
         data_set: which one the files are of, where a format has many; empty where nobody said.
+        takes_columns: a card may say which columns of a file are which (``[events.columns]``).
+        columns: what it says.
     """
 
     record_bytes: ClassVar[int]
@@ -68,6 +71,8 @@ class Reader:
     version: ClassVar[str] = ""
     drops: bool = False
     data_set: str = ""
+    takes_columns: ClassVar[bool] = False
+    columns: Columns = Columns()
 
     def decode(self, data: bytes, path: Path | str) -> Events:
         """Decode the bytes of a file of one recording; ``path`` names it in errors.
@@ -158,22 +163,27 @@ def _numbers(name: str) -> list[str]:
     return re.findall(r"\d+", name)
 
 
+_FORMATS = "snntx.preprocess.readers.formats"
 READERS = _ReaderDoor(
-    "event format", "snntx.readers", shipped="snntx.preprocess.readers.formats", fits=_problem
+    "event format", "snntx.readers", shipped=(_FORMATS, f"{_FORMATS}.plain"), fits=_problem
 )
 
 
 def reader_of(format: str, *, drops: bool = False) -> Reader:
     """Return the reader of a format; ``drops`` as in :class:`Reader`.
 
-    ``tonic:NAME`` reads single files of tonic's data set of that name.
+    ``tonic:NAME`` reads single files of tonic's data set of that name, and what follows a ``?``
+    is the card's ``[events.columns]`` as :attr:`~snntx.data_cards.tables.Columns.text` has it.
 
     Raises:
         UsageError: there is none of that name, or it cannot be imported.
     """
+    format, _, columns = format.partition("?")
     name, _, data_set = format.partition(":")
     reader = READERS.get(name if name == "tonic" else format)()
     reader.drops = drops
+    if columns:
+        reader.columns = Columns.of(columns)
     if name == "tonic":
         reader.data_set = data_set
     return reader
@@ -184,10 +194,11 @@ def place_of(format: str) -> str:
 
     What is registered in this process alone becomes ``package.module:Name``.
     """
-    if format in READERS.shipped() or ":" in format:
+    name, mark, columns = format.partition("?")
+    if name in READERS.shipped() or ":" in name:
         return format
-    part = READERS.get(format)
-    return f"{part.__module__}:{part.__qualname__}"
+    part = READERS.get(name)
+    return f"{part.__module__}:{part.__qualname__}{mark}{columns}"
 
 
 def version_of(format: str) -> str:

@@ -69,3 +69,18 @@ def not_whole(values: NDArray[Any], low: int, high: int) -> NDArray[np.bool_]:
     """Say which values are no whole numbers in ``[low, high]``."""
     good: NDArray[np.bool_] = (values >= low) & (values <= high)
     return ~good if values.dtype.kind != "f" else ~(good & (np.floor(values) == values))
+
+
+def polarities(values: NDArray[Any], name: str, path: Path | str) -> NDArray[np.int8]:
+    """Return polarities ``(n,)``, 0 off and 1 on, of 0 and 1 or of -1 and 1.
+
+    Raises:
+        BadFileError: a value is none of these, or there is 0 beside -1.
+    """
+    p = whole(values, name, path, -1, 1)
+    if p.size and p.min() < 0 and not p.all():
+        raise BadFileError(
+            f"{path}: {name}[{int(np.argmin(np.abs(p)))}] is 0, but others are -1; expected -1 "
+            "and 1, or 0 and 1, throughout a file"
+        )
+    return (p > 0).astype(np.int8)

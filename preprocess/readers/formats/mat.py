@@ -31,7 +31,7 @@ from ...disk.files import refuse_text
 from ...disk.remarks import remark
 from ...framing.events import Events
 from ..base import READERS, Reader
-from ..columns import coordinates, whole
+from ..columns import coordinates, polarities, whole
 
 ARRAYS = ("x", "y", "ts", "p")
 MAX_BYTES = 1 << 29
@@ -82,13 +82,7 @@ def decode(data: bytes, path: Path | str, *, drops: bool = False) -> Events:
     y = coordinates(columns["y"], "y", path, drops=drops)
     _refuse_seconds(columns["ts"], path)
     t = whole(columns["ts"], "ts", path, -(1 << 61), 1 << 62)
-    p = whole(columns["p"], "p", path, -1, 1)
-    if p.size and p.min() < 0 and not p.all():
-        raise BadFileError(
-            f"{path}: p[{int(np.argmin(np.abs(p)))}] is 0, but others are -1; expected -1 and 1, "
-            "or 0 and 1, throughout a file"
-        )
-    return Events(x, y, t, (p > 0).astype(np.int8))
+    return Events(x, y, t, polarities(columns["p"], "p", path))
 
 
 def _arrays(data: bytes, path: Path | str) -> Iterator[_Array]:

@@ -21,7 +21,7 @@ from snntx.preprocess.planning.plan import make_request
 from snntx.preprocess.readers.base import READERS, Reader, place_of, reader_of
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.readers.reading import checked, read_events, read_recordings
-from snntx.tests import jaer_files
+from snntx.tests import jaer_files, plain_files
 
 COUNT = 40
 X, Y, T, P = (
@@ -93,6 +93,29 @@ def write_gesture(folder: Path, aedat4_files: ModuleType) -> Path:
     return jaer_files.write_gesture(folder / "één file.hdf5", (X, Y, T, P))
 
 
+NAMED = {"t": T, "x": X, "y": Y, "p": P}
+
+
+def write_csv(folder: Path, aedat4_files: ModuleType) -> Path:
+    return plain_files.write_csv(folder / "één file.csv", NAMED)
+
+
+def write_gait(folder: Path, aedat4_files: ModuleType) -> Path:
+    return plain_files.write_arrays(folder / "één file.npy", [plain_files.table(NAMED)])
+
+
+def write_hdf5(folder: Path, aedat4_files: ModuleType) -> Path:
+    return plain_files.write_hdf5(folder / "één file.h5", NAMED)
+
+
+def write_npy(folder: Path, aedat4_files: ModuleType) -> Path:
+    return plain_files.write_npy(folder / "één file.npy", NAMED)
+
+
+def write_npz(folder: Path, aedat4_files: ModuleType) -> Path:
+    return plain_files.write_npz(folder / "één file.npz", NAMED)
+
+
 WRITERS: dict[str, Callable[[Path, ModuleType], Path]] = {
     "aedat2-davis": write_davis,
     "aedat2-dvs128": write_dvs128,
@@ -100,9 +123,14 @@ WRITERS: dict[str, Callable[[Path, ModuleType], Path]] = {
     "aedat4": write_aedat4,
     "atis": write_atis,
     "cifar10-dvs-spikingjelly": write_turned,
+    "csv": write_csv,
     "daily-action-published": write_published,
+    "gait": write_gait,
     "gesture-hdf5": write_gesture,
+    "hdf5": write_hdf5,
     "mat": write_mat,
+    "npy": write_npy,
+    "npz": write_npz,
     "tonic": write_tonic,
 }
 """A shipped format → what writes a whole file of :func:`columns`."""
@@ -171,7 +199,10 @@ def test_an_empty_and_a_missing_file(format: str, tmp_path: Path, aedat4_files: 
 def test_other_files(format: str, tmp_path: Path, aedat4_files: ModuleType, data: bytes) -> None:
     path = WRITERS[format](tmp_path, aedat4_files)
     path.write_bytes(data)
-    refused(format, path)
+    if format == "csv" and data.startswith(b"x,y"):  # which is one of its files
+        assert read(format, path).t.tolist() == [3] * 500
+    else:
+        refused(format, path)
 
 
 @shipped
