@@ -63,6 +63,8 @@ class Reader:
         data_set: which one the files are of, where a format has many; empty where nobody said.
         takes_columns: a card may say which columns of a file are which (``[events.columns]``).
         columns: what it says.
+        numbered: a file holds recordings without names, and a file beside it their classes
+            (``[events.numbered]`` of a card): parts are ``(index, count)``.
     """
 
     record_bytes: ClassVar[int]
@@ -73,6 +75,7 @@ class Reader:
     data_set: str = ""
     takes_columns: ClassVar[bool] = False
     columns: Columns = Columns()
+    numbered: ClassVar[bool] = False
 
     def decode(self, data: bytes, path: Path | str) -> Events:
         """Decode the bytes of a file of one recording; ``path`` names it in errors.
