@@ -157,8 +157,8 @@ def update_running(norm: StepNorm, mean: Tensor, variance: Tensor, count: int) -
         norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), norm.momentum)
         norm.num_batches_tracked.add_(1)
         return
-    ages = torch.arange(groups - 1, -1, -1, device=mean.device)
-    shares = (norm.momentum * (1 - norm.momentum) ** ages).to(mean.dtype)
+    ages = torch.arange(groups - 1, -1, -1, device=mean.device, dtype=mean.dtype)
+    shares = norm.momentum * (1 - norm.momentum) ** ages
     kept = (1 - norm.momentum) ** groups
     norm.running_mean.mul_(kept).add_(shares @ mean)
     norm.running_var.mul_(kept).add_(shares @ variance, alpha=each / (each - 1))
