@@ -125,6 +125,9 @@ class SplitRule(Declared):
         tuple[str, ...], Setting("more such values for training recordings")
     ] = ()
     test_values: Annotated[tuple[str, ...], Setting("more such values for test recordings")] = ()
+    validation_values: Annotated[
+        tuple[str, ...], Setting("its values for validation recordings")
+    ] = ()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from .notes import Note
 ADDED: dict[str, Any] = {"wraps": False, "outside": "stop"}
 ADDED |= dict.fromkeys(("columns", "numbered"))
 """Keys of ``[events]`` that a later release added, and what holds where they are left out."""
+ADDED_SPLITS: dict[str, Any] = {"validation_values": ()}
+"""Keys of a table of ``[splits]`` that a later release added, likewise."""
 ADDED_OPTIONS: dict[str, Any] = {"downsample": 1}
 """Framing options likewise."""
 
@@ -49,7 +51,10 @@ def settings_of(
         "card": card.name,
         "events": _without(dataclasses.asdict(card.events), ADDED),
         "static": static_rules,
-        "splits": {name: dataclasses.asdict(rule) for name, rule in card.splits.items()},
+        "splits": {
+            name: _without(dataclasses.asdict(rule), ADDED_SPLITS)
+            for name, rule in card.splits.items()
+        },
         "classes": classes,
         "options": _without(dataclasses.asdict(options), ADDED_OPTIONS),
     }

@@ -48,6 +48,7 @@ def split_recordings(
     if rule.rule == "field":
         meaning = dict.fromkeys((rule.train_value, *rule.train_values), TRAIN)
         meaning |= dict.fromkeys((rule.test_value, *rule.test_values), TEST)
+        meaning |= dict.fromkeys(rule.validation_values, VALIDATION)
         meaning.pop("", None)
         for i, values in enumerate(fields):
             if values[rule.field] not in meaning:

@@ -132,3 +132,18 @@ def test_no_twin_of_a_held_out_recording_is_a_partner(data: st.DataObject) -> No
         partners = set(np.flatnonzero(split_statics(m, twins, parts) == TRAIN).tolist())
         assert partners.isdisjoint(twins[parts != TRAIN].tolist())
         assert partners >= set(range(m)) - set(twins.tolist())  # with no twin: may be used
+
+
+def test_a_field_may_name_validation_recordings_too() -> None:
+    rule = SplitRule(
+        "field",
+        field="set",
+        train_values=("train",),
+        validation_values=("val",),
+        test_values=("test",),
+    )
+    names, labels = named(3)
+    fields = [{"set": name} for name in ("val", "test", "train")]
+    assert split_recordings(rule, names, labels, fields).tolist() == [VALIDATION, TEST, TRAIN]
+    with pytest.raises(UsageError, match=r"set = 'other', expected 'train' or 'test' or 'val'"):
+        split_recordings(rule, names, labels, [{"set": "other"}, *fields[1:]])
