@@ -65,7 +65,7 @@ def show(
     """Show what a cache holds: counts, spreads, protocols, pairing and every option."""
     import dataclasses
 
-    from ..preprocess.cache.frame_cache import FrameCache
+    from ..preprocess.cache.opening import opened
     from ..preprocess.upkeep.contact_sheet import contact_sheet
     from ..preprocess.upkeep.inspect import sheet_rows, statistics, typical
     from ..preprocess.upkeep.stored import card_in, choose
@@ -73,7 +73,7 @@ def show(
 
     root = cache_root(cache)
     name, loaded = card_in(root, card)
-    frames = FrameCache(choose(root, name, key, card=loaded, given=card).directory)
+    frames = opened(choose(root, name, key, card=loaded, given=card).directory)
     found = statistics(frames, loaded)
     if picture is not None:
         title = f"{name} {frames.key}"
@@ -194,9 +194,10 @@ def show_recording(
     """
     import dataclasses
 
-    from ..preprocess.cache.frame_cache import FrameCache
+    from ..preprocess.cache.opening import opened
     from ..preprocess.upkeep.contact_sheet import contact_sheet
-    from ..preprocess.upkeep.inspect import describe, find_recording, sheet_rows
+    from ..preprocess.upkeep.inspect import sheet_rows
+    from ..preprocess.upkeep.one_recording import describe, find_recording
     from ..preprocess.upkeep.stored import card_in, choose
     from .terminal.cache import print_recording
 
@@ -207,7 +208,7 @@ def show_recording(
         return
     root = cache_root(cache)
     name, loaded = card_in(root, card)
-    frames = FrameCache(choose(root, name, key, card=loaded, given=card).directory)
+    frames = opened(choose(root, name, key, card=loaded, given=card).directory)
     place = find_recording(frames, identity)
     out = out or Path(f"{identity.replace('/', '-')}.png")
     contact_sheet(sheet_rows(frames, [place]), title=f"{name} {frames.key}", path=out)

@@ -71,6 +71,9 @@ class Framing(Declared):
     antialias: Annotated[
         bool, Setting("average where frequency and event frames shrink, instead of sampling")
     ] = False
+    downsample: Annotated[
+        int, Setting("side of the square of pixels that are counted as one, instead of a ``size``")
+    ] = 1
     kind: Annotated[
         Kind,
         Setting(

@@ -16,7 +16,8 @@ from .columns import terminal_width
 from .text import bytes_text, print_table, wrapped
 
 if TYPE_CHECKING:
-    from ...preprocess.upkeep.inspect import Bin, RecordingFacts, Spread, Statistics
+    from ...preprocess.upkeep.inspect import Bin, Spread, Statistics
+    from ...preprocess.upkeep.one_recording import RecordingFacts
     from ...preprocess.upkeep.stored import Stored
     from ...preprocess.upkeep.verify import Verified
     from ...preprocess.upkeep.verify_raw import Compared
@@ -68,6 +69,7 @@ def print_stored(root: Path, found: Sequence[Stored], now: float | None = None) 
             each.card,
             each.name,
             "building" if each.busy and each.state == "unfinished" else each.state,
+            each.kind or "?",
             _held_text(each),
             shape_text(each.frame_shape),
             bytes_text(each.size_bytes),
@@ -75,8 +77,8 @@ def print_stored(root: Path, found: Sequence[Stored], now: float | None = None) 
         ]
         for each in found
     ]
-    header = ["card", "key", "state", "recordings", "frames", "size", "age"]
-    print_table(header, rows, right=3)
+    header = ["card", "key", "state", "kind", "recordings", "frames", "size", "age"]
+    print_table(header, rows, right=4)
     for each in found:
         if each.state == "damaged":
             text = f"damaged: {each.problem}; snntx cache rm {each.card} {each.name} removes it"
@@ -137,7 +139,9 @@ def print_statistics(found: Statistics) -> None:
     present = sum(count > 0 for count in found.classes.values())
     of = "" if present == len(found.classes) else f" of {len(found.classes)}"
     _line("recordings", f"{found.recordings:,} in {present}{of} classes")
-    _line("frames", f"{shape_text(found.frame_shape)} (steps, polarities, rows, columns), float32")
+    _line("kind", found.kind)
+    made = ", float32" if found.kind == "frames" else ", made where nothing else is asked for"
+    _line("frames", f"{shape_text(found.frame_shape)} (steps, polarities, rows, columns){made}")
     _line("events", f"{spread_text(found.events)} a recording, {found.events_total:,} in all")
     for text in histogram_lines(found.histogram):
         click.echo(" " * INDENT + text)

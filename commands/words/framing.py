@@ -29,6 +29,12 @@ _OPTIONS = (
         help="Side of the frames in pixels, or the sensor's own pixels [default: the card's].",
     ),
     click.option(
+        "--downsample",
+        type=int,
+        metavar="N",
+        help="Count squares of N x N pixels as one, instead of a size.",
+    ),
+    click.option(
         "--bins", metavar="time|count", help="Frames of equal duration, or of equally many events."
     ),
     click.option(

@@ -17,8 +17,10 @@ from typing import TypeVar
 import h5py
 import numpy as np
 
+from ...data_cards.vocabulary import Kind
 from ...errors import BadFileError, SnntxError
 from ..cache import format as fmt
+from ..cache.events.names import BLOCK_BYTES
 from ..disk.atomic import PART_SUFFIX
 from ..disk.files import size_of
 from ..framing.options import FrameOptions
@@ -28,9 +30,12 @@ from ..raw.recordings import by_file
 from ..readers.base import READERS, Usable, place_of
 from ..statics.images import StaticImage, plane_type
 from .pictures import PictureTask, StaticsWriter
+from .stages import grouped
 
 _Item = TypeVar("_Item")
 
+CHUNK_BYTES = 14
+"""At most this many bytes of an event in chunks of an event cache."""
 EVENT_BYTES = 16
 """At most this many bytes of frames per event: four float32 corners, before compression."""
 SAMPLES = 16
@@ -65,7 +70,7 @@ def check_space(request: Request, plan: Plan, building: Path, say: Callable[[str
     """
     home = building.parent
     free = shutil.disk_usage(home).free + _left_over(building)
-    if free >= most(plan, request.options):
+    if free >= most(plan, request.options, request.kind):
         return
     needed = measured(request, plan)
     room = f"{home}: {_megabytes(free)} MB free, but this cache"
@@ -81,17 +86,20 @@ def check_space(request: Request, plan: Plan, building: Path, say: Callable[[str
         )
 
 
-def most(plan: Plan, options: FrameOptions) -> int:
+def most(plan: Plan, options: FrameOptions, kind: Kind = "frames") -> int:
     """Return the bytes that a cache takes where nothing in it can be compressed."""
     frame_bytes = math.prod(options.frame_shape) * fmt.FRAMES.itemsize
     record = READERS.get(plan.settings["events"]["format"]).record_bytes
-    events = sum(
-        min(len(held) * frame_bytes, EVENT_BYTES * size_of(path) // record)
-        for path, held in by_file(plan.recordings)
-    )
+    if kind == "events":
+        events = sum(CHUNK_BYTES * size_of(p) // record for p, _ in by_file(plan.recordings))
+    else:
+        events = sum(
+            min(len(held) * frame_bytes, EVENT_BYTES * size_of(path) // record)
+            for path, held in by_file(plan.recordings)
+        )
     pixels = math.prod(options.frame_shape[2:]) * len(plan.planes)
     statics = len(plan.statics) * pixels * plane_type(plan.planes).itemsize
-    return events + statics + _around(plan)
+    return events + statics + _around(plan) + _part_filled(plan, kind)
 
 
 def measured(request: Request, plan: Plan) -> Needed:
@@ -102,14 +110,17 @@ def measured(request: Request, plan: Plan) -> Needed:
         if size is not None
     ]
     images = _image_bytes(_spread(plan.statics), request, plan)
+    count, each = len(plan.recordings), math.prod(request.options.frame_shape) * 4
+    if request.kind == "events":
+        each = most(plan, request.options, request.kind) // count
     parts = [
-        _total(frames, len(plan.recordings), math.prod(request.options.frame_shape) * 4),
+        _total(frames, count, each),
         _total(images, len(plan.statics), math.prod(request.options.frame_shape[2:]) * 4),
     ]
-    around = _around(plan)
+    around, part_filled = _around(plan), _part_filled(plan, request.kind)
     return Needed(
         int(around * (1 - DOUBT)) + sum(part.low for part in parts),
-        math.ceil(around * (1 + DOUBT)) + sum(part.high for part in parts),
+        math.ceil(around * (1 + DOUBT)) + sum(part.high for part in parts) + part_filled,
     )
 
 
@@ -127,9 +138,9 @@ def _total(sizes: Sequence[int], count: int, most_each: int) -> Needed:
 
 
 def _recording_bytes(recording: Recording, request: Request) -> int | None:
-    """Return what the frames of a recording take when compressed, None for a bad file."""
-    from ..framing.recording import frame_recording
+    """Return what a recording takes when compressed, None for a bad file."""
     from ..readers.reading import read_recordings, usable
+    from .writing import writer_of
 
     events = request.card.events
     try:
@@ -140,13 +151,12 @@ def _recording_bytes(recording: Recording, request: Request) -> int | None:
         if isinstance(one, BadFileError):
             return None
         one = usable(one, recording.path, spec, request.options)
-        tensor = frame_recording(one, recording.path, request.options)
+        with _in_memory() as file:
+            writer = writer_of(request.kind, file, 1, request.options)
+            writer.write(0, one, recording.path)
+            return writer.size
     except (BadFileError, OSError):  # the build names it
         return None
-    with _in_memory() as file:
-        frames = fmt.create_frames(file, 1, tensor.shape)
-        fmt.write_frames(frames, 0, tensor)
-        return int(frames.id.get_storage_size())
 
 
 def _image_bytes(images: Sequence[StaticImage], request: Request, plan: Plan) -> list[int]:
@@ -189,6 +199,11 @@ def _around(plan: Plan) -> int:
     rows = sum(ROW_BYTES + 2 * len(r.identity) for r in plan.recordings)
     images = sum(IMAGE_ROW_BYTES + 2 * len(image.identity) for image in plan.statics)
     return FIXED_BYTES + rows + images
+
+
+def _part_filled(plan: Plan, kind: Kind) -> int:
+    """Return the most bytes that the last blocks of shards of events leave empty."""
+    return 0 if kind == "frames" else BLOCK_BYTES * sum(1 for _ in grouped(plan, kind))
 
 
 def _left_over(building: Path) -> int:

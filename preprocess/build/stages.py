@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ...data_cards.vocabulary import Kind
 from ..cache import format as fmt
 from ..cache.events.names import EVENT_SHARD_BYTES
 from ..cache.events.names import shard_name as events_name
@@ -125,7 +126,7 @@ def build_shards(
     name_of = {path: f"raw/{name}" for name, path in plan.event_files.items()}
     shards: list[fmt.Rows | None] = []
     left: list[ShardTask] = []
-    for number, files in enumerate(_in_shards(request, plan)):
+    for number, files in enumerate(grouped(plan, request.kind)):
         name = events_name(number) if request.kind == "events" else fmt.shard_name(number)
         task = ShardTask(
             path=building / name,
@@ -165,9 +166,9 @@ def build_shards(
     return [rows for rows in shards if rows is not None], len(shards) - len(left)
 
 
-def _in_shards(request: Request, plan: Plan) -> Iterator[list[tuple[Path, list[Recording]]]]:
+def grouped(plan: Plan, kind: Kind) -> Iterator[list[tuple[Path, list[Recording]]]]:
     """Group files into shards; those of events hold no more bytes of them than is soon done."""
-    most = EVENT_SHARD_BYTES if request.kind == "events" else None
+    most = EVENT_SHARD_BYTES if kind == "events" else None
     return in_shards(plan.recordings, fmt.SHARD_RECORDINGS, most)
 
 

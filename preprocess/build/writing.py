@@ -47,6 +47,11 @@ class Writer(Protocol):
         """
         ...
 
+    @property
+    def size(self) -> int:
+        """Bytes of what was written, compressed."""
+        ...
+
     def finish(self, rows: int) -> None:
         """Keep the first ``rows`` recordings alone."""
         ...
@@ -63,6 +68,10 @@ class _Frames:
         tensor = frame_recording(events, path, self.options)
         fmt.write_frames(self.dataset, row, tensor)
         return Kept(fmt.checksum(tensor))
+
+    @property
+    def size(self) -> int:
+        return int(self.dataset.id.get_storage_size())
 
     def finish(self, rows: int) -> None:
         if rows < self.dataset.shape[0]:
@@ -84,6 +93,10 @@ class _Events:
         self.chunks.write(row, held)
         corner = int(held.y.min()), int(held.x.min())
         return Kept(events_checksum(held), corner, first)
+
+    @property
+    def size(self) -> int:
+        return self.chunks.size
 
     def finish(self, rows: int) -> None:
         self.chunks.finish(rows)

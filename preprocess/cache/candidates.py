@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...data_cards.schema import Card
+from ...data_cards.vocabulary import Kind
 from ...errors import SnntxError, UsageError
 from ..disk.hdf5 import read_text
 from ..framing.options import FrameOptions
@@ -34,6 +35,7 @@ class Candidate:
         version: of the cache format.
         recordings: how many.
         static_fit: how its static images were fitted to the frames; None where it has none.
+        kind: what it holds of its recordings.
     """
 
     directory: Path
@@ -42,6 +44,7 @@ class Candidate:
     version: int
     recordings: int
     static_fit: str | None = None
+    kind: Kind = "frames"
 
     @property
     def key(self) -> str:
@@ -86,6 +89,7 @@ def _look(directory: Path, card: Card) -> Candidate:
                 version=int(file.attrs["format_version"]),
                 recordings=int(file["recordings/events"].shape[0]),
                 static_fit=(settings["static"] or {}).get("fit"),
+                kind=settings.get("kind", "frames"),
             )
     except (SnntxError, OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError):
         return Candidate(directory, None, (), 0, 0)
@@ -95,7 +99,7 @@ def implied(found: Sequence[Candidate], card: Card) -> list[Candidate]:
     """Return the caches that may be meant where neither steps, size nor key was given.
 
     Those of the card's own options, of the newest format among them; or else those of the card's
-    frames; or else all that a model takes.
+    frames; or else all that a model takes. Where there are both kinds, those of the card's own.
     """
     whole = [each for each in found if each.usable]
     whole = whole or [each for each in found if each.shape is not None]
@@ -106,7 +110,8 @@ def implied(found: Sequence[Candidate], card: Card) -> list[Candidate]:
         [each for each in own if each.version == newest],
         [each for each in whole if each.shape == shape],
     )
-    return next((tier for tier in tiers if tier), whole)
+    chosen = next((tier for tier in tiers if tier), whole)
+    return [each for each in chosen if each.kind == card.framing.kind] or chosen
 
 
 def newest(found: Sequence[Candidate]) -> list[Candidate]:
@@ -132,7 +137,10 @@ def choosing(one: Candidate, found: Sequence[Candidate], card: Card, *, by_setti
         by_setting: the command takes ``--set``, whose words are used where they are enough.
     """
     key = f"--key {one.key}"
-    if one.shape is None or not by_setting or sum(each.shape == one.shape for each in found) > 1:
+    alike = sum(each.shape == one.shape and each.kind == one.kind for each in found)
+    if one.shape is None or not by_setting or alike > 1 or one.kind != card.framing.kind:
+        return key
+    if one.kind == "events":  # which any steps and size would do for
         return key
     own = FrameOptions.from_card(card).frame_shape
     given: dict[str, int] = {} if one.shape[0] == own[0] else {"steps": one.shape[0]}

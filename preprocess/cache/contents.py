@@ -78,6 +78,21 @@ class SealedCache(ABC):
             SnntxError: a recording's bytes do not match their checksum.
         """
 
+    def clips(self, which: Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
+        """Return what a test shows of ``n`` recordings: ``(n, clips, T, 2, H, W)``.
+
+        Of whole recordings that is one clip each.
+
+        Raises:
+            SnntxError: a recording's bytes do not match their checksum.
+        """
+        return self.frames(np.asarray(which, np.int64))[:, None]
+
+    @property
+    def clip_count(self) -> int:
+        """Clips of each recording that a test shows."""
+        return 1
+
     @abstractmethod
     def hold(self, budget_bytes: int) -> bool:
         """Read all recordings into memory if they fit into it; say whether they did."""

@@ -10,10 +10,24 @@ from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest, shell_word
 from ..framing.options import FrameOptions
 from .candidates import Candidate, candidates_of, implied, listed, newest, sealed_caches
+from .contents import SealedCache, kind_of
+from .events.event_cache import EventCache
 from .frame_cache import FrameCache
 from .roots import user_root
+from .seal import read_seal
 
-__all__ = ["open_cache", "sealed_caches"]
+__all__ = ["open_cache", "opened", "sealed_caches"]
+
+
+def opened(directory: Path | str) -> SealedCache:
+    """Open a sealed cache of either kind.
+
+    Raises:
+        SnntxError: the directory is not a whole cache of a format version that is read here.
+    """
+    directory = Path(directory)
+    kind = kind_of(read_seal(directory).version)
+    return EventCache(directory) if kind == "events" else FrameCache(directory)
 
 
 def open_cache(
@@ -26,12 +40,14 @@ def open_cache(
     static_fit: str | None = None,
     given: str | None = None,
     by_setting: bool = True,
+    of_events: Sequence[str] = (),
     on_note: Callable[[str], None] = lambda note: None,
-) -> FrameCache:
+) -> SealedCache:
     """Open the sealed cache of a card that is wanted.
 
     With neither steps, size, static_fit nor key it is the one of the card's own options, or the
-    only one there is; ``on_note`` is told where that was a choice.
+    only one there is; ``on_note`` is told where that was a choice. An event cache has frames of
+    any steps and size; where there are both kinds, the card's own is taken.
 
     Args:
         root: root of all caches; None for ``SNNTX_CACHE``, or the user's cache folder.
@@ -43,6 +59,7 @@ def open_cache(
             without static images will do for each.
         given: how the user named the card, where that was the path of a file.
         by_setting: the command takes steps and size by ``--set``.
+        of_events: settings, as text, that need an event cache.
         on_note: called with one line about a cache that nobody named.
 
     Raises:
@@ -56,15 +73,20 @@ def open_cache(
     found = candidates_of(root, card)
     if key is not None:
         named = _by_key(home, found, key)
-        cache = FrameCache(named.directory)
-        _check_asked(cache, steps, size)
+        cache = opened(named.directory)
         _check_fit(named, static_fit)
-        return _two_channels(cache)
+        return _two_channels(_asked_of(cache, steps, size))
     wanted = FrameOptions.from_card(card, steps=steps, size=size).frame_shape
     asked = any(each is not None for each in (steps, size, static_fit))
-    fitting = newest(_fitted([each for each in found if each.shape == wanted], static_fit))
-    chosen = fitting if asked else implied(found, card)
-    shaped = f"frames {wanted}" + (f" and static_fit = {static_fit}" if static_fit else "")
+    events = [each for each in found if each.kind == "events" and each.shape is not None]
+    frames = [] if of_events else [each for each in found if each.kind == "frames"]
+    shaped_so = [each for each in frames if each.shape == wanted]
+    if asked:
+        chosen = _of_kind(card, newest(_fitted(shaped_so, static_fit)), _fitted(events, static_fit))
+    else:
+        chosen = implied(events if of_events else found, card)
+    shaped = "events" if of_events else f"frames {wanted}"
+    shaped += f" and static_fit = {static_fit}" if static_fit else ""
 
     def told(some: Sequence[Candidate]) -> str:
         return listed(some, found, card, by_setting=by_setting)
@@ -76,11 +98,15 @@ def open_cache(
         raise UsageError(f"{home}: {what}; choose one: {told(chosen)}")
     if not chosen:
         name, static = shell_word(given or card.name), " --static DIR" if card.static else ""
-        options = (f" --steps {steps}" if steps else "") + (f" --size {size}" if size else "")
+        kind = "events" if of_events else card.framing.kind
+        options = "" if kind == card.framing.kind else f" --as {kind}"
+        options += f" --steps {steps}" if steps and kind == "frames" else ""
+        options += f" --size {size}" if size else ""
         options += f" --static-fit {static_fit}" if static_fit and card.static else ""
         command = f"snntx preprocess {name} --raw DIR{static} --cache {shell_word(root)}{options}"
+        needed = f", which {', '.join(of_events)} needs" if of_events else ""
         raise SnntxError(
-            f"{home}: no sealed cache with {shaped} "
+            f"{home}: no sealed cache with {shaped}{needed} "
             f"(sealed there: {told(found) or 'none'}); make it with: {command}"
         )
     (one,) = chosen
@@ -89,7 +115,15 @@ def open_cache(
         which = f"the only one, {one.key}" if not others else one.key
         note = f"{home}: took {which}: {one.words}"
         on_note(note + (f"; there is also {told(others)}" if others else ""))
-    return _two_channels(FrameCache(one.directory))
+    return _two_channels(_asked_of(opened(one.directory), steps, size))
+
+
+def _of_kind(card: Card, *kinds: list[Candidate]) -> list[Candidate]:
+    """Return the caches of the card's own kind, or else of the other, nearest to its options."""
+    found = sorted(kinds, key=lambda some: any(each.kind != card.framing.kind for each in some))
+    some = next(filter(None, found), [])
+    least = min((len(each.differs) for each in some if each.kind == "events"), default=None)
+    return [each for each in some if each.kind == "frames" or len(each.differs) == least]
 
 
 def _by_key(home: Path, found: Sequence[Candidate], key: str) -> Candidate:
@@ -109,7 +143,7 @@ def _fitted(found: Sequence[Candidate], fit: str | None) -> list[Candidate]:
     return alike or [each for each in found if each.static_fit is None]
 
 
-def _two_channels(cache: FrameCache) -> FrameCache:
+def _two_channels(cache: SealedCache) -> SealedCache:
     """Refuse frames that the models cannot take."""
     if cache.frame_shape[1] != 2:
         raise UsageError(
@@ -119,14 +153,21 @@ def _two_channels(cache: FrameCache) -> FrameCache:
     return cache
 
 
-def _check_asked(cache: FrameCache, steps: int | None, size: int | None) -> None:
-    """Refuse a cache chosen by key that contradicts the recipe's steps or size."""
+def _asked_of(cache: SealedCache, steps: int | None, size: int | None) -> SealedCache:
+    """Return a cache with the steps and size that are asked for.
+
+    Raises:
+        UsageError: its frames have others, as a frame cache chosen by key may have.
+    """
+    if isinstance(cache, EventCache):
+        return cache.framed(cache.options.changed(steps=steps, size=size))
     found_steps, _, *sides = cache.frame_shape
     if steps not in (None, found_steps) or (size is not None and sides != [size, size]):
         raise UsageError(
             f"{cache.directory}: has frames {cache.frame_shape}, but the recipe asks for "
             f"steps = {steps or 'any'} and size = {size or 'any'}; leave out --key or the setting"
         )
+    return cache
 
 
 def _check_fit(named: Candidate, fit: str | None) -> None:

@@ -34,10 +34,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import SnntxError
+from .checks import check_framing, window_us
 from .events import Events
 from .grid import Span, axes
 from .kernels import frame, scan_columns, search_records
-from .options import FrameOptions, check_framing, window_us
+from .options import FrameOptions
 from .records import Records
 
 _COLUMN = np.iinfo(np.int16)

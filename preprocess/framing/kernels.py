@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..disk.compiling import njit
+from .checks import channels
 from .grid import Axis
-from .options import channels
 
 RECORD_BYTES = 5
 _BLOCK = 128 * RECORD_BYTES

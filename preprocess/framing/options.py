@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...data_cards.vocabulary import (
-    ALL_VALUES,
-    BINS,
-    EXTENTS,
-    POLARITIES,
-    TAILS,
-    VALUES,
-    WINDOWED,
-)
+from ...data_cards.vocabulary import ALL_VALUES, WINDOWED
 from ...errors import SnntxError, UsageError, nearest
+from .checks import channels, check_extent, check_framing
 
 if TYPE_CHECKING:
     from ...data_cards.schema import Card
 
 MAX_FRAME_BYTES = 1 << 30
 """Largest frame tensor of one recording; it is held in memory and is one HDF5 chunk."""
-MAX_DURATION_US = 1 << 60
-"""Longest time that fixed windows may span; epoch microseconds plus this fit int64."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +124,28 @@ class FrameOptions:
         height, width = -(-height // self.downsample), -(-width // self.downsample)
         return self.steps, channels(self.polarity), height, width
 
+    def changed(
+        self,
+        *,
+        steps: int | None = None,
+        size: int | None = None,
+        window_ms: float | None = None,
+        downsample: int | None = None,
+    ) -> FrameOptions:
+        """Return the options with what is given, and not None, in its place.
+
+        ``size`` is a side; it takes the place of ``downsample``, and that of it. ``window_ms``
+        makes frames of equal duration.
+        """
+        given: dict[str, Any] = {} if steps is None else {"steps": steps}
+        if window_ms is not None:
+            given |= {"window_ms": window_ms, "bins": "time"}
+        if size is not None:
+            given |= {"size": (size, size), "downsample": 1}
+        if downsample is not None:
+            given |= {"size": None, "downsample": downsample}
+        return dataclasses.replace(self, **given)
+
     @property
     def extent(self) -> str:
         """The card's word for what the frames show; ``sensor`` where that is fixed."""
@@ -165,9 +178,11 @@ class FrameOptions:
         sensor, limit = card.events.sensor, card.events.limit
         if "bins" in given:
             chosen["window_ms"] = None
+        if given.get("downsample", 1) > 1 and "size" not in given:
+            chosen["size"] = None
         chosen |= given
         extent = chosen.pop("extent")
-        _check_extent(extent, sensor if "extent" in given else (0, 0), chosen["values"])
+        check_extent(extent, sensor if "extent" in given else (0, 0), chosen["values"])
         if extent != "sensor":
             sensor, limit = None, sensor or limit
             chosen["zero_origin"] = extent == "recording"
@@ -192,98 +207,3 @@ class FrameOptions:
             for name, value in table.items()
         }
         return cls(**values)
-
-
-def _check_extent(extent: str, sensor: tuple[int, int] | None, values: str) -> None:
-    """Refuse an extent that is no word, or that goes with no sensor or values.
-
-    Raises:
-        UsageError: what was found and what was expected.
-    """
-    if extent not in EXTENTS:
-        raise UsageError(
-            f"extent must be one of {', '.join(EXTENTS)}, found '{extent}'"
-            f"{nearest(extent, EXTENTS)}"
-        )
-    if extent == "sensor" and sensor is None:
-        raise UsageError("extent = 'sensor' needs a fixed sensor, which the card lacks")
-    if extent != "sensor" and values in WINDOWED:
-        raise UsageError(f"values = '{values}' needs extent = 'sensor', found '{extent}'")
-
-
-def channels(polarity: str) -> int:
-    """Return the number of channels of a frame."""
-    return 1 if polarity == "merged" else 2
-
-
-def window_us(window_ms: float) -> int:
-    """Return a window in whole microseconds.
-
-    Raises:
-        UsageError: not a positive, whole number of microseconds.
-    """
-    scaled = window_ms * 1000
-    if not math.isfinite(scaled) or round(scaled) < 1 or abs(scaled - round(scaled)) > 1e-6:
-        raise UsageError(
-            f"window_ms must be a whole number of microseconds, at least 0.001, found {window_ms}"
-        )
-    return round(scaled)
-
-
-def check_framing(
-    *,
-    steps: int,
-    tail: str,
-    bins: str,
-    values: str,
-    polarity: str,
-    size: tuple[int, int] | None = None,
-    sensor: tuple[int, int] | None = None,
-    limit: tuple[int, int] | None = None,
-    window_ms: float | None = None,
-    crop: Sequence[int] | None = None,
-    downsample: int = 1,
-) -> None:
-    """Refuse an option without meaning; arguments as in :class:`FrameOptions`.
-
-    Raises:
-        UsageError: names the option, what was found and what was expected.
-    """
-    if steps < 1:
-        raise UsageError(f"steps must be at least 1, found {steps}")
-    if downsample < 1 or (downsample > 1 and size is not None):
-        found = f"{downsample}" if downsample < 1 else f"{downsample} and size = {size}"
-        raise UsageError(
-            f"downsample must be at least 1, and takes the place of a size, found {found}; leave "
-            "out one of them (size = 'native' keeps the sensor's pixels)"
-        )
-    for name, pair in (("size", size), ("sensor", sensor), ("limit", limit)):
-        if pair is not None and min(pair) < 1:
-            raise UsageError(f"{name} must be positive (height, width), found {pair}")
-    for name, value, known in (
-        ("tail", tail, TAILS),
-        ("bins", bins, BINS),
-        ("values", values, VALUES),
-        ("polarity", polarity, POLARITIES),
-    ):
-        if value not in known:
-            raise UsageError(
-                f"{name} must be one of {', '.join(known)}, found '{value}'{nearest(value, known)}"
-            )
-    if window_ms is not None:
-        if bins != "time":
-            raise UsageError(f"window_ms needs bins = 'time', found bins = '{bins}'")
-        if window_us(window_ms) * steps > MAX_DURATION_US:
-            raise UsageError(f"{steps} windows of {window_ms} ms are longer than any recording")
-    if crop is not None:
-        top, bottom, left, right = crop
-        if not (0 <= top < bottom and 0 <= left < right):
-            raise UsageError(
-                "crop must be (top, bottom, left, right) with 0 <= top < bottom and "
-                f"0 <= left < right, found {tuple(crop)}"
-            )
-        height, width = sensor or limit or (bottom, right)
-        if bottom > height or right > width:
-            raise UsageError(
-                f"crop {tuple(crop)} reaches beyond the sensor of {height} rows and {width} columns"
-            )

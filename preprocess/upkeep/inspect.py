@@ -1,6 +1,6 @@
 """What a sealed cache holds, in numbers; and which recordings show it best.
 
-In: an open :class:`~snntx.preprocess.cache.frame_cache.FrameCache`. Out: :class:`Statistics`, or
+In: an open :class:`~snntx.preprocess.cache.contents.SealedCache`. Out: :class:`Statistics`, or
 rows for :func:`~snntx.preprocess.upkeep.contact_sheet.contact_sheet`. Nothing here prints.
 """
 
@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data_cards.schema import Card
-from ...errors import UsageError, nearest
+from ..cache.contents import SealedCache
 from ..cache.differences import differences
-from ..cache.frame_cache import FrameCache
 from ..cache.notes import Note
 from ..cache.splits import PARTS
 from .contact_sheet import SheetRow
@@ -67,6 +66,7 @@ class Statistics:
         directory: where it lies.
         key: its key.
         card: name of its card.
+        kind: what it holds of its recordings, ``frames`` or ``events``.
         frame_shape: ``(T, C, H, W)``.
         recordings: number of recordings.
         classes: class → its recordings, every class of the card.
@@ -93,6 +93,7 @@ class Statistics:
     directory: Path
     key: str
     card: str
+    kind: str
     frame_shape: tuple[int, ...]
     recordings: int
     classes: dict[str, int]
@@ -116,7 +117,7 @@ class Statistics:
     cache_bytes: int
 
 
-def statistics(cache: FrameCache, card: Card | None = None) -> Statistics:
+def statistics(cache: SealedCache, card: Card | None = None) -> Statistics:
     """Count everything that the index knows; no frame is read.
 
     Args:
@@ -131,6 +132,7 @@ def statistics(cache: FrameCache, card: Card | None = None) -> Statistics:
         directory=cache.directory,
         key=cache.key,
         card=str(attributes["card"]),
+        kind=cache.kind,
         frame_shape=cache.frame_shape,
         recordings=len(cache),
         classes=dict(zip(cache.classes, counts.tolist(), strict=True)),
@@ -178,7 +180,7 @@ def histogram(values: NDArray[Any]) -> tuple[Bin, ...]:
     return tuple(Bin(*place) for place in places)
 
 
-def _parts(cache: FrameCache, protocol: str) -> dict[str, Part]:
+def _parts(cache: SealedCache, protocol: str) -> dict[str, Part]:
     found = {}
     for part in PARTS:
         recordings = cache.split(protocol, part)
@@ -193,7 +195,7 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
-def typical(cache: FrameCache, count: int = SHEET_ROWS) -> list[int]:
+def typical(cache: SealedCache, count: int = SHEET_ROWS) -> list[int]:
     """Choose recordings for a sheet: one of each of ``count`` classes spread over all.
 
     Of a class it is the one in the middle of the identities, of those with a twin where there
@@ -212,7 +214,7 @@ def typical(cache: FrameCache, count: int = SHEET_ROWS) -> list[int]:
     return chosen[:count]
 
 
-def sheet_rows(cache: FrameCache, which: Sequence[int]) -> list[SheetRow]:
+def sheet_rows(cache: SealedCache, which: Sequence[int]) -> list[SheetRow]:
     """Return rows of a contact sheet: twin, if there is one, and frames of each recording.
 
     Raises:
@@ -245,56 +247,3 @@ def brightness(
     if set("RGB") <= set(planes):
         grey = np.tensordot(LUMA, values[[list(planes).index(name) for name in "RGB"]], 1)
     return grey
-
-
-def find_recording(cache: FrameCache, identity: str) -> int:
-    """Return the index of a recording.
-
-    Raises:
-        UsageError: no recording has that identity; names the nearest one.
-    """
-    if identity in cache.identities:
-        return cache.identities.index(identity)
-    raise UsageError(
-        f"{cache.directory}: no recording '{identity}'{nearest(identity, cache.identities)} "
-        f"({len(cache):,} recordings, such as {cache.identities[0]})"
-    )
-
-
-@dataclass(frozen=True)
-class RecordingFacts:
-    """What the index knows of one recording.
-
-    Attributes:
-        identity: which recording.
-        label: its class.
-        twin: identity of its static twin; None for none.
-        parts: protocol → part.
-        events: number of events.
-        duration_us: first to last event.
-        extent: ``(height, width)`` in pixels that the events span.
-    """
-
-    identity: str
-    label: str
-    twin: str | None
-    parts: dict[str, str]
-    events: int
-    duration_us: int
-    extent: tuple[int, int]
-
-
-def describe(cache: FrameCache, i: int) -> RecordingFacts:
-    """Return what the index knows of recording ``i``."""
-    index, rows = cache.index, cache.index.rows
-    twin = int(index.twin[i])
-    height, width = rows.extent[i].tolist()
-    return RecordingFacts(
-        identity=cache.identities[i],
-        label=cache.classes[cache.labels[i]],
-        twin=index.static_identity[twin] if twin >= 0 else None,
-        parts={name: PARTS[parts[i]] for name, parts in sorted(index.splits.items())},
-        events=int(rows.events[i]),
-        duration_us=int(rows.duration_us[i]),
-        extent=(height, width),
-    )

@@ -19,6 +19,7 @@ from ...data_cards.load import KEPT, is_path, kept_names
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, nearest, shell_word
 from ..cache.candidates import CARDS_OWN
+from ..cache.contents import kind_of
 from ..cache.differences import apart, differences
 from ..cache.files import open_own
 from ..cache.format import INDEX, SEALED, STATIC
@@ -29,9 +30,10 @@ from ..disk.hdf5 import read_text
 from ..disk.locks import Lock
 
 _KEY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}")
+_SHARD = re.compile(r"(frames|events)-\d{5,}\.h5")
 BUILDING = ".building-"
 OWN_FILE = re.compile(
-    rf"{SEALED}|{re.escape(INDEX)}|{re.escape(STATIC)}|frames-\d{{5,}}\.h5|\..+{re.escape(PART_SUFFIX)}"
+    rf"{SEALED}|{re.escape(INDEX)}|{re.escape(STATIC)}|{_SHARD.pattern}|\..+{re.escape(PART_SUFFIX)}"
 )
 
 
@@ -46,13 +48,15 @@ class Stored:
         state: ``sealed``, ``damaged`` or ``unfinished``.
         problem: what is wrong with a damaged cache.
         recordings: number of recordings, 0 where unknown.
-        frame_shape: ``(T, C, H, W)``, empty where unknown.
+        frame_shape: ``(T, C, H, W)``, empty where unknown; of an event cache, where nothing else
+            is asked for.
         differs: options other than the card's defaults, as text; None without the card.
         shards: number of shards there.
         size_bytes: of all its files.
         changed: when it was sealed or last written, in seconds since 1970.
         draft: names the lock of its builder; empty where unknown.
         busy: a builder holds the lock.
+        kind: ``frames`` or ``events``; empty where unknown.
     """
 
     directory: Path
@@ -68,6 +72,7 @@ class Stored:
     changed: float
     draft: str
     busy: bool
+    kind: str = ""
 
 
 def card_in(root: Path, name: str) -> tuple[str, Card | None]:
@@ -137,9 +142,11 @@ def _look(path: Path, card: Card | None) -> Stored | None:
         return None
     problem, draft = "", name if unfinished else ""
     facts: tuple[int, tuple[int, ...], tuple[str, ...] | None] = (0, (), None)
+    kind = next((f.name.partition("-")[0] for f in files if _SHARD.fullmatch(f.name)), "")
     if not unfinished:
         try:
-            draft = read_seal(path).draft
+            seal = read_seal(path)
+            draft, kind = seal.draft, kind_of(seal.version)
             facts = _facts(path / INDEX, card)
         except (
             SnntxError,
@@ -162,11 +169,12 @@ def _look(path: Path, card: Card | None) -> Stored | None:
         recordings=facts[0],
         frame_shape=facts[1],
         differs=facts[2],
-        shards=sum(f.name.startswith("frames-") for f in files),
+        shards=sum(bool(_SHARD.fullmatch(f.name)) for f in files),
         size_bytes=sum(state.st_size for state in states) if files else 0,
         changed=max(state.st_mtime for state in states),
         draft=draft,
         busy=bool(draft) and Lock(lock_of(path.parent, draft)).is_held(),
+        kind=kind,
     )
 
 
@@ -261,7 +269,7 @@ def _words(each: Stored) -> str:
         return f"an unfinished build of {each.shards} shard{'' if each.shards == 1 else 's'}"
     count = f"{each.recordings:,} recordings"
     if each.differs is None:
-        return f"frames {each.frame_shape}, {count}"
+        return f"{'' if each.kind == 'frames' else 'events, '}frames {each.frame_shape}, {count}"
     return f"{', '.join(each.differs) or CARDS_OWN}, {count}"
 
 

@@ -12,44 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-import numpy as np
 
-from ...errors import SnntxError
 from ..cache import format as fmt
 from ..cache.files import open_own
 from ..cache.notes import PASSED_OVER
-from ..cache.seal import REBUILD, Seal, SealError, parse_seal
+from ..cache.seal import Seal, SealError, parse_seal
 from ..cache.settings import key_of
 from ..disk.digests import digest, digest_or_none
 from ..disk.hdf5 import read_text
+from .checks import DAMAGE, Check, Problem
 from .consistency import index_problems
-
-_DAMAGE = (SnntxError, OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError)
-"""Whatever h5py and NumPy say of a damaged file."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        file: the file.
-        place: where in it; empty for the whole file.
-        found: what is there.
-        expected: what should be.
-        remedy: what to do.
-    """
-
-    file: Path
-    place: str
-    found: str
-    expected: str
-    remedy: str = REBUILD
-
-    def __str__(self) -> str:
-        """One line."""
-        place = f": {self.place}" if self.place else ""
-        return f"{self.file}{place}: found {self.found}, expected {self.expected}; {self.remedy}"
+from .verify_shards import check_shards
 
 
 @dataclass(frozen=True)
@@ -73,26 +46,6 @@ class Verified:
     index: fmt.Index | None
 
 
-class _Check:
-    """The state of one verification."""
-
-    def __init__(self, directory: Path, progress: Callable[[int, int], None]) -> None:
-        self.directory, self._progress = directory, progress
-        self.problems: list[Problem] = []
-        self.shards = self.recordings = self.statics = self._total = 0
-
-    def add(self, name: str, place: str, found: object, expected: object, remedy: str = "") -> None:
-        path = self.directory / name
-        self.problems.append(Problem(path, place, str(found), str(expected), remedy or REBUILD))
-
-    def expect(self, total: int) -> None:
-        self._total = total
-        self._progress(0, total)
-
-    def tick(self) -> None:
-        self._progress(self.recordings + self.statics, self._total)
-
-
 def verify(
     directory: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Verified:
@@ -102,19 +55,12 @@ def verify(
         directory: the cache.
         progress: called with recordings and images done and in all.
     """
-    check = _Check(directory, progress)
+    check = Check(directory, progress)
     index: fmt.Index | None = None
     sealed = _check_seal(check)
     if sealed is not None:
         index = _check_index(check, sealed)
-        names = [name for name in sealed.files if name.startswith("frames-")]
-        if index is not None:
-            check.expect(len(index.rows.identity) + len(index.static_identity))
-            for number in sorted(set(index.shard.tolist())):
-                if fmt.shard_name(number) not in names:
-                    check.add(fmt.SEALED, "files", "no entry", fmt.shard_name(number))
-        for name in names:
-            _check_shard(check, name, index)
+        check_shards(check, sealed, index)
         _check_statics(check, index)
         _check_digests(check, sealed)
     return Verified(
@@ -122,7 +68,7 @@ def verify(
     )
 
 
-def _check_seal(check: _Check) -> Seal | None:
+def _check_seal(check: Check) -> Seal | None:
     """Return the seal if it can be read; check that its files are there and no other."""
     path = check.directory / fmt.SEALED
     if not path.is_file():
@@ -154,7 +100,7 @@ def _check_seal(check: _Check) -> Seal | None:
     return sealed
 
 
-def _check_digests(check: _Check, sealed: Seal) -> None:
+def _check_digests(check: Check, sealed: Seal) -> None:
     """Check the bytes of every file in which nothing more particular was found."""
     named = {problem.file for problem in check.problems}
     for name, (_, expected) in sealed.files.items():
@@ -166,7 +112,7 @@ def _check_digests(check: _Check, sealed: Seal) -> None:
             check.add(name, "digest", found, expected)
 
 
-def _check_index(check: _Check, sealed: Seal) -> fmt.Index | None:
+def _check_index(check: Check, sealed: Seal) -> fmt.Index | None:
     """Return the index if its bytes are those that were sealed; check that it fits together."""
     path = check.directory / fmt.INDEX
     try:
@@ -177,7 +123,7 @@ def _check_index(check: _Check, sealed: Seal) -> fmt.Index | None:
             return None
         index = fmt.Index.read(path)
         settings = json.loads(index.attributes["settings"]) if index.manifest else None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if path.is_file():  # a missing one is named already
             check.add(fmt.INDEX, "", " ".join(str(error).split()), "a readable index")
         return None
@@ -195,65 +141,7 @@ def _check_index(check: _Check, sealed: Seal) -> fmt.Index | None:
     return index
 
 
-def _check_shard(check: _Check, name: str, index: fmt.Index | None) -> None:
-    """Check the frames of a shard against its own rows, and its rows against the index."""
-    try:
-        with open_own(check.directory / name) as file:
-            rows, frames = fmt.Rows.read(file), file["frames"]
-            shape, dtype = tuple(frames.shape), frames.dtype
-            if shape[0] != len(rows.identity) or dtype != fmt.FRAMES:
-                check.add(
-                    name, "/frames", f"{shape} {dtype}", f"{len(rows.identity)} rows of float32"
-                )
-                return
-            for row, identity in enumerate(rows.identity):
-                _check_frame(check, name, frames, row, identity, int(rows.checksum[row]))
-    except _DAMAGE as error:
-        if (check.directory / name).is_file():
-            check.add(name, "", " ".join(str(error).split()), "a readable shard")
-        return
-    check.shards += 1
-    if index is not None:
-        _compare_rows(check, name, rows, shape, index)
-
-
-def _check_frame(
-    check: _Check, name: str, frames: h5py.Dataset, row: int, identity: str, expected: int
-) -> None:
-    place = f"recording {identity} (row {row})"
-    try:
-        found = f"checksum {fmt.checksum(frames[row]):016x}"
-    except _DAMAGE as error:
-        found = f"unreadable frames ({' '.join(str(error).split())})"
-    if found != f"checksum {expected:016x}":
-        check.add(name, place, found, f"checksum {expected:016x}")
-    check.recordings += 1
-    check.tick()
-
-
-def _compare_rows(
-    check: _Check, name: str, rows: fmt.Rows, shape: tuple[int, ...], index: fmt.Index
-) -> None:
-    wanted = tuple(int(n) for n in index.attributes["frame_shape"])
-    if shape[1:] != wanted:
-        check.add(name, "/frames", f"frames {shape[1:]}", wanted)
-    number = int(name.removeprefix("frames-").removesuffix(".h5"))
-    here = np.flatnonzero(index.shard == number)
-    here = here[np.argsort(index.row[here], kind="stable")]
-    if index.row[here].tolist() != list(range(len(rows.identity))):
-        check.add(
-            name, "/recordings", f"{len(rows.identity)} rows", f"{here.size}, as the index says"
-        )
-        return
-    for column in ("identity", "label", "events", "duration_us", "extent", "checksum", "digest"):
-        found, expected = getattr(rows, column), getattr(index.rows, column)
-        for row, i in enumerate(here.tolist()):
-            if np.any(found[row] != expected[i]):
-                place = f"/recordings/{column} of row {row}"
-                check.add(name, place, found[row], f"{expected[i]}, as the index says")
-
-
-def _check_statics(check: _Check, index: fmt.Index | None) -> None:
+def _check_statics(check: Check, index: fmt.Index | None) -> None:
     """Check every static image, and their columns against the index."""
     path = check.directory / fmt.STATIC
     try:
@@ -266,7 +154,7 @@ def _check_statics(check: _Check, index: fmt.Index | None) -> None:
                 return
             for i, identity in enumerate(identities):
                 _check_image(check, images, i, identity, int(sums[i]))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if path.is_file():
             check.add(fmt.STATIC, "", " ".join(str(error).split()), "readable static images")
         return
@@ -276,10 +164,10 @@ def _check_statics(check: _Check, index: fmt.Index | None) -> None:
         check.add(fmt.STATIC, "identity and label", "other images", "those of the index")
 
 
-def _check_image(check: _Check, images: h5py.Dataset, i: int, identity: str, expected: int) -> None:
+def _check_image(check: Check, images: h5py.Dataset, i: int, identity: str, expected: int) -> None:
     try:
         found = f"checksum {fmt.checksum(images[i]):016x}"
-    except _DAMAGE as error:
+    except DAMAGE as error:
         found = f"unreadable pixels ({' '.join(str(error).split())})"
     if found != f"checksum {expected:016x}":
         check.add(fmt.STATIC, f"image {identity} (row {i})", found, f"checksum {expected:016x}")

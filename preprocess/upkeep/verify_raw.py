@@ -25,7 +25,7 @@ from ..disk.memo import MEMO, DigestMemo
 from ..framing.options import FrameOptions
 from ..planning.plan import Request, make_plan
 from ..planning.unpaired import Unpaired
-from .verify import Problem
+from .checks import Problem
 
 AGAIN = "put the file back, or run snntx preprocess again for a cache of what is there now"
 REHASH = "put the file back, or run snntx preprocess with --rehash for a cache of what is there now"

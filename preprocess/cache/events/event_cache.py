@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,10 +18,14 @@ from ...framing.frames import frames_in_window
 from ...framing.grid import Span
 from ...framing.options import FrameOptions
 from ...framing.recording import frame_recording
+from ...framing.windows import Windows, clip_starts, random_starts
 from ..contents import SealedCache
 from ..seal import REBUILD
 from .names import shard_name
 from .shard import DamagedError, OpenShard
+
+Change = Callable[[int, Events], Events]
+"""Changes the events of a window; its first argument is the window's place in the batch."""
 
 
 class EventCache(SealedCache):
@@ -32,6 +37,9 @@ class EventCache(SealedCache):
     Args:
         directory: the sealed cache.
 
+    Attributes:
+        windows: parts of recordings that training and tests are shown, instead of the whole.
+
     Raises:
         SnntxError: the directory is not a whole cache of this kind and format version.
     """
@@ -41,6 +49,7 @@ class EventCache(SealedCache):
     def __init__(self, directory: str | Path) -> None:
         super().__init__(directory)
         self._framing = super().options
+        self.windows: Windows | None = None
         self._held = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -51,11 +60,17 @@ class EventCache(SealedCache):
         """The framing options of its frames."""
         return self._framing
 
-    def framed(self, options: FrameOptions) -> Self:
-        """Return the same cache with frames of other options."""
+    def framed(self, options: FrameOptions, windows: Windows | None = None) -> Self:
+        """Return the same cache with frames of other options, and of windows where given.
+
+        Raises:
+            UsageError: the options frame whole recordings alone.
+        """
+        if windows is not None:
+            _check_windows(options)
         other = copy.copy(self)
         other._framing, other.frame_shape = options, options.frame_shape
-        other._shards = {}
+        other.windows = windows
         return other
 
     def duration_us(self, i: int) -> int:
@@ -80,9 +95,19 @@ class EventCache(SealedCache):
         Raises:
             SnntxError: a chunk's bytes do not match their checksum.
         """
+        with self._naming(i) as (shard, row):
+            return shard.read(row, start_us, stop_us)
+
+    @contextmanager
+    def _naming(self, i: int) -> Iterator[tuple[OpenShard, int]]:
+        """Yield a recording's shard and row there; what is damaged is named.
+
+        Raises:
+            SnntxError: a chunk is not what was sealed.
+        """
         number, row = int(self.index.shard[i]), int(self.index.row[i])
         try:
-            return self._shard(number).read(row, start_us, stop_us)
+            yield self._shard(number), row
         except (DamagedError, OSError, KeyError, ValueError, IndexError, RuntimeError) as error:
             raise SnntxError(
                 f"{self.directory / shard_name(number)}: recording {self.identities[i]} (row "
@@ -148,12 +173,69 @@ class EventCache(SealedCache):
             UsageError: the options frame whole recordings alone.
         """
         chosen = options or self.options
-        if chosen.values in WINDOWED:
-            raise UsageError(
-                f"values = '{chosen.values}' are made of whole recordings, not of windows; "
-                "preprocess with --values counts"
-            )
+        _check_windows(chosen)
         return frames_in_window(events, self.span(i), chosen)
+
+    def slices(
+        self,
+        which: Sequence[int] | NDArray[Any],
+        uniform: NDArray[np.float64],
+        change: Change | None = None,
+    ) -> NDArray[np.float32]:
+        """Return frames of a window of each of ``n`` recordings, as training is shown them.
+
+        Args:
+            which: the recordings.
+            uniform: draws in [0, 1) that say where each window starts, ``(n,)``.
+            change: what to do to each window's events first, such as drop some.
+
+        Returns:
+            float32 ``(n, T, C, H, W)``.
+
+        Raises:
+            SnntxError: a chunk does not match its checksum.
+        """
+        windows, wanted = self._windows(), np.asarray(which, np.int64)
+        durations = self.index.rows.duration_us[wanted]
+        starts = random_starts(uniform, durations, windows.length_us).tolist()
+        taken = np.empty((wanted.size, *self.frame_shape), np.float32)
+        for place, (i, start) in enumerate(zip(wanted.tolist(), starts, strict=True)):
+            events = self.events(i, start, start + windows.length_us)
+            if change is not None:
+                events = change(place, events)
+            taken[place] = self.framed_events(i, events)
+        return taken
+
+    def clips(self, which: Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
+        """Return what a test shows of ``n`` recordings: ``(n, clips, T, C, H, W)``.
+
+        Raises:
+            SnntxError: a chunk does not match its checksum.
+        """
+        if self.windows is None:
+            return super().clips(which)
+        wanted, length = np.asarray(which, np.int64), self.windows.length_us
+        taken = np.empty((wanted.size, self.clip_count, *self.frame_shape), np.float32)
+        for place, i in enumerate(wanted.tolist()):
+            starts = clip_starts(self._last_used_us(i), self.windows)
+            for clip, start in enumerate(starts.tolist()):
+                taken[place, clip] = self.window(i, start, start + length)
+        return taken
+
+    @property
+    def clip_count(self) -> int:
+        """Clips of each recording that a test shows."""
+        return 1 if self.windows is None else self.windows.clips
+
+    def _windows(self) -> Windows:
+        if self.windows is None:
+            raise UsageError(f"{self.directory}: no windows were asked for, only whole recordings")
+        return self.windows
+
+    def _last_used_us(self, i: int) -> int:
+        """Return the time of the last event before the recording's last moment."""
+        with self._naming(i) as (shard, row):
+            return shard.last_before(row, self.duration_us(i))
 
     def hold(self, budget_bytes: int) -> bool:
         """Read all chunks into memory if they fit into ``budget_bytes``; say whether they did."""
@@ -162,3 +244,12 @@ class EventCache(SealedCache):
             if sum(file.stat().st_size for file in files) <= budget_bytes:
                 self._held, self._shards = True, {}
         return self._held
+
+
+def _check_windows(options: FrameOptions) -> None:
+    """Refuse options that frame whole recordings alone."""
+    if options.values in WINDOWED:
+        raise UsageError(
+            f"values = '{options.values}' are made of whole recordings, not of windows; preprocess "
+            "with --values counts --tail drop"
+        )

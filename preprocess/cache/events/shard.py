@@ -27,9 +27,8 @@ from ...disk.hdf5 import write_column
 from ...framing.events import Events
 from ..files import open_own
 from . import chunks
+from .names import BLOCK_BYTES
 
-BLOCK_BYTES = 1 << 18
-"""Of /bytes, as HDF5 lays it out; not compressed once more, so a window is read alone."""
 _COLUMNS = {"row": "<i4", "start_us": "<i8", "events": "<i4", "checksum": "<u8"}
 
 
@@ -90,6 +89,11 @@ class ShardWriter:
         for name, value in zip(_COLUMNS, values, strict=True):
             self._columns[name].append(value)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the chunks so far."""
+        return self._offset[-1]
+
     def finish(self, rows: int) -> None:
         """Write where the chunks of the first ``rows`` recordings lie, and forget all others."""
         kept = int(np.searchsorted(self._columns["row"], rows))
@@ -108,6 +112,7 @@ class OpenShard:
         hold: read all chunks into memory at once.
 
     Raises:
+        DamagedError: its chunks do not fit together.
         SnntxError: something in it lies in another file.
         OSError: it cannot be opened (or what else h5py raises then).
     """
@@ -120,6 +125,8 @@ class OpenShard:
         group = file["chunks"]
         row, self._start, self._events, self._sum = (group[name][()] for name in _COLUMNS)
         self._offset: NDArray[np.int64] = group["offset"][()]
+        if not _fit_together(row, self._events, self._offset, self._bytes.shape[0]):
+            raise DamagedError("its chunks do not fit together")
         self._first = np.searchsorted(row, np.arange(len(file["recordings/label"]) + 1))
         self._whole = np.zeros(row.size, np.bool_)
 
@@ -139,6 +146,19 @@ class OpenShard:
         begin = 0 if start_us is None else _before(events.t, start_us)
         stop = events.size if stop_us is None else _before(events.t, stop_us)
         return events.take(slice(begin, max(begin, stop)))
+
+    def last_before(self, row: int, moment: int) -> int:
+        """Return the time of a recording's last event before a moment; 0 where there is none.
+
+        Raises:
+            DamagedError: a chunk is not what was sealed.
+        """
+        first, end = int(self._first[row]), int(self._first[row + 1])
+        chunk = first + _before(self._start[first:end], moment) - 1
+        if chunk < first:
+            return 0
+        times = self._decoded(chunk, chunk + 1).t
+        return int(times[_before(times, moment) - 1])
 
     def _decoded(self, low: int, high: int) -> Events:
         """Return the events of chunks ``low`` up to ``high``, read at once."""
@@ -162,6 +182,16 @@ class OpenShard:
                 raise DamagedError(f"chunk {number} is {error}") from error
             place += count
         return out
+
+
+def _fit_together(
+    row: NDArray[np.int32], events: NDArray[np.int32], offset: NDArray[np.int64], size: int
+) -> bool:
+    """Return whether a table of chunks is one that a writer makes, before anything is allocated."""
+    chunks_of = row.size == events.size == offset.size - 1
+    rising = bool((np.diff(row) >= 0).all() and (np.diff(offset) > 0).all())
+    few = bool((events > 0).all() and (events <= chunks.MOST_EVENTS).all())
+    return chunks_of and rising and few and int(offset[0]) == 0 and int(offset[-1]) == size
 
 
 def _before(times: NDArray[np.int64], moment: int) -> int:

@@ -50,7 +50,7 @@ def photographs(tmp_path: Path) -> tuple[Path, Card]:
         path.parent.mkdir(parents=True, exist_ok=True)
         paint(path, i)
     settle(tmp_path)
-    text = (Path(load_card.__code__.co_filename).parent / "n-caltech101.toml").read_text()
+    text = (Path(load_card.__code__.co_filename).parent / "shipped/n-caltech101.toml").read_text()
     return tmp_path, parse_card(text.replace(".jpg", ".bmp").encode(), "own.toml")
 
 
@@ -257,7 +257,7 @@ def test_pictures_in_an_archive(tmp_path: Path) -> None:
     for i in range(1, COUNT + 1):
         write_events(tmp_path / f"raw/airplanes/{i:02d}.bin", i)
     (tmp_path / "static").mkdir()
-    text = (Path(load_card.__code__.co_filename).parent / "n-caltech101.toml").read_text()
+    text = (Path(load_card.__code__.co_filename).parent / "shipped/n-caltech101.toml").read_text()
     table = text[text.index("[events]") : text.index("[framing]")]
     own = text.replace(
         table,

@@ -714,7 +714,7 @@ def test_a_coordinate_beyond_the_largest_sensor(tmp_path: Path, x: int, y: int, 
 def test_photographs_of_every_mode_and_pairs_that_lack_one_side(tmp_path: Path) -> None:
     """Grey, palette, CMYK and transparent pictures, names with blanks, twins missing both ways."""
     raw, static = tmp_path / "rohe Daten é", tmp_path / "Bilder ü/101_ObjectCategories"
-    text = (Path(data_cards.__file__).parent / "n-caltech101.toml").read_text("utf-8")
+    text = (Path(data_cards.__file__).parent / "shipped/n-caltech101.toml").read_text("utf-8")
     names = {"sea lion": "L", "été": "P", "漢字": "CMYK", "owl": "RGBA"}
     listed = text[text.index("classes = ") : text.index("[about]")]
     card = parse_card(
