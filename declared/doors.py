@@ -81,6 +81,11 @@ class Door(Generic[Part]):
         at_hand = (*self._also, *self.shipped(), *self._known)
         return name in at_hand or bool(_PLACE.fullmatch(name)) or name in self.names()
 
+    def known_as(self, name: str) -> str:
+        """Return the name of a shipped part that was written with underscores for its dashes."""
+        dashed = name.replace("_", "-")
+        return dashed if name not in self._known and dashed in self.shipped() else name
+
     def get(self, name: str) -> Part:
         """Return the part of a name, importing what it needs.
 

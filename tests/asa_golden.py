@@ -57,12 +57,12 @@ def options(case: dict[str, Any], mode: str = "reference") -> dict[str, Any]:
         "size": (case["HW"], case["HW"]),
     }
     if arch == "D":
-        found |= {"channels": [32, 32, 32], "dropout": 0.5}
+        found |= {"conv_channels": [32, 32, 32], "dropout": 0.5}
     if arch in "AD":
         found |= {"dropout_layers": case["ps"] if case.get("drop") else "00000"}
         found |= {"sends": "membrane"} if case.get("mode_select") == "mem" else {}
     if arch == "C":
-        found |= {"kind": "lif", "spike_pool": "average", "channels": [64, *[128] * 4]}
+        found |= {"kind": "lif", "spike_pool": "average", "conv_channels": [64, *[128] * 4]}
     if case.get("attention") != "no":
         found["attention"] = Attention(
             mode=mode,

@@ -180,4 +180,5 @@ def branch_loss(settings: Any) -> dict[str, Any]:
         "tet_lambda": settings.tet_lambda,
         "tet_target": settings.tet_target,
         "label_smoothing": settings.label_smoothing,
+        "squared": settings.loss == "squared",
     }

@@ -11,7 +11,8 @@ under spatio-temporal regularization (He et al., AAAI 2024)::
 
 ℓ is the temporal efficient training loss (Deng et al., ICLR 2022), see ``tet_loss``. Without
 regularization ``g_t`` and ``1 - g_t`` are both replaced by 1; a fixed coefficient takes the
-place of every ``g_t``. Without TET a branch costs the cross entropy of its mean logits, and the
+place of every ``g_t``. Without TET a branch costs the cross entropy of its mean logits, or their
+squared distance from the label, and the
 coefficients weight the domain term alone. Where recordings are mixed, cross entropies are those
 of both labels by their shares (:func:`snntx.train.augment.mixing.mixed`).
 
@@ -34,6 +35,7 @@ from ..augment.mixing import mixed
 from ..network.model import TransferOutput
 
 CKA_EPSILON = 1e-7
+SQUARED = "loss: squared is of mean outputs, and tet has a loss at every step; set tet=False"
 
 
 class TransferTerms(NamedTuple):
@@ -148,6 +150,29 @@ def mean_logit_loss(
     return mixed(entropies, labels, mixture).mean()
 
 
+def squared_loss(
+    outputs: Tensor,
+    labels: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    mixture: Mixture | None = None,
+) -> Tensor:
+    """Return the squared distance from labels of outputs ``(T, B, C)``, averaged over the steps.
+
+    The labels are 1 for the class and 0 for others; the mean is over samples and classes (Yao et
+    al., ICCV 2023). Smoothing and mixtures as in :func:`tet_loss`.
+    """
+    mean = _wide(outputs).mean(0)
+    classes = mean.shape[1]
+
+    def distances(labels: Tensor) -> Tensor:
+        wanted = functional.one_hot(labels, classes).to(mean.dtype)
+        wanted = wanted * (1 - label_smoothing) + label_smoothing / classes
+        return (mean - wanted).square().mean(1)
+
+    return mixed(distances, labels, mixture).mean()
+
+
 def event_loss(
     event_logits: Tensor,
     labels: Tensor,
@@ -156,9 +181,14 @@ def event_loss(
     tet_lambda: float = 1e-3,
     tet_target: float = 0.5,
     label_smoothing: float = 0.0,
+    squared: bool = False,
     mixture: Mixture | None = None,
 ) -> Tensor:
     """Return the unweighted classification loss of one branch: the event-only baseline's."""
+    if squared and tet:
+        raise UsageError(SQUARED)
+    if squared:
+        return squared_loss(event_logits, labels, label_smoothing=label_smoothing, mixture=mixture)
     if not tet:
         return mean_logit_loss(
             event_logits, labels, label_smoothing=label_smoothing, mixture=mixture
@@ -186,6 +216,7 @@ class TransferLoss:
         fixed_coefficient: number from 0 to 1 in place of every learnt ``g_t``. (The published
             code leaves the learnt ones in the event branch's mean-squared term.)
         label_smoothing: share of every label that is spread over all classes.
+        squared: squared distance of mean outputs, in place of either entropy; not with ``tet``.
     """
 
     tet: bool = True
@@ -195,6 +226,7 @@ class TransferLoss:
     tet_target: float = 0.5
     fixed_coefficient: float | None = None
     label_smoothing: float = 0.0
+    squared: bool = False
 
     def __post_init__(self) -> None:
         fixed, smoothing = self.fixed_coefficient, self.label_smoothing
@@ -202,6 +234,8 @@ class TransferLoss:
             raise UsageError(f"loss: fixed_coefficient is {fixed}, expected a number from 0 to 1")
         if fixed is not None and not self.regularization:
             raise UsageError("loss: fixed_coefficient has no effect without regularization")
+        if self.squared and self.tet:
+            raise UsageError(SQUARED)
         if not 0 <= smoothing < 1:
             raise UsageError(
                 f"loss: label_smoothing is {smoothing}, expected a number from 0 to below 1"
@@ -242,10 +276,9 @@ class TransferLoss:
     def _branch(
         self, logits: Tensor, labels: Tensor, weights: Tensor | None, mixture: Mixture | None
     ) -> Tensor:
-        if not self.tet:
-            return mean_logit_loss(
-                logits, labels, label_smoothing=self.label_smoothing, mixture=mixture
-            )
+        if self.squared or not self.tet:
+            of_mean = squared_loss if self.squared else mean_logit_loss
+            return of_mean(logits, labels, label_smoothing=self.label_smoothing, mixture=mixture)
         return tet_loss(
             logits,
             labels,

@@ -23,6 +23,22 @@ class BranchLoss(MethodSettings):
     label_smoothing: Annotated[
         float, Setting("share of a label's weight that all classes divide", low=0, high=1)
     ] = 0.0
+    loss: Annotated[
+        Literal["entropy", "squared"],
+        Setting(
+            "cross entropy, or the squared distance of the outputs' mean over the steps from one "
+            "for the class and 0 for others (Yao et al.), which has no loss at every step",
+            note="squared needs tet = false",
+        ),
+    ] = "entropy"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.loss == "squared" and self.tet:
+            raise UsageError(
+                "recipe: loss squared is of the outputs' mean over the steps, and tet has one at "
+                "every step; set tet = false"
+            )
 
 
 @dataclass(frozen=True)

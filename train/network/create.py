@@ -29,7 +29,7 @@ def create_model(
     keep_activations: bool = True,
     attention: Attention | None = None,
     layout: str = "yx",
-    channels: Sequence[int] | None = None,
+    conv_channels: Sequence[int] | None = None,
     dropout: float | None = None,
     dropout_layers: str | None = None,
     spike_pool: str | None = None,
@@ -48,7 +48,7 @@ def create_model(
         keep_activations: false keeps the inputs of stages alone for the backward pass.
         attention: of each layer that has pixels, see :mod:`.attention.options`; None for none.
         layout: ``yx``, or ``xy`` for frames that are turned over at the network's door.
-        channels: of the convolutions, in place of the model's own; of a model that takes them.
+        conv_channels: of the convolutions, in place of the model's own; of a model that takes them.
         dropout: share that is dropped; likewise.
         dropout_layers: of which layers, a digit 0 or 1 each; likewise.
         spike_pool: ``average`` or ``max``; likewise.
@@ -58,9 +58,10 @@ def create_model(
         UsageError: a name is unknown, a value cannot be, or no layer of the network takes the
             attention.
     """
+    name = MODELS.known_as(name)
     model: type[TransferModel] = MODELS.get(name)
     given: dict[str, Any] = {
-        "channels": None if channels is None else tuple(channels),
+        "conv_channels": None if conv_channels is None else tuple(conv_channels),
         "dropout": dropout,
         "dropout_layers": dropout_layers,
         "spike_pool": spike_pool,

@@ -49,7 +49,7 @@ OWN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "surrogate": "atan",
             "fires": "at",
         },
-        "sew_resnet18": {
+        "sew-resnet18": {
             "norm": "merged",
             "kind": "if",
             "threshold": 1.0,

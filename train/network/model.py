@@ -79,7 +79,7 @@ class ModelOptions:
             input alone and runs again (activation checkpointing).
         attention: of each layer that has pixels; None for none.
         layout: of the frames inside the network: ``yx`` as they come, or ``xy``, turned over.
-        channels: of the convolutions; None takes the model's own times ``width``.
+        conv_channels: of the convolutions; None takes the model's own times ``width``.
         dropout: share of a layer's inputs, and of its spikes, that training drops; None: its own.
         dropout_layers: of which layers, a digit 0 or 1 for each; None takes the model's own.
         spike_pool: how spikes are pooled, ``average`` or ``max``; None takes the model's own.
@@ -96,7 +96,7 @@ class ModelOptions:
     keep_activations: bool = True
     attention: Attention | None = None
     layout: str = "yx"
-    channels: tuple[int, ...] | None = None
+    conv_channels: tuple[int, ...] | None = None
     dropout: float | None = None
     dropout_layers: str | None = None
     spike_pool: str | None = None

@@ -8,12 +8,27 @@ from typing import Annotated, ClassVar, Literal
 from ...declared.fields import Declared, Setting
 from ...errors import UsageError
 from ..network.attention.options import Attention
+from ..network.defaults import own_defaults
 from ..network.doors import MODELS, SURROGATES
+
+OPTIONS = {
+    "norm": "norm",
+    "neuron": "kind",
+    "tau": "tau",
+    "threshold": "threshold",
+    "fires": "fires",
+    "reset": "reset",
+    "surrogate_alpha": "alpha",
+}
+"""Settings that are the model's own where they are absent, and their names as its options."""
 
 
 @dataclass(frozen=True)
 class Network(Declared):
-    """Which network is trained, and what its neurons are."""
+    """Which network is trained, and what its neurons are.
+
+    A recipe has the values, not their absence: what a network's own default is does not change it.
+    """
 
     purpose: ClassVar[str] = "which network is trained, and what its neurons are"
     what: ClassVar[str] = "recipe"
@@ -24,27 +39,84 @@ class Network(Declared):
     ]
     width: Annotated[float, Setting("factor of every hidden layer's width", low=0)] = 1.0
     norm: Annotated[
-        Literal["per-step", "per-step-own", "per-step-pooled", "merged", "none"],
+        Literal["per-step", "per-step-own", "per-step-pooled", "merged", "none"] | None,
         Setting(
             "batch statistics of each time step, with running ones moved by every step in turn "
             "(the published norm), kept for each step, or pooled over the steps; of all steps "
-            "together; or no norm"
+            "together; or no norm; absent takes the model's, of most per-step"
         ),
-    ] = "per-step"
+    ] = None
     neuron: Annotated[
-        Literal["lif", "plif", "lif-undecayed", "if"],
-        Setting("leaky integrate-and-fire, with a learnt leak, with its input undecayed, or none"),
-    ] = "lif"
-    tau: Annotated[float, Setting("its time constant", low=1, unit="steps")] = 2.0
-    threshold: Annotated[float, Setting("its firing threshold", low=0)] = 0.5
+        Literal["lif", "plif", "lif-undecayed", "if"] | None,
+        Setting(
+            "leaky integrate-and-fire, with a learnt leak, with its input undecayed, or none; "
+            "absent takes the model's, of most lif"
+        ),
+    ] = None
+    tau: Annotated[
+        float | None,
+        Setting("its time constant; absent takes the model's, of most 2", low=1, unit="steps"),
+    ] = None
+    threshold: Annotated[
+        float | None, Setting("its firing threshold; absent takes the model's, of most 0.5", low=0)
+    ] = None
+    fires: Annotated[
+        Literal["above", "at"] | None,
+        Setting(
+            "above that threshold alone, or at it too; absent takes the model's, of most above"
+        ),
+    ] = None
+    sends: Annotated[
+        Literal["spikes", "membrane", "excess"],
+        Setting(
+            "spikes, or graded as in LIAF networks: the membrane before the reset where it is "
+            "positive, or its excess over the threshold"
+        ),
+    ] = "spikes"
     learn_threshold: Annotated[bool, Setting("make each layer's threshold a parameter")] = False
     reset: Annotated[
-        Literal["hard", "soft"], Setting("after a spike: to zero, or lower by the threshold")
-    ] = "hard"
+        Literal["hard", "soft"] | None,
+        Setting(
+            "after a spike: to zero, or lower by the threshold; absent takes the model's, of most "
+            "hard"
+        ),
+    ] = None
     surrogate: Annotated[
         str | None, Setting("slope of a spike; absent takes the model's", door=SURROGATES)
     ] = None
-    surrogate_alpha: Annotated[float, Setting("its sharpness", low=0)] = 2.0
+    surrogate_alpha: Annotated[
+        float | None, Setting("its sharpness; absent takes the model's, of most 2", low=0)
+    ] = None
+    conv_channels: Annotated[
+        tuple[int, ...] | None,
+        Setting(
+            "channels of the convolutions of asa3 and asa5; absent takes their own times width",
+            low=1,
+        ),
+    ] = None
+    dropout: Annotated[
+        float | None,
+        Setting(
+            "share that asa3 drops in training of a layer's input and of its spikes; absent: 0.1",
+            low=0,
+            below=1,
+        ),
+    ] = None
+    dropout_layers: Annotated[
+        str | None,
+        Setting(
+            "which of its layers drop, a digit 0 or 1 for each of three convolutions and two "
+            'linear ones; absent: "00111"'
+        ),
+    ] = None
+    spike_pool: Annotated[
+        Literal["max", "average"] | None,
+        Setting("how asa5 pools spikes between its convolutions; absent: max"),
+    ] = None
+    layout: Annotated[
+        Literal["yx", "xy"],
+        Setting("frames inside the network: as they come, or turned over, x first"),
+    ] = "yx"
     attention: Annotated[
         Literal["none", "asa"],
         Setting("in each layer with pixels: none, or Advance Spatial Attention"),
@@ -81,6 +153,11 @@ class Network(Declared):
     ] = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "model", MODELS.known_as(self.model))
+        own = own_defaults(self.model)
+        for name, option in OPTIONS.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, own[option])
         super().__post_init__()
         self.attending()
 

@@ -52,16 +52,28 @@ class Optim(Declared):
         ),
     ] = 5
     schedule: Annotated[
-        Literal["cosine", "step"], Setting("how the learning rate falls after the warm-up")
+        Literal["cosine", "cosine-late", "step"],
+        Setting(
+            "how the learning rate falls after the warm-up: by a cosine, by one that begins an "
+            "epoch late (Yao et al.), or in steps"
+        ),
     ] = "cosine"
     decay_epochs: Annotated[
         int, Setting("epochs between two steps of the schedule step", low=1, unit="epochs")
     ] = 40
     decay_rate: Annotated[float, Setting("factor of each of them", low=0)] = 0.1
-    weight_decay: Annotated[float, Setting("on weights of two or more dimensions", low=0)] = 0.01
+    weight_decay: Annotated[float, Setting("on what decays says", low=0)] = 0.01
+    decays: Annotated[
+        Literal["weights", "all"],
+        Setting("weights of two or more dimensions, or every parameter that has a gradient"),
+    ] = "weights"
     optimizer: Annotated[
-        Literal["adamw", "sgd", "lamb"],
-        Setting("what turns gradients into steps", note="lamb needs the extra snntx[lamb]"),
+        Literal["adamw", "adam", "sgd", "lamb"],
+        Setting(
+            "what turns gradients into steps; adam adds the decay to the gradient, adamw takes it "
+            "from the weights",
+            note="lamb needs the extra snntx[lamb]",
+        ),
     ] = "adamw"
     momentum: Annotated[float, Setting("of SGD", low=0, high=1)] = 0.9
     ema_decay: Annotated[

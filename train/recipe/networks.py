@@ -8,6 +8,7 @@ import torch
 
 from ..network.create import create_model
 from ..network.model import TransferModel
+from .architecture import OPTIONS
 from .whole import Recipe
 
 
@@ -29,17 +30,19 @@ def build_model(
         num_classes=num_classes,
         steps=steps,
         size=size,
-        norm=chosen.norm,
         width=chosen.width,
         backend=chosen.backend,
         keep_activations=not chosen.checkpointing,
         attention=chosen.attending(),
-        kind=chosen.neuron,
-        tau=chosen.tau,
-        threshold=chosen.threshold,
-        reset=chosen.reset,
+        layout=chosen.layout,
+        conv_channels=chosen.conv_channels,
+        dropout=chosen.dropout,
+        dropout_layers=chosen.dropout_layers,
+        spike_pool=chosen.spike_pool,
+        sends=chosen.sends,
         learn_threshold=chosen.learn_threshold,
-        alpha=chosen.surrogate_alpha,
+        norm=chosen.norm,
+        **{option: getattr(chosen, name) for name, option in OPTIONS.items() if name != "norm"},
         **neuron,
     )
     # convolutions over all steps are fastest with the channels innermost, and fused layers too

@@ -1,7 +1,8 @@
 """Learning rates and decay groups: closed forms of the epoch, no state to save or restore.
 
 ``base_rate`` turns the recipe's rate into the one after the warm-up, ``learning_rate`` gives the
-rate at which an epoch runs, ``rate_lines`` says both for people, ``parameter_groups`` feeds AdamW.
+rate at which an epoch runs, ``rate_lines`` says both for people, ``parameter_groups`` feeds
+optimizers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ...errors import UsageError, nearest
 from ..recipe.learning import Optim
 
 REFERENCE_BATCH = 1024
-SCHEDULES = ("cosine", "step")
+SCHEDULES = ("cosine", "cosine-late", "step")
 
 
 def scaled_lr(lr: float, batch_size: int) -> float:
@@ -49,6 +50,7 @@ def learning_rate(
 
         epoch < w   warmup_lr + epoch · (base_lr - warmup_lr) / w
         cosine      min_lr + (base_lr - min_lr) · (1 + cos(π · epoch / epochs)) / 2
+        cosine-late the same of epoch - 1, and base_lr in epoch 0 (Yao et al., ICCV 2023)
         step        base_lr · decay_rate ^ (epoch // decay_epochs)
 
     The warm-up covers the first epochs of the curve and does not shift it. ``warmup_lr`` and
@@ -68,7 +70,8 @@ def learning_rate(
     if schedule == "step":
         return base_lr * decay_rate ** (epoch // decay_epochs)
     floor = min(min_lr, base_lr)
-    return floor + 0.5 * (base_lr - floor) * (1 + math.cos(math.pi * epoch / epochs))
+    passed = max(0, epoch - 1) if schedule == "cosine-late" else epoch
+    return floor + 0.5 * (base_lr - floor) * (1 + math.cos(math.pi * passed / epochs))
 
 
 def base_rate(settings: Optim, drawn: int | None = None) -> float:
@@ -128,13 +131,17 @@ def recipe_rate(settings: Optim, epoch: int, drawn: int | None = None) -> float:
     )
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return AdamW's groups ``[no decay, decay]`` of the trainable parameters, in model order.
+def parameter_groups(
+    model: nn.Module, weight_decay: float, decays: str = "weights"
+) -> list[dict[str, Any]]:
+    """Return the groups ``[no decay, decay]`` of the trainable parameters, in model order.
 
-    Weights of two or more dimensions decay; biases, norms and coefficients do not.
+    Weights of two or more dimensions decay, biases, norms and coefficients do not; with ``all``
+    every parameter is in the second group. One without a gradient never moves.
     """
     trainable = [p for p in model.parameters() if p.requires_grad]
+    least = 2 if decays == "weights" else 0
     return [
-        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.ndim < least], "weight_decay": 0.0},
+        {"params": [p for p in trainable if p.ndim >= least], "weight_decay": weight_decay},
     ]

@@ -44,7 +44,7 @@ class Updater:
         self.device, self._group = device, group
         self._accumulate, self._clip = recipe.optim.accumulate, recipe.optim.clip_norm
         self._dtype = _MIXED[recipe.optim.precision]
-        groups = parameter_groups(objective, recipe.optim.weight_decay)
+        groups = parameter_groups(objective, recipe.optim.weight_decay, recipe.optim.decays)
         self.optimizer = make_optimizer(groups, recipe.optim)
         self.average: AveragedModel | None = None
         if recipe.optim.ema_decay:

@@ -74,6 +74,8 @@ def small(name: str, seed: int = 0, **options: Any) -> TransferModel:
 def tiny(name: str, backend: str, **options: Any) -> TransferModel:
     """A narrow model on small frames, every layer of which fires."""
     side = max(MODELS.get(name).least_size, 16)
+    if "threshold" in MODELS.get(name).neuron_defaults:  # one for wider layers
+        options = {"threshold": 0.5, "surrogate": "sigmoid", **options}
     model = small(name, backend=backend, width=0.125, size=(side, side + 2), **options)
     normed = any(isinstance(module, StepNorm) for module in model.modules())
     gain = 2 if normed else 4

@@ -343,7 +343,7 @@ def test_a_wrong_setting_is_named(card: Card, setting: str, parts: list[str]) ->
         ("hard_switch=true", "hard_switch takes the place of sliding; set sliding = false"),
         (
             "model=vg",
-            "unknown model 'vg'; did you mean 'vgg'? (known: nmnist, nmnist-published, resnet18, ",
+            "unknown model 'vg'; did you mean 'vgg'? (known: asa3, asa5, nmnist, ",
         ),
         ("surrogate=qgat", "unknown surrogate 'qgat'; did you mean 'qgate'?"),
         ("method=slidin", "unknown method 'slidin'; did you mean 'sliding'? (known: event-only, "),

@@ -158,3 +158,25 @@ def test_what_is_said_of_the_rate_before_the_first_step() -> None:
     assert rate_lines(optim, 4)[0] == (
         "learning rate 0.003906: lr = 0.5 x 8 / 1024 (lr_scaling = linear-nominal)"
     )
+
+
+@pytest.mark.parametrize(("epochs", "lr"), [(200, 1e-4), (100, 1e-4), (200, 1e-3), (100, 1e-3)])
+def test_a_cosine_that_begins_an_epoch_late(epochs: int, lr: float) -> None:
+    with np.load(Path(__file__).parents[2] / "golden" / "asa_schedule.npz") as stored:
+        wanted = stored[f"e{epochs}_lr1e-{round(-math.log10(lr))}"]
+    settings = Recipe.of(
+        model="asa3", epochs=epochs, lr=lr, min_lr=1e-6, warmup_epochs=0, schedule="cosine-late"
+    ).optim
+    rates = [recipe_rate(settings, epoch) for epoch in range(epochs)]
+    np.testing.assert_allclose(rates, wanted, rtol=1e-9, atol=0)
+
+
+def test_every_parameter_decays_where_all_do() -> None:
+    model = create_model("asa5", num_classes=2, steps=2, width=0.125)
+    none, all_ = parameter_groups(model, 0.1, "all")
+    assert none["params"] == []
+    assert len(all_["params"]) == len(list(model.parameters()))
+    assert all_["weight_decay"] == 0.1
+    some, _ = parameter_groups(model, 0.1)
+    leaks = [each for name, each in model.named_parameters() if name.endswith("leak_logit")]
+    assert all(any(each is leak for each in some["params"]) for leak in leaks)

@@ -29,13 +29,13 @@ def channels_of(model: TransferModel, widths: Sequence[int]) -> list[int]:
     Raises:
         UsageError: another number of them, or one below 1.
     """
-    asked = model.options.channels
+    asked = model.options.conv_channels
     if asked is None:
         return [model.wide(width) for width in widths]
     if len(asked) != len(widths) or min(asked, default=0) < 1:
         raise UsageError(
-            f"model {model.name}: channels are {list(asked)}, expected {len(widths)} numbers of 1 "
-            f"or more, such as {list(widths)}"
+            f"model {model.name}: conv_channels are {list(asked)}, expected {len(widths)} numbers "
+            f"of 1 or more, such as {list(widths)}"
         )
     return list(asked)
 

@@ -13,9 +13,9 @@ static head, event head: linear 256-C with bias - LIF      C each
 =========================================================  ===================
 
 An attention at ``neuron`` stands between pool and LIF. That is their arch A; D has
-``channels = [32, 32, 32]`` and ``dropout = 0.5``. What a head's neuron sends is its class's value
-at a step. The static head is ours, as are the coefficients: the published network has one branch.
-So is the domain feature, the hidden LIF's membrane.
+``conv_channels = [32, 32, 32]`` and ``dropout = 0.5``. What a head's neuron sends is its class's
+value at a step. The static head is ours, as are the coefficients: the published network has one
+branch. So is the domain feature, the hidden LIF's membrane.
 
 A layer that drops (``dropout_layers``: the three convolutions, the hidden layer, the head) does so
 twice in training: on its input, anew for each value and step, and on what it sends, for a value at
@@ -51,7 +51,7 @@ class TransferASA3(TransferModel):
     frame_size: ClassVar[tuple[int, int]] = (32, 32)
     least_size: ClassVar[int] = 4
     neuron_defaults: ClassVar[Mapping[str, Any]] = OWN["asa3"]
-    takes: ClassVar[frozenset[str]] = frozenset({"channels", "dropout", "dropout_layers"})
+    takes: ClassVar[frozenset[str]] = frozenset({"conv_channels", "dropout", "dropout_layers"})
     reference: ClassVar[ReferenceTable | None] = ReferenceTable(
         modules={
             **{f"convolutions.{i}.conv": f"ConvAttLIFs.{i}.conv.0" for i in range(3)},

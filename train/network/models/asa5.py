@@ -13,10 +13,10 @@ static head, event head: linear 512-10 C - PLIF - vote   C each
 
 Class c's value at a step is the mean of what the neurons 10 c to 10 c + 9 send. An attention at
 ``neuron`` stands between batch norm and neuron. That is their arch B; C has ``neuron = "lif"``,
-``spike_pool = "average"`` (the last pool takes the maximum all the same) and ``channels = [64, 128,
-128, 128, 128]``. The neurons are SpikingJelly's. The static head and the coefficients are ours,
-since the published network has one branch, and so is the domain feature, the membrane of the hidden
-neurons.
+``spike_pool = "average"`` (the last pool takes the maximum all the same) and
+``conv_channels = [64, 128, 128, 128, 128]``. The neurons are SpikingJelly's. The static head and
+the coefficients are ours, since the published network has one branch, and so is the domain feature,
+the membrane of the hidden neurons.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TransferASA5(TransferModel):
     frame_size: ClassVar[tuple[int, int]] = (128, 128)
     least_size: ClassVar[int] = 32
     neuron_defaults: ClassVar[Mapping[str, Any]] = OWN["asa5"]
-    takes: ClassVar[frozenset[str]] = frozenset({"channels", "spike_pool"})
+    takes: ClassVar[frozenset[str]] = frozenset({"conv_channels", "spike_pool"})
     reference: ClassVar[ReferenceTable | None] = ReferenceTable(
         modules={
             **{f"convolutions.{i}.conv": f"ConvAttLIFs.{i}.0.conv.0" for i in range(5)},

@@ -73,13 +73,13 @@ def _modules() -> dict[str, str]:
     return modules
 
 
-@MODELS.register("sew_resnet18")
+@MODELS.register("sew-resnet18")
 class TransferSEWResNet18(TransferModel):
     """Frames ``(B, T, 2, 64, 64)``; domain features ``(T, B, 512)``."""
 
     frame_size: ClassVar[tuple[int, int]] = (64, 64)
     least_size: ClassVar[int] = 8
-    neuron_defaults: ClassVar[Mapping[str, Any]] = OWN["sew_resnet18"]
+    neuron_defaults: ClassVar[Mapping[str, Any]] = OWN["sew-resnet18"]
     reference: ClassVar[ReferenceTable | None] = ReferenceTable(
         _modules(), lacks=("static_head", "coefficient")
     )
