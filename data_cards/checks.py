@@ -113,6 +113,12 @@ def _check_events(card: Card, where: str) -> list[str]:
     if events.order:
         _one_of(events.order, tuple(fields), f"{where}: [events] order")
     fields = template_fields(events, fields, where)
+    in_table = events.slices is not None and events.slices.class_column is not None
+    if (in_table or events.numbered or events.class_from == "file") and not card.classes:
+        raise UsageError(
+            f"{where}: its files give the number of a class, so classes must name them all, in "
+            "order"
+        )
     if events.labels is None:
         if "class" not in fields:
             raise UsageError(

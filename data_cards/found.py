@@ -13,7 +13,7 @@ from typing import Annotated
 
 from ..declared.fields import Declared, Setting
 from .tables import Columns, Labels
-from .vocabulary import Fit, Outside, StaticLayout, StaticOrder
+from .vocabulary import ClassFrom, Fit, Outside, StaticLayout, StaticOrder
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class Slices(Declared):
     field: Annotated[
         str, Setting("name of the field that becomes the number of a recording's row, two digits")
     ] = "part"
-    suffix: Annotated[str, Setting("of the table, beside the file of the same stem")] = ".csv"
+    suffix: Annotated[
+        str, Setting("what follows the file's stem in the name of the table beside it")
+    ] = ".csv"
     header_rows: Annotated[int, Setting("rows before the first recording")] = 1
     start_column: Annotated[
         int, Setting("which column of a row is its first timestamp, from 1, in microseconds")
@@ -54,6 +56,37 @@ class Slices(Declared):
             "as many as its table has rows"
         ),
     ] = None
+    class_column: Annotated[
+        int | None,
+        Setting(
+            "which column of a row, from 1, is the number of its class among the card's "
+            "``classes``; absent, the path tells the class"
+        ),
+    ] = None
+    class_first: Annotated[int, Setting("number of the first class in that column")] = 1
+
+
+@dataclass(frozen=True)
+class NameLists(Declared):
+    """Lists of the names of files that say which set each file is of."""
+
+    files: Annotated[
+        dict[str, str],
+        Setting("name of a set → path of its list below the root, a text of one name a line"),
+    ]
+    entry: Annotated[
+        str, Setting("template over the pattern's fields: the name of a file as the lists have it")
+    ]
+    field: Annotated[
+        str, Setting("name of the field that becomes the set of each file; empty in no list")
+    ] = "set"
+    number: Annotated[
+        str,
+        Setting(
+            "field of the pattern that is the number of a file's class: each line then ends with "
+            "a label, that number or, in every line, one less; absent, lines are names alone"
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +116,7 @@ class EventFiles(Declared):
         bool,
         Setting(
             "count on where the format's timer starts over, after 2^23 us in ``atis``, 2^31 or "
-            "2^32 us in ``mat``, instead of refusing the recording"
+            "2^32 us in ``mat`` and AEDAT 2.0, instead of refusing the recording"
         ),
     ] = False
     outside: Annotated[
@@ -131,6 +164,16 @@ class EventFiles(Declared):
         Labels | None,
         Setting("where the classes of the recordings of a file of many stand, in order"),
     ] = None
+    lists: Annotated[
+        NameLists | None, Setting("lists beside the recordings that say which set each is of")
+    ] = None
+    class_from: Annotated[
+        ClassFrom,
+        Setting(
+            "``path``, or ``file`` where a format's files tell the number of their class among "
+            "the card's ``classes``, from 0"
+        ),
+    ] = "path"
 
     @property
     def file_format(self) -> str:
@@ -150,7 +193,10 @@ class StaticFiles(Declared):
 
     layout: Annotated[
         StaticLayout,
-        Setting("``images`` (picture files by pattern) or ``mnist`` (IDX files and CSV)"),
+        Setting(
+            "``images`` (picture files by pattern), ``mnist`` (IDX files and CSV) or ``cifar10`` "
+            "(batches of the binary version, class partners all)"
+        ),
     ]
     twin: Annotated[str, Setting("template over the recording's fields giving its twin's identity")]
     pattern: Annotated[

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...data_cards.found import EventFiles
 from ...data_cards.schema import Card
 from ...data_cards.vocabulary import WINDOWED, Kind
 from ..disk.digests import fingerprint
@@ -20,9 +21,16 @@ from ..framing.options import FrameOptions
 from .format import EVENT_VERSION, VERSION
 from .notes import Note
 
-ADDED: dict[str, Any] = {"wraps": False, "outside": "stop"}
+ADDED: dict[str, Any] = {
+    "wraps": False,
+    "outside": "stop",
+    "lists": None,
+    "class_from": "path",
+}
 ADDED |= dict.fromkeys(("columns", "numbered"))
 """Keys of ``[events]`` that a later release added, and what holds where they are left out."""
+ADDED_SLICES: dict[str, Any] = {"class_column": None, "class_first": 1}
+"""Keys of ``[events.slices]`` likewise."""
 ADDED_SPLITS: dict[str, Any] = {"validation_values": ()}
 """Keys of a table of ``[splits]`` that a later release added, likewise."""
 ADDED_OPTIONS: dict[str, Any] = {"downsample": 1}
@@ -49,7 +57,7 @@ def settings_of(
         "version": VERSION if kind == "frames" else EVENT_VERSION,
         **({} if kind == "frames" else {"kind": kind}),
         "card": card.name,
-        "events": _without(dataclasses.asdict(card.events), ADDED),
+        "events": _events(card.events),
         "static": static_rules,
         "splits": {
             name: _without(dataclasses.asdict(rule), ADDED_SPLITS)
@@ -58,6 +66,14 @@ def settings_of(
         "classes": classes,
         "options": _without(dataclasses.asdict(options), ADDED_OPTIONS),
     }
+
+
+def _events(spec: EventFiles) -> dict[str, Any]:
+    """Return ``[events]``, as the key takes it."""
+    table = _without(dataclasses.asdict(spec), ADDED)
+    if spec.slices is not None:
+        table["slices"] = _without(table["slices"], ADDED_SLICES)
+    return table
 
 
 def _without(table: dict[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:

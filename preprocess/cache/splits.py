@@ -5,7 +5,8 @@ depends on names alone, never on listing order or on a random generator. ``leadi
 the first ``round(share * n)`` of each class in order of listing (round half to even), as
 the published split does once its listing is sorted by name. ``window`` takes the first
 ``train_count`` of each class for training and the next ``test_count`` for the test, and
-leaves the rest unused. ``field`` uses the dataset's own folders.
+leaves the rest unused. ``field`` uses the dataset's own folders or lists; a recording in none of
+its lists is unused.
 
 A static image takes the part of the recordings it is the twin of; with no recording it may be
 used in training. Of images of the same pixels, all are held out where one is. So no twin of a
@@ -49,10 +50,10 @@ def split_recordings(
         meaning = dict.fromkeys((rule.train_value, *rule.train_values), TRAIN)
         meaning |= dict.fromkeys((rule.test_value, *rule.test_values), TEST)
         meaning |= dict.fromkeys(rule.validation_values, VALIDATION)
-        meaning.pop("", None)
+        meaning[""] = UNUSED  # in no list
         for i, values in enumerate(fields):
             if values[rule.field] not in meaning:
-                known = " or ".join(f"'{value}'" for value in meaning)
+                known = " or ".join(f"'{value}'" for value in meaning if value)
                 raise UsageError(
                     f"recording {identities[i]}: {rule.field} = '{values[rule.field]}', "
                     f"expected {known}"

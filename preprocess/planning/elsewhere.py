@@ -18,6 +18,8 @@ from ...errors import BadFileError, ElsewhereError, UsageError, shell_word
 from ..disk.listing import NothingFoundError, folder_there
 from ..disk.patterns import Component, components, match_names
 from ..raw.recordings import class_of
+from ..raw.slices import table_name
+from ..statics.cifar10 import cifar10_file
 from ..statics.files import archives_of
 from ..statics.images import mnist_file
 from ..statics.zips import archive_members
@@ -117,11 +119,11 @@ def _recordings(card: Card, folder: Path, look: Look) -> Sought:
     found = _by_pattern("--raw", folder, spec.roots, components(spec.pattern), accept, look)
     if spec.slices is None:
         return found
-    suffix = spec.slices.suffix
+    slices = spec.slices
 
     def above(place: Path) -> Place | None:
         up = found.above(place)  # by their names alone, folders of anything could be it
-        return up if up is not None and up.example.with_suffix(suffix).is_file() else None
+        return up if up is not None and table_name(up.example, slices).is_file() else None
 
     return found._replace(above=above)
 
@@ -153,16 +155,17 @@ def _of_tonic(name: str, folder: Path) -> Sought:
 
 def _images(card: Card, spec: StaticFiles, folder: Path, look: Look) -> Sought:
     """Return how the static images of a card are known."""
-    if spec.layout == "mnist":
+    if spec.layout != "images":
         levels = 2  # such folders as MNIST/raw are found from above
+        held = mnist_file if spec.layout == "mnist" else cifar10_file
 
-        def of_digits(place: Path) -> Iterator[Place]:
+        def of_files(place: Path) -> Iterator[Place]:
             for parent in _parents(place, levels):
-                file = mnist_file(parent)
+                file = held(parent)
                 if file is not None:
                     yield Place(parent, file)
 
-        return Sought("--static", folder, mnist_file, lambda place: next(of_digits(place), None))
+        return Sought("--static", folder, held, lambda place: next(of_files(place), None))
     parts = components(spec.pattern, spec.suffixes)
     accept = _of_classes(card, spec.class_name, spec.pattern)
     plain = _by_pattern("--static", folder, spec.roots, parts, accept, look)

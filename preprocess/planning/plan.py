@@ -184,7 +184,7 @@ def _recordings(request: Request, skip: bool) -> RecordingSet:
     """List the recordings; where there are none, other suffixes or folders may be the reason."""
     spec = request.card.events
     try:
-        return list_recordings(spec, request.raw, skip=skip)
+        return list_recordings(spec, request.raw, classes=request.card.classes, skip=skip)
     except NothingFoundError as error:
         told = explained(error, request.card, request.raw, request.static)
         if isinstance(told, NothingFoundError):
@@ -262,10 +262,18 @@ def _check_format(card: Card) -> None:
             f"{place}] wraps = true, but the timer of format '{format}' does not start over; leave "
             "it out"
         )
+    if card.events.numbered is not None and not READERS.get(format).numbered:
+        raise UsageError(f"{place}.numbered] needs format = 'gait', found '{format}'")
     if card.events.columns is not None and not READERS.get(format).takes_columns:
         raise UsageError(
             f"{place}.columns] is for files of plain columns (csv, hdf5, npy, npz), and those of "
             f"format '{format}' have their own; leave it out"
         )
     if card.events.slices is not None and not READERS.get(format).slices:
-        raise UsageError(f"{place}.slices] needs format = 'aedat4', found '{format}'")
+        known = " or ".join(f"'{name}'" for name in READERS.shipped() if READERS.get(name).slices)
+        raise UsageError(f"{place}.slices] needs format = {known}, found '{format}'")
+    if card.events.class_from == "file" and not READERS.get(format)().tells_class:
+        raise UsageError(
+            f"{place}] class_from = 'file', but files of format '{format}' do not tell their "
+            "class; leave it out"
+        )

@@ -8,7 +8,8 @@ the times mean among events that share them is told by the reader
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...data_cards.found import Slices
@@ -20,13 +21,18 @@ MAX_TABLE_BYTES = 1 << 24
 MAX_TIME_US = 1 << 62
 
 
+def table_name(path: Path, spec: Slices) -> Path:
+    """Return where the table of a file of recordings should be."""
+    return path.with_name(f"{path.stem}{spec.suffix}")
+
+
 def table_of(path: Path, spec: Slices) -> Path:
     """Return the table beside a file of recordings.
 
     Raises:
         BadFileError: there is none.
     """
-    wanted = path.with_suffix(spec.suffix)
+    wanted = table_name(path, spec)
     table = first_file([wanted])
     if table is None:
         raise BadFileError(
@@ -43,6 +49,42 @@ def read_slices(table: Path, spec: Slices) -> Iterator[tuple[int, int, int]]:
         BadFileError: the table is unreadable or empty, has more or fewer rows than the card
             says, or a row lacks a time or ends before it starts.
     """
+    for number, row in enumerate(_rows(table, spec), 1):
+        start, end = (
+            _time(row, column, f"{table}: row {number}")
+            for column in (spec.start_column, spec.end_column)
+        )
+        if end <= start:
+            raise BadFileError(
+                f"{table}: row {number} starts at {start} us and ends at {end} us; expected an "
+                "end after the start"
+            )
+        yield start, end, number
+
+
+def read_classes(table: Path, spec: Slices, classes: Sequence[str]) -> list[str]:
+    """Return the class of every recording, in order of the rows.
+
+    Raises:
+        BadFileError: as of :func:`read_slices`, or a row has no number of a class.
+    """
+    assert spec.class_column is not None
+    column, first = spec.class_column, spec.class_first
+    names = []
+    for number, row in enumerate(_rows(table, spec), 1):
+        cell = row[column - 1].strip() if column <= len(row) else ""
+        label = int(cell) - first if re.fullmatch(r"[0-9]{1,9}", cell) else -1
+        if not 0 <= label < len(classes):
+            raise BadFileError(
+                f"{table}: row {number}, column {column} holds {cell[:40]!r}, expected the number "
+                f"of a class, {first} to {first + len(classes) - 1}"
+            )
+        names.append(classes[label])
+    return names
+
+
+def _rows(table: Path, spec: Slices) -> list[list[str]]:
+    """Return the rows of a table below its header, blank ones left out."""
     try:
         if table.stat().st_size > MAX_TABLE_BYTES:
             raise BadFileError(
@@ -66,17 +108,7 @@ def read_slices(table: Path, spec: Slices) -> Iterator[tuple[int, int, int]]:
             f"{table}: {found} rows below the header, expected {spec.recordings}, one for each "
             "recording of a file; copy or download it again"
         )
-    for number, row in enumerate(rows[spec.header_rows :], 1):
-        start, end = (
-            _time(row, column, f"{table}: row {number}")
-            for column in (spec.start_column, spec.end_column)
-        )
-        if end <= start:
-            raise BadFileError(
-                f"{table}: row {number} starts at {start} us and ends at {end} us; expected an "
-                "end after the start"
-            )
-        yield start, end, number
+    return rows[spec.header_rows :]
 
 
 def _time(row: list[str], column: int, where: str) -> int:

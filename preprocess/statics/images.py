@@ -28,6 +28,7 @@ from ...errors import BadFileError, UsageError
 from ..disk.files import first_file, read_file
 from ..disk.listing import NothingFoundError, Passed, require_folder
 from ..framing.resize import resize_bilinear
+from .cifar10 import cifar10_batches, read_batch
 from .files import find_pictures
 from .rgb_hsv import value_of
 
@@ -56,7 +57,7 @@ class StaticImage:
         identity: what twins are matched by, such as ``airplanes/image_0001``.
         class_name: its class; empty while only its recording can tell.
         path: the file it lies in.
-        pixels: its pixels where the file holds many images, ``(H, W)`` uint8.
+        pixels: its pixels where the file holds many images, ``(H, W)`` or ``(H, W, 3)`` uint8.
         member: its name in the archive that ``path`` is; empty for a file of its own.
         may_be_twin: the twin rule may match it; False for what its format makes a class partner.
     """
@@ -103,6 +104,8 @@ def list_statics(
     """
     if spec.layout == "mnist":
         return _list_mnist(folder)
+    if spec.layout == "cifar10":
+        return _list_cifar10(folder)
     found = find_pictures(spec, folder, number, passed)
     images = tuple(StaticImage(f.identity, f.class_name, f.path, member=f.member) for f in found)
     planes = VALUE_PLANES if spec.order == "channel-then-resize" else PLANES["images"]
@@ -155,6 +158,19 @@ def planes_of(
         fitted.paste(source, ((width - source.width) // 2, (height - source.height) // 2))
     pixels = np.asarray(fitted, np.uint8)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _list_cifar10(folder: Path) -> StaticSet:
+    """List the pictures of CIFAR-10's batches: class partners, since nobody knows more."""
+    images: list[StaticImage] = []
+    files: dict[str, Path] = {}
+    for name, path in cifar10_batches(folder):
+        files[path.relative_to(folder).as_posix()] = path
+        images += [
+            StaticImage(f"{name}/{number:05d}", label, path, pixels, may_be_twin=False)
+            for number, (label, pixels) in enumerate(zip(*read_batch(path), strict=True))
+        ]
+    return StaticSet(tuple(images), files, PLANES["images"])
 
 
 def _list_mnist(folder: Path) -> StaticSet:

@@ -481,12 +481,12 @@ def test_a_bad_picture_in_an_archive_is_named(raw: Any, card: Card, tmp_path: Pa
         ("grey = true", "gray = true", "unknown key 'gray'.*grey"),
         ('"images_background.zip", ', '"../images.zip", ', "must be a .zip below the root"),
         ("grey = true", 'grey = true\norder = "channel-then-resize"', "grey belongs to order"),
-        ('format = "aedat4"', 'format = "atis"', "needs format = 'aedat4', found 'atis'"),
+        ('format = "aedat4"', 'format = "atis"', "format = 'aedat3' or 'aedat4', found 'atis'"),
         ('tail = "keep"\n', "", r"\[framing\] values = 'frequency' needs tail = 'keep'"),
     ],
 )  # fmt: skip
 def test_mistakes_in_the_card_are_named(old: str, new: str, message: str) -> None:
-    text = (Path(load_card.__code__.co_filename).parent / "n-omniglot.toml").read_text()
+    text = (Path(load_card.__code__.co_filename).parent / "shipped/n-omniglot.toml").read_text()
     assert text.count(old) == 1
 
     def used() -> None:
