@@ -116,7 +116,7 @@ class EventFiles(Declared):
         bool,
         Setting(
             "count on where the format's timer starts over, after 2^23 us in ``atis``, 2^31 or "
-            "2^32 us in ``mat`` and AEDAT 2.0, instead of refusing the recording"
+            "2^32 us in ``mat``, plain columns and AEDAT 2.0, instead of refusing the recording"
         ),
     ] = False
     outside: Annotated[
