@@ -48,6 +48,8 @@ DAMAGE = (
 PARALLEL = "module."
 """Prefix of every name where the model was wrapped for several devices."""
 ZIP = b"PK\x03\x04"
+FOLDER = 0x10
+"""Mark of a folder among the attributes of a zip's record."""
 UNSAFE = "weights_only"
 """Stands in torch's messages that advise to set it to False."""
 DETAIL = re.compile(r"WeightsUnpickler error: (Unsupported [a-z]+ \w+)")
@@ -176,6 +178,9 @@ def _programs(path: Path) -> Iterator[IO[bytes]]:
                     f"its records claim {claimed:,} bytes, the file has {path.stat().st_size:,}; "
                     "no torch.save wrote it"
                 )
+            for record in archive.infolist():  # torch would leave its memory as it happens to be
+                if record.external_attr & FOLDER:
+                    raise zipfile.BadZipFile(f"{record.filename} is marked as a folder")
             if (damaged := archive.testzip()) is not None:
                 raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
             names = [name for name in archive.namelist() if name.endswith(".pkl")]

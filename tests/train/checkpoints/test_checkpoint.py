@@ -234,6 +234,15 @@ def test_a_flipped_bit_of_a_weight_is_noticed(saved: Path) -> None:
     refuse(saved, "not a readable checkpoint", "checksum")
 
 
+def test_a_record_that_is_marked_as_a_folder_is_noticed(saved: Path) -> None:
+    content = bytearray(saved.read_bytes())
+    entry = content.rindex(b"data/0") - len("archive/") - 46
+    assert content[entry : entry + 4] == b"PK\x01\x02"
+    content[entry + 38] ^= 0x10
+    saved.write_bytes(content)
+    refuse(saved, "not a readable checkpoint", "archive/data/0 is marked as a folder")
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.999])
 def test_a_truncated_file(saved: Path, share: float) -> None:
     content = saved.read_bytes()
