@@ -173,7 +173,7 @@ def test_static_for_a_card_without(snntx: Snntx, raw: Path, tmp_path: Path) -> N
     from snntx import data_cards
 
     folder = Path(data_cards.__file__).parent
-    text = (folder / "n-mnist.toml").read_text(encoding="utf-8")
+    text = (folder / "shipped/n-mnist.toml").read_text(encoding="utf-8")
     start, end = text.index("[static]"), text.index("[framing]")
     text = (text[:start] + text[end:]).replace('"n-mnist"', '"own"')
     (tmp_path / "own.toml").write_text(text, encoding="utf-8")

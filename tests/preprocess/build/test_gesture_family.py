@@ -365,3 +365,21 @@ def test_mistakes_in_slices_and_lists_are_named(old: str, new: str, message: str
     assert text.count(old) == 1
     with pytest.raises(UsageError, match=message):
         parse_card(text.replace(old, new).encode(), "own.toml")
+
+
+def test_a_transfer_from_partners_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The card's own recipe, small: pictures of CIFAR-10 are shown, and nothing asks for twins."""
+    write_cifar10_dvs(tmp_path / "raw", ["airplane", "bird"], list(range(10)))
+    write_batches(tmp_path / "raw/cifar-10-batches-bin")
+    raw, cache = str(tmp_path / "raw"), ["--cache", str(tmp_path / "cache")]
+    words = ["--raw", raw, "--static", raw, "--steps", "2", "--size", "16", "--as", "frames"]
+    assert run(["preprocess", "cifar10-dvs", *words, *cache, "--jobs", "1"]) == 0
+    small = ("epochs=1", "batch_size=4", "width=0.05", "warmup_epochs=0", "steps=2", "size=16")
+    sets = [word for each in small for word in ("--set", each)]
+    out = str(tmp_path / "run")
+    assert run(["train", "cifar10-dvs", *cache, "--out", out, "--device", "cpu", *sets]) == 0
+    capsys.readouterr()
+    assert run(["evaluate", out, *cache, "--device", "cpu"]) == 0
+    assert "top-1" in capsys.readouterr().out
