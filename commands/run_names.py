@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..data_cards.schema import Card
 from ..errors import SnntxError
-from ..preprocess.cache.frame_cache import FrameCache
+from ..preprocess.cache.contents import SealedCache
 from ..preprocess.disk.locks import Lock
 from ..train.checkpoints.free import check_free
 from ..train.checkpoints.names import LAST, LOCK
@@ -31,7 +31,7 @@ LONGEST, DIGITS = 80, 6
 
 
 def default_out(
-    card: Card, name: str, recipe: Recipe, settings: Sequence[str], cache: FrameCache
+    card: Card, name: str, recipe: Recipe, settings: Sequence[str], cache: SealedCache
 ) -> Path:
     """Return the directory of this very run, or the first of its name that is free.
 
@@ -82,7 +82,7 @@ def _clean(text: str) -> str:
     return re.sub(r"[^\w.=+-]", "_", text, flags=re.ASCII).lstrip(".-")
 
 
-def _may_be(out: Path, card: Card, recipe: Recipe, cache: FrameCache) -> bool:
+def _may_be(out: Path, card: Card, recipe: Recipe, cache: SealedCache) -> bool:
     """Whether a directory is free, or holds this very run, perhaps trained on for more epochs."""
     try:
         if not (out / LAST).is_file():

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..data_cards import card_names, load_card
 from ..data_cards.schema import Card
 from ..errors import SnntxError, UsageError, shell_word
-from ..preprocess.cache.frame_cache import FrameCache
+from ..preprocess.cache.contents import SealedCache
 from ..preprocess.cache.opening import open_cache, sealed_caches
 from ..preprocess.planning.own_card import used_card
 from ..train.checkpoints.account import read_account
@@ -67,7 +67,7 @@ class Wanted:
 
     card: Card
     given: str
-    frames: FrameCache
+    frames: SealedCache
     recipe: Recipe
     out: Path
 
@@ -105,6 +105,8 @@ def wanted_run(asked: Asked, note: Note) -> Wanted:
         size=recipe.data.size,
         key=asked.key,
         static_fit=recipe.data.static_fit,
+        downsample=recipe.data.downsample,
+        of_events=recipe.data.of_events,
         given=asked.card,
         on_note=note,
     )
@@ -207,7 +209,7 @@ def _card(run: Path, named: str, root: Path) -> Card:
         ) from error
 
 
-def _frames(run: Path, root: Path, card: Card, key: str, asked: Asked, note: Note) -> FrameCache:
+def _frames(run: Path, root: Path, card: Card, key: str, asked: Asked, note: Note) -> SealedCache:
     """Return the run's cache, or the one that the command names by its key."""
     there = any(each.name == key for each in sealed_caches(root, card.name))
     if asked.key is None and not there:

@@ -40,6 +40,7 @@ def open_cache(
     static_fit: str | None = None,
     given: str | None = None,
     by_setting: bool = True,
+    downsample: int | None = None,
     of_events: Sequence[str] = (),
     on_note: Callable[[str], None] = lambda note: None,
 ) -> SealedCache:
@@ -59,6 +60,7 @@ def open_cache(
             without static images will do for each.
         given: how the user named the card, where that was the path of a file.
         by_setting: the command takes steps and size by ``--set``.
+        downsample: side of the square of pixels that an event cache counts as one; None for any.
         of_events: settings, as text, that need an event cache.
         on_note: called with one line about a cache that nobody named.
 
@@ -76,13 +78,15 @@ def open_cache(
         cache = opened(named.directory)
         _check_fit(named, static_fit)
         return _two_channels(_asked_of(cache, steps, size))
-    wanted = FrameOptions.from_card(card, steps=steps, size=size).frame_shape
-    asked = any(each is not None for each in (steps, size, static_fit))
+    given_options = {"steps": steps, "size": size, "downsample": downsample}
+    wanted = FrameOptions.from_card(card, **given_options).frame_shape
+    asked = any(each is not None for each in (*given_options.values(), static_fit))
     events = [each for each in found if each.kind == "events" and each.shape is not None]
     frames = [] if of_events else [each for each in found if each.kind == "frames"]
     shaped_so = [each for each in frames if each.shape == wanted]
     if asked:
-        chosen = _of_kind(card, newest(_fitted(shaped_so, static_fit)), _fitted(events, static_fit))
+        sized = _nearest(_fitted(events, static_fit), wanted)
+        chosen = _of_kind(card, newest(_fitted(shaped_so, static_fit)), sized)
     else:
         chosen = implied(events if of_events else found, card)
     shaped = "events" if of_events else f"frames {wanted}"
@@ -102,6 +106,7 @@ def open_cache(
         options = "" if kind == card.framing.kind else f" --as {kind}"
         options += f" --steps {steps}" if steps and kind == "frames" else ""
         options += f" --size {size}" if size else ""
+        options += f" --downsample {downsample}" if downsample else ""
         options += f" --static-fit {static_fit}" if static_fit and card.static else ""
         command = f"snntx preprocess {name} --raw DIR{static} --cache {shell_word(root)}{options}"
         needed = f", which {', '.join(of_events)} needs" if of_events else ""
@@ -119,11 +124,19 @@ def open_cache(
 
 
 def _of_kind(card: Card, *kinds: list[Candidate]) -> list[Candidate]:
-    """Return the caches of the card's own kind, or else of the other, nearest to its options."""
+    """Return the caches of the card's own kind, or else of the other."""
     found = sorted(kinds, key=lambda some: any(each.kind != card.framing.kind for each in some))
-    some = next(filter(None, found), [])
-    least = min((len(each.differs) for each in some if each.kind == "events"), default=None)
-    return [each for each in some if each.kind == "frames" or len(each.differs) == least]
+    return next(filter(None, found), [])
+
+
+def _nearest(found: Sequence[Candidate], wanted: tuple[int, ...]) -> list[Candidate]:
+    """Return the event caches whose static images have the wanted size, nearest to the card's own.
+
+    Where none has, all of them are taken.
+    """
+    sized = [each for each in found if each.shape is not None and each.shape[2:] == wanted[2:]]
+    least = min((len(each.differs) for each in sized or found), default=0)
+    return [each for each in sized or found if len(each.differs) == least]
 
 
 def _by_key(home: Path, found: Sequence[Candidate], key: str) -> Candidate:

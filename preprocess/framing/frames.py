@@ -40,6 +40,7 @@ from .grid import Span, axes
 from .kernels import frame, scan_columns, search_records
 from .options import FrameOptions
 from .records import Records
+from .windows import Windows, clip_starts
 
 _COLUMN = np.iinfo(np.int16)
 
@@ -238,3 +239,23 @@ def frames_in_window(events: Events, span: Span, options: FrameOptions) -> NDArr
         bounds[-1] = events.size
     columns = (events.x, events.y, events.p)
     return _valued(frame(columns, bounds, down, across, options.polarity), options.values)
+
+
+def frames_of_clips(events: Events, options: FrameOptions, windows: Windows) -> NDArray[np.float32]:
+    """Frame the clips of a test of one whole recording, ``(clips, T, C, H, W)``.
+
+    Args:
+        events: all of it, in order of time, of polarity 0 or 1.
+        options: as in :func:`frames_in_window`.
+        windows: length and number of the clips.
+
+    Raises:
+        SnntxError: a coordinate outside the sensor.
+    """
+    span = Span(*(int(end(column)) for column in (events.x, events.y) for end in (np.min, np.max)))
+    t = events.t - events.t[0]
+    used = int(np.searchsorted(t, t[-1]))
+    starts = clip_starts(int(t[used - 1]) if used else 0, windows)
+    ends = np.searchsorted(t, np.stack([starts, starts + windows.length_us])).T.tolist()
+    parts = [events.take(slice(first, end)) for first, end in ends]
+    return np.stack([frames_in_window(part, span, options) for part in parts])

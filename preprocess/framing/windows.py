@@ -10,8 +10,8 @@ window is at least as long as it.
 moment none is used; ``D`` is the time from the first to the last event before that moment. With
 ``n`` clips, ``start_j = j (W − o)``, ``o = floor((n W − D) / n)``, where ``n W > D``, so that they
 overlap; else ``start_j = j (W + o)`` with ``o = floor((D − n W) / n)``. A window that reaches
-beyond ``D`` starts at ``D − W`` instead, which is negative where the recording is shorter than the window:
-it then has the whole recording, ``n`` times.
+beyond ``D`` starts at ``D − W`` instead, which is negative where the recording is shorter than the
+window: it then has the whole recording, ``n`` times.
 """
 
 from __future__ import annotations

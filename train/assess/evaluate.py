@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 from ...errors import SnntxError, UsageError, shell_word
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
+from ...preprocess.cache.opening import opened
 from ...preprocess.cache.roots import user_root
 from ...preprocess.disk.atomic import write_atomic
 from ...preprocess.disk.folders import cause_of
+from ..batches.seen import seen_by
 from ..checkpoints.names import FORMAT, METRICS
 from ..checkpoints.started import root_of
 from ..checkpoints.state import Checkpoint
@@ -136,14 +138,14 @@ def evaluate_run(
     return result
 
 
-def _cache_of(checkpoint: Checkpoint, path: Path, root: Path) -> FrameCache:
+def _cache_of(checkpoint: Checkpoint, path: Path, root: Path) -> SealedCache:
     directory = root / checkpoint.card / checkpoint.cache_key
     if not directory.is_dir():
         raise SnntxError(
             f"{directory}: the cache that {path} was trained on is not there; give its root with "
             f"--cache, or make it again with snntx preprocess {checkpoint.card}"
         )
-    return FrameCache(directory)
+    return seen_by(opened(directory), checkpoint.recipe)
 
 
 def _write(path: Path, result: Evaluation) -> None:

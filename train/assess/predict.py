@@ -6,13 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ...errors import BadFileError, UsageError
 from ...preprocess.disk.remarks import hearing
+from ...preprocess.framing.events import Events
+from ...preprocess.framing.frames import frames_of_clips
 from ...preprocess.framing.recording import frame_recording
+from ...preprocess.framing.records import Records
 from ...preprocess.readers.reading import Usable, read_events, usable
 from ...preprocess.readers.tonic_sets import data_set_of
+from ..batches.seen import windows_of
 from ..checkpoints.state import Checkpoint
 
 
@@ -24,7 +30,8 @@ class Prediction:
         file: the raw file.
         events: events in it.
         predicted: the most probable class.
-        probabilities: softmax of the mean logits by class, most probable first.
+        probabilities: softmax of the mean logits (over steps and clips) by class, most probable
+            first.
     """
 
     file: str
@@ -65,7 +72,7 @@ def predict(
                     file, spec.format, sort=spec.sort, wraps=spec.wraps, drops=spec.drops
                 )
                 inside = usable(events, file, spec, checkpoint.frames)
-            frames = torch.from_numpy(frame_recording(inside, file, checkpoint.frames))
+            clips = torch.from_numpy(_clips(inside, file, checkpoint))
         except BadFileError as error:
             if on_bad is None:
                 raise
@@ -74,7 +81,7 @@ def predict(
         for each in heard:
             on_note(f"{file}: {each.whole}")
         with torch.inference_mode():
-            logits = model.forward_event(frames[None].to(device)).mean(0)[0]
+            logits = model.forward_event(clips.to(device)).mean(0).mean(0)
         probability, order = logits.float().softmax(0).cpu().sort(descending=True)
         named = {
             checkpoint.classes[i]: p
@@ -82,6 +89,20 @@ def predict(
         }
         results.append(Prediction(str(file), events.size, next(iter(named)), named))
     return results
+
+
+def _clips(events: Events | Records, file: Path, checkpoint: Checkpoint) -> NDArray[np.float32]:
+    """Return what a test shows of a recording, ``(clips, T, 2, H, W)``.
+
+    Raises:
+        BadFileError: it cannot be framed.
+    """
+    whole = frame_recording(events, file, checkpoint.frames)
+    windows = windows_of(checkpoint.frames, checkpoint.recipe)
+    if windows is None:
+        return whole[None]
+    columns = events.events() if isinstance(events, Records) else events
+    return frames_of_clips(columns, checkpoint.frames, windows)
 
 
 def _file_format(checkpoint: Checkpoint) -> str:

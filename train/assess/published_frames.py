@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...data_cards.schema import Card
 from ...errors import shell_word
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ...preprocess.framing.options import FrameOptions
 
 NOTE = (
@@ -20,7 +20,7 @@ NOTE = (
 )
 
 
-def frames_note(cache: FrameCache, card: Card, root: Path, given: str | None = None) -> str | None:
+def frames_note(cache: SealedCache, card: Card, root: Path, given: str | None = None) -> str | None:
     """Return what makes a cache's frames other than the published ones; None where nothing does.
 
     Steps and size are not compared: the weights decide them. A card without ``[published]`` says

@@ -29,6 +29,7 @@ class Purpose(IntEnum):
     MIXING = 10
     NOISE = 11
     STATIC_SUBSET = 12
+    WINDOW = 13
     STATIC_ORDER = 100
     NAMED = 101
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ..recipe.whole import Recipe
 
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
@@ -22,7 +22,7 @@ MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
 
 
 def shown_images(
-    cache: FrameCache, recipe: Recipe, indices: NDArray[np.int64] | None = None
+    cache: SealedCache, recipe: Recipe, indices: NDArray[np.int64] | None = None
 ) -> Tensor:
     """Return static images in the recipe's channel and view, ``(n, H, W)`` float32.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ...errors import SnntxError
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from .batch import Batch
 from .drawing import Drawn
 
@@ -35,7 +35,7 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
         indices: recordings in the cache, such as ``cache.split("holdout", "train")``.
     """
 
-    def __init__(self, cache: FrameCache, indices: NDArray[Any] | Sequence[int]) -> None:
+    def __init__(self, cache: SealedCache, indices: NDArray[Any] | Sequence[int]) -> None:
         self.cache = cache
         self.indices = [int(i) for i in indices]
 

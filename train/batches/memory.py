@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 
 MEMORY_SHARE = 0.5
 """Frames are held in memory when they fit into this share of what is free."""
@@ -31,7 +31,7 @@ def free_memory() -> int | None:
     return int(psutil.virtual_memory().available)
 
 
-def hold_in_memory(cache: FrameCache, say: Callable[[str], None] = lambda line: None) -> bool:
+def hold_in_memory(cache: SealedCache, say: Callable[[str], None] = lambda line: None) -> bool:
     """Hold a cache's frames in memory where they fit; say whether they do.
 
     Args:

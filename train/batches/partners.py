@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SnntxError
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ..augment.draws import Purpose, generator
 from ..recipe.whole import Recipe
 from .images import shown_images
@@ -39,7 +39,7 @@ def nested_subset(
     return np.sort(np.concatenate(kept))
 
 
-def training_statics(cache: FrameCache, recipe: Recipe) -> NDArray[np.int64]:
+def training_statics(cache: SealedCache, recipe: Recipe) -> NDArray[np.int64]:
     """Return the static images of the training part: all, or ``static_fraction`` of each class.
 
     The images that a fraction leaves are those that a transfer run of the same seed may show.
@@ -64,7 +64,7 @@ class Partners:
         SnntxError: a class has no image, or no recording has a twin to be paired with.
     """
 
-    def __init__(self, cache: FrameCache, recipe: Recipe, indices: NDArray[np.int64]) -> None:
+    def __init__(self, cache: SealedCache, recipe: Recipe, indices: NDArray[np.int64]) -> None:
         statics = training_statics(cache, recipe)
         classes = cache.index.static_label
         needed = np.unique(cache.labels[indices])

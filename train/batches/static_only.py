@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import SnntxError
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ..augment.draws import Purpose
 from ..recipe.whole import Recipe
 from .batch import Batch
@@ -31,7 +31,7 @@ class StaticOnlyData(Drawn):
     """
 
     def __init__(
-        self, cache: FrameCache, recipe: Recipe, indices: NDArray[np.int64] | None = None
+        self, cache: SealedCache, recipe: Recipe, indices: NDArray[np.int64] | None = None
     ) -> None:
         protocol = recipe.data.protocol
         chosen = training_statics(cache, recipe) if indices is None else indices

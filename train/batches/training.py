@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ..augment.apply import augment
 from ..augment.draws import Draws, Purpose, generator
 from ..method.base import Place, Sample
@@ -19,9 +19,10 @@ from .batch import Batch
 from .drawing import Drawn
 from .memory import hold_in_memory
 from .partners import Partners, nested_subset
+from .seen import seen_by, training_frames
 
 
-def training_subset(cache: FrameCache, recipe: Recipe) -> NDArray[np.int64]:
+def training_subset(cache: SealedCache, recipe: Recipe) -> NDArray[np.int64]:
     """Return the training recordings: all, or a part of each class.
 
     The parts that ``event_fraction`` and ``recordings_per_class`` leave follow one order, drawn
@@ -47,23 +48,25 @@ class TrainingData(Drawn):
     """Training recordings of a cache, with static partners where the method shows some.
 
     Args:
-        cache: the frame cache; its frames are held in memory where they fit.
+        cache: of frames or events; it is held in memory where it fits.
         recipe: what to draw and how; its method decides what the static branch sees.
         device: where batches are augmented and paired; draws are the CPU's everywhere.
         say: called with a line where the free memory is not known.
 
     Raises:
+        UsageError: the cache has no such frames as the recipe asks for.
         SnntxError: static images are asked for, but a class has no static partner, or pairing by
             instance and there is no twin.
     """
 
     def __init__(
         self,
-        cache: FrameCache,
+        cache: SealedCache,
         recipe: Recipe,
         device: torch.device | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
+        cache = seen_by(cache, recipe)
         indices = training_subset(cache, recipe)
         super().__init__(recipe, indices, cache.labels[indices], Purpose.ORDER)
         self.cache, self.device = cache, device or torch.device("cpu")
@@ -77,7 +80,7 @@ class TrainingData(Drawn):
         """Return one batch from positions in :attr:`indices`."""
         draws = Draws(self.recipe.run.seed, epoch, number)
         recordings, labels = self.indices[positions], torch.from_numpy(self.labels[positions])
-        frames = torch.from_numpy(self.cache.frames(recordings)).to(self.device)
+        frames = torch.from_numpy(training_frames(self.cache, recordings, draws)).to(self.device)
         event, mixture = augment(frames, labels, self.recipe.augment, draws)
         other, share = (None, None) if mixture is None else mixture
         if self._partners is None:

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from ...errors import UsageError, shell_word
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ...preprocess.disk.atomic import write_atomic
 from ...preprocess.disk.locks import BusyError, Lock
 from ..recipe.differences import differences, told
@@ -24,7 +24,7 @@ from .state import Checkpoint, load_checkpoint
 
 
 def previous_checkpoint(
-    out: Path, recipe: Recipe, cache: FrameCache, resume: bool
+    out: Path, recipe: Recipe, cache: SealedCache, resume: bool
 ) -> Checkpoint | None:
     """Read where an earlier run stopped, or check that the run directory is free.
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ...data_cards.schema import Card
 from ...errors import SnntxError, shell_word
+from ...preprocess.cache.contents import SealedCache
 from ...preprocess.cache.format import SEALED
-from ...preprocess.cache.frame_cache import FrameCache
 from ...preprocess.disk.atomic import write_atomic
 from .names import STARTED
 
@@ -35,7 +35,7 @@ class Started:
     key: str
 
 
-def started_on(card: Card, given: str, cache: FrameCache) -> Started:
+def started_on(card: Card, given: str, cache: SealedCache) -> Started:
     """Return what a run is started on by a command that named its card as ``given``."""
     given = str(Path(given).absolute()) if Path(given).is_file() else given
     return Started(card.name, given, str(cache.directory.absolute().parents[1]), cache.key)

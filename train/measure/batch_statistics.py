@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ..network.model import TransferModel
 from ..network.norm import StepNorm
-from .metrics import BATCH, event_batch
+from .metrics import BATCH, batch_of, event_batch
 
 MOVED = ("running_mean", "running_var", "num_batches_tracked")
 LEFT = 0.01
@@ -80,7 +80,11 @@ class ByBatch(NamedTuple):
 
 
 def measure_by_batch(
-    model: nn.Module, classify: Callable[[NDArray[np.int64]], Tensor], labels: NDArray[np.int64]
+    model: nn.Module,
+    classify: Callable[[NDArray[np.int64]], Tensor],
+    labels: NDArray[np.int64],
+    *,
+    most: int = BATCH,
 ) -> ByBatch:
     """Measure a part by the statistics of its batches.
 
@@ -91,10 +95,11 @@ def measure_by_batch(
         model: left in evaluation mode.
         classify: from places in the part to the mean logits ``(n, C)`` of one batch.
         labels: of the part, two or more.
+        most: of a batch.
     """
     model.eval()
     order = np.random.default_rng(0).permutation(labels.size)
-    batches = np.array_split(order, -(-labels.size // BATCH))
+    batches = np.array_split(order, -(-labels.size // most))
     right, norms = 0, running_norms(model)
     with batch_statistics(model):
         before = [_updates(norm) for norm in norms]
@@ -106,11 +111,11 @@ def measure_by_batch(
 
 
 def event_by_batch(
-    model: TransferModel, cache: FrameCache, indices: NDArray[np.int64], device: torch.device
+    model: TransferModel, cache: SealedCache, indices: NDArray[np.int64], device: torch.device
 ) -> ByBatch:
     """Measure the event branch on some recordings of a cache by the statistics of its batches."""
 
     def classify(places: NDArray[np.int64]) -> Tensor:
         return event_batch(model, cache, indices[places], device)
 
-    return measure_by_batch(model, classify, cache.labels[indices])
+    return measure_by_batch(model, classify, cache.labels[indices], most=batch_of(cache))

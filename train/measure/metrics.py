@@ -1,10 +1,12 @@
 """Accuracy and loss of the event branch on one part of a cache.
 
-Logits are averaged over the time steps (He et al., AAAI 2024); the static branch is not run.
+Logits are averaged over the time steps (He et al., AAAI 2024), and over the clips where windows of
+recordings are shown; the static branch is not run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ..network.model import TransferModel
 
 BATCH = 64
@@ -42,24 +44,58 @@ class Metrics:
 
 
 def event_logits(
-    model: TransferModel, cache: FrameCache, indices: NDArray[np.int64], device: torch.device
+    model: TransferModel, cache: SealedCache, indices: NDArray[np.int64], device: torch.device
 ) -> Tensor:
-    """Return the mean logits over time of some recordings, ``(n, C)`` on the CPU."""
+    """Return the mean logits over time and clips of some recordings, ``(n, C)`` on the CPU."""
+    return clip_logits(model, cache, indices, device).mean(1)
+
+
+def clip_logits(
+    model: TransferModel, cache: SealedCache, indices: NDArray[np.int64], device: torch.device
+) -> Tensor:
+    """Return the mean logits over time of each clip of some recordings, ``(n, clips, C)``.
+
+    On the CPU; a whole recording is one clip.
+    """
     model.eval()
-    parts = [indices[start : start + BATCH] for start in range(0, indices.size, BATCH)]
-    return torch.cat([event_batch(model, cache, part, device) for part in parts])
+    most = batch_of(cache)
+    parts = [indices[start : start + most] for start in range(0, indices.size, most)]
+    return torch.cat([_clips(model.forward_event, cache, part, device) for part in parts])
+
+
+def batch_of(cache: SealedCache) -> int:
+    """Return how many recordings are classified at once: of many clips each, fewer."""
+    return max(1, BATCH // cache.clip_count)
 
 
 def event_batch(
-    model: TransferModel, cache: FrameCache, indices: NDArray[np.int64], device: torch.device
+    model: TransferModel, cache: SealedCache, indices: NDArray[np.int64], device: torch.device
 ) -> Tensor:
     """Return the mean logits ``(n, C)`` of recordings that are classified together, as it stands.
 
     The model is in evaluation mode, but perhaps for its norms.
     """
+    return _clips(model.forward_event, cache, indices, device).mean(1)
+
+
+def static_head_batch(
+    model: TransferModel, cache: SealedCache, indices: NDArray[np.int64], device: torch.device
+) -> Tensor:
+    """Return the same by the static head, which is shown the event frames."""
+    return _clips(model.forward_static, cache, indices, device).mean(1)
+
+
+def _clips(
+    forward: Callable[[Tensor], Tensor],
+    cache: SealedCache,
+    indices: NDArray[np.int64],
+    device: torch.device,
+) -> Tensor:
+    """Return the mean logits ``(n, clips, C)`` of clips that are classified together."""
     with torch.inference_mode():
-        frames = torch.from_numpy(cache.frames(indices))
-        return model.forward_event(frames.to(device)).mean(0).float().cpu()
+        clips = torch.from_numpy(cache.clips(indices))
+        logits = forward(clips.flatten(0, 1).to(device)).mean(0).float().cpu()
+        return logits.reshape(*clips.shape[:2], -1)
 
 
 def measure(logits: Tensor, labels: NDArray[np.int64], classes: list[str]) -> Metrics:
@@ -85,7 +121,7 @@ def measure(logits: Tensor, labels: NDArray[np.int64], classes: list[str]) -> Me
 
 
 def evaluate_part(
-    model: TransferModel, cache: FrameCache, indices: NDArray[np.int64], device: torch.device
+    model: TransferModel, cache: SealedCache, indices: NDArray[np.int64], device: torch.device
 ) -> Metrics:
     """Classify some recordings of a cache and measure the result."""
     logits = event_logits(model, cache, indices, device)

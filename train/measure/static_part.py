@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ..batches.images import shown, shown_images
 from ..network.model import TransferModel
 from ..recipe.whole import Recipe
 from .batch_statistics import ByBatch, measure_by_batch
-from .metrics import BATCH, Metrics, measure
+from .metrics import Metrics, batch_of, measure, static_head_batch
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class StaticSelection:
     indices: NDArray[np.int64]
 
 
-def static_selection(cache: FrameCache, recipe: Recipe) -> StaticSelection:
+def static_selection(cache: SealedCache, recipe: Recipe) -> StaticSelection:
     """Return the static images of the recipe's selection part, or else its recordings."""
     part = recipe.selection
     statics = cache.static_split(recipe.data.protocol, part)
@@ -48,7 +48,7 @@ def static_selection(cache: FrameCache, recipe: Recipe) -> StaticSelection:
 
 def evaluate_static(
     model: TransferModel,
-    cache: FrameCache,
+    cache: SealedCache,
     selection: StaticSelection,
     recipe: Recipe,
     device: torch.device,
@@ -57,24 +57,25 @@ def evaluate_static(
     model.eval()
     classify = static_batches(model, cache, selection, recipe, device)
     places = np.arange(selection.indices.size)
-    parts = [places[start : start + BATCH] for start in range(0, places.size, BATCH)]
+    most = batch_of(cache)
+    parts = [places[start : start + most] for start in range(0, places.size, most)]
     logits = torch.cat([classify(part) for part in parts])
     return measure(logits, static_labels(cache, selection), cache.classes)
 
 
 def static_by_batch(
     model: TransferModel,
-    cache: FrameCache,
+    cache: SealedCache,
     selection: StaticSelection,
     recipe: Recipe,
     device: torch.device,
 ) -> ByBatch:
     """Measure the static head on a selection by the statistics of its batches."""
     classify = static_batches(model, cache, selection, recipe, device)
-    return measure_by_batch(model, classify, static_labels(cache, selection))
+    return measure_by_batch(model, classify, static_labels(cache, selection), most=batch_of(cache))
 
 
-def static_labels(cache: FrameCache, selection: StaticSelection) -> NDArray[np.int64]:
+def static_labels(cache: SealedCache, selection: StaticSelection) -> NDArray[np.int64]:
     """Return the class of each of a selection, ``(n,)``."""
     if selection.kind == "static":
         return cache.index.static_label[selection.indices]
@@ -83,7 +84,7 @@ def static_labels(cache: FrameCache, selection: StaticSelection) -> NDArray[np.i
 
 def static_batches(
     model: TransferModel,
-    cache: FrameCache,
+    cache: SealedCache,
     selection: StaticSelection,
     recipe: Recipe,
     device: torch.device,
@@ -96,10 +97,9 @@ def static_batches(
     images = shown_images(cache, recipe, selection.indices) if static else None
 
     def classify(places: NDArray[np.int64]) -> Tensor:
-        if images is not None:
-            frames = shown(images[places], cache.frame_shape[0])
-        else:
-            frames = torch.from_numpy(cache.frames(selection.indices[places]))
+        if images is None:
+            return static_head_batch(model, cache, selection.indices[places], device)
+        frames = shown(images[places], cache.frame_shape[0])
         with torch.inference_mode():
             return model.forward_static(frames.to(device)).mean(0).float().cpu()
 

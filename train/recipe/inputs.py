@@ -27,12 +27,45 @@ class Data(Declared):
     ] = "holdout"
     steps: Annotated[
         int | None,
-        Setting("frames per recording of the cache to use; absent takes the card's", low=1),
+        Setting(
+            "frames per recording of the cache to use, or to make of an event cache; absent takes "
+            "the card's",
+            low=1,
+        ),
     ] = None
     size: Annotated[
         int | None,
-        Setting("side of its frames; absent takes the card's", low=1, unit="px"),
+        Setting("side of its frames, likewise; absent takes the card's", low=1, unit="px"),
     ] = None
+    dt_ms: Annotated[
+        float | None,
+        Setting(
+            "duration of a frame, made of an event cache; absent takes the cache's (preprocess "
+            "--window-ms), which may be the recording's over steps",
+            above=0,
+            unit="ms",
+        ),
+    ] = None
+    downsample: Annotated[
+        int | None,
+        Setting(
+            "side of the square of pixels that are counted as one, instead of a size, from an "
+            "event cache; coordinates are divided by it, rounded down",
+            low=1,
+            unit="px",
+        ),
+    ] = None
+    slice: Annotated[
+        Literal["whole", "random"],
+        Setting(
+            "frames show the whole recording, or a window of steps times dt_ms: in training one at "
+            "a random place, at every draw another, in a test several evenly placed",
+        ),
+    ] = "whole"
+    clips: Annotated[
+        int,
+        Setting("evenly placed windows of a recording in a test, with slice = random", low=1),
+    ] = 1
     static_fit: Annotated[
         Literal["stretch", "pad"] | None,
         Setting(
@@ -97,6 +130,26 @@ class Data(Declared):
         Literal["drop", "keep"],
         Setting("leave out the recordings of an epoch that fill no batch, or keep a smaller one"),
     ] = "drop"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size is not None and self.downsample is not None:
+            raise UsageError(
+                f"recipe: size = {self.size} and downsample = {self.downsample} both say how large "
+                "frames are; leave out one"
+            )
+        if self.clips > 1 and self.slice == "whole":
+            raise UsageError(
+                f"recipe: clips = {self.clips} needs slice = random; a whole recording is one clip"
+            )
+
+    @property
+    def of_events(self) -> tuple[str, ...]:
+        """Settings, as text, that only an event cache has frames for."""
+        named = {"slice": self.slice, "dt_ms": self.dt_ms, "downsample": self.downsample}
+        return tuple(
+            f"{name} = {value}" for name, value in named.items() if value not in (None, "whole")
+        )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import nn
 
 from ...data_cards.schema import Card
 from ...errors import UsageError, shell_word
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ...preprocess.disk.atomic import write_atomic
 from ..checkpoints.account import read_account
 from ..checkpoints.names import RUN
@@ -86,7 +86,7 @@ class Account:
 def begin(
     out: Path,
     card: Card,
-    cache: FrameCache,
+    cache: SealedCache,
     recipe: Recipe,
     network: nn.Module,
     *,

@@ -21,9 +21,10 @@ import torch
 from ...data_cards import load_card
 from ...data_cards.schema import Card
 from ...errors import SnntxError, UsageError, shell_word
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ..batches.drawing import Drawn
 from ..batches.loader import epoch_batches, is_worker_end
+from ..batches.seen import seen_by
 from ..batches.static_only import StaticOnlyData
 from ..batches.training import TrainingData
 from ..checkpoints.names import LAST
@@ -47,7 +48,7 @@ Report = Callable[[dict[str, Any]], None]
 
 def train(
     card: Card | str,
-    cache: FrameCache,
+    cache: SealedCache,
     recipe: Recipe,
     out: Path | str,
     *,
@@ -67,7 +68,7 @@ def train(
     Args:
         card: the dataset, or how :func:`~snntx.data_cards.load_card` finds it; names the raw
             format for ``predict``.
-        cache: its frame cache.
+        cache: its cache, of frames or events.
         recipe: every setting.
         out: run directory; must not hold another run unless ``resume``.
         device: where to compute; ``auto`` takes CUDA where there is one.
@@ -100,6 +101,7 @@ def train(
         normed, attended = recipe.network.norm != "none", recipe.network.attention != "none"
         names = needed(trains=True, normed=normed, attended=attended)
         compile_ahead(names, recipe.optim.precision, on_note)
+    cache = seen_by(cache, recipe)
     method = make_method(recipe)
     boards = group.first and wants_tensorboard(recipe.run.tensorboard, on_note)
     selection = checked_selection(recipe, cache, method, group)

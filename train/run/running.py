@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...data_cards.schema import Card
 from ...errors import SnntxError
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ..batches.batch import Batch
 from ..batches.drawing import Drawn
 from ..checkpoints.initialise import initial_weights
@@ -42,7 +42,7 @@ class Running:
     def __init__(
         self,
         card: Card,
-        cache: FrameCache,
+        cache: SealedCache,
         recipe: Recipe,
         out: Path,
         data: Drawn,

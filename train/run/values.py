@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ...preprocess.cache.frame_cache import FrameCache
+from ...preprocess.cache.contents import SealedCache
 from ..batches.partners import training_statics
 from ..batches.training import training_subset
 from ..method.base import Method
@@ -17,7 +17,7 @@ from .distributed import Group
 
 
 def checked_selection(
-    recipe: Recipe, cache: FrameCache, method: Method[Any], group: Group
+    recipe: Recipe, cache: SealedCache, method: Method[Any], group: Group
 ) -> NDArray[np.int64]:
     """Check a run's values, and return the recordings that choose its best epoch.
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...data_cards.schema import Card
 from ...errors import SnntxError
@@ -44,11 +44,11 @@ def cache_keys(
         SnntxError: there is no such cache.
         UsageError: several would do.
     """
-    found: dict[tuple[int | None, int | None, str | None], str] = {}
+    found: dict[tuple[Any, ...], str] = {}
     keys = {}
     for run in runs:
         data = run.recipe.data
-        wanted = data.steps, data.size, data.static_fit
+        wanted = data.steps, data.size, data.static_fit, data.downsample, data.of_events
         if wanted not in found:
             cache = open_cache(
                 root,
@@ -57,6 +57,8 @@ def cache_keys(
                 size=data.size,
                 key=key,
                 static_fit=data.static_fit,
+                downsample=data.downsample,
+                of_events=data.of_events,
                 given=given,
                 on_note=on_note,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -50,10 +50,10 @@ class EventCache(SealedCache):
         super().__init__(directory)
         self._framing = super().options
         self.windows: Windows | None = None
-        self._held = False
+        self._held: dict[int, NDArray[np.uint8]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_held": False}
+        return {**super().__getstate__(), "_held": {}}
 
     @property
     def options(self) -> FrameOptions:
@@ -95,29 +95,34 @@ class EventCache(SealedCache):
         Raises:
             SnntxError: a chunk's bytes do not match their checksum.
         """
-        with self._naming(i) as (shard, row):
+        with self._reading(i) as (shard, row):
             return shard.read(row, start_us, stop_us)
 
+    def _reading(self, i: int) -> AbstractContextManager[tuple[OpenShard, int]]:
+        """Yield a recording's shard and row there; what is damaged is named."""
+        number, row = int(self.index.shard[i]), int(self.index.row[i])
+        return self._naming(number, row, f"recording {self.identities[i]} (row {row}): ")
+
     @contextmanager
-    def _naming(self, i: int) -> Iterator[tuple[OpenShard, int]]:
-        """Yield a recording's shard and row there; what is damaged is named.
+    def _naming(self, number: int, row: int, what: str) -> Iterator[tuple[OpenShard, int]]:
+        """Yield a shard and a row of it.
 
         Raises:
-            SnntxError: a chunk is not what was sealed.
+            SnntxError: something there is not what was sealed.
         """
-        number, row = int(self.index.shard[i]), int(self.index.row[i])
         try:
             yield self._shard(number), row
         except (DamagedError, OSError, KeyError, ValueError, IndexError, RuntimeError) as error:
             raise SnntxError(
-                f"{self.directory / shard_name(number)}: recording {self.identities[i]} (row "
-                f"{row}): {error}; {REBUILD}"
+                f"{self.directory / shard_name(number)}: {what}{error}; {REBUILD}"
             ) from error
 
     def _shard(self, number: int) -> OpenShard:
         shards: dict[int, OpenShard] = self._own_shards()
         if number not in shards:
-            shards[number] = OpenShard(self.directory / shard_name(number), hold=self._held)
+            shards[number] = OpenShard(
+                self.directory / shard_name(number), held=self._held.get(number)
+            )
         return shards[number]
 
     def frames(self, which: int | Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
@@ -234,16 +239,22 @@ class EventCache(SealedCache):
 
     def _last_used_us(self, i: int) -> int:
         """Return the time of the last event before the recording's last moment."""
-        with self._naming(i) as (shard, row):
+        with self._reading(i) as (shard, row):
             return shard.last_before(row, self.duration_us(i))
 
     def hold(self, budget_bytes: int) -> bool:
         """Read all chunks into memory if they fit into ``budget_bytes``; say whether they did."""
         if not self._held:
-            files = [self.directory / shard_name(n) for n in np.unique(self.index.shard)]
-            if sum(file.stat().st_size for file in files) <= budget_bytes:
-                self._held, self._shards = True, {}
-        return self._held
+            numbers = np.unique(self.index.shard).tolist()
+            files = {number: self.directory / shard_name(number) for number in numbers}
+            if sum(file.stat().st_size for file in files.values()) <= budget_bytes:
+                held = {}
+                for number in numbers:
+                    with self._naming(number, 0, "") as (shard, _):
+                        held[number] = shard.whole()
+                self._held = held
+                self._own_shards().clear()
+        return bool(self._held)
 
 
 def _check_windows(options: FrameOptions) -> None:

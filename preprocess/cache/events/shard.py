@@ -109,7 +109,7 @@ class OpenShard:
 
     Args:
         path: the shard.
-        hold: read all chunks into memory at once.
+        held: all its chunks, where they are in memory; see :meth:`whole`.
 
     Raises:
         DamagedError: its chunks do not fit together.
@@ -117,11 +117,11 @@ class OpenShard:
         OSError: it cannot be opened (or what else h5py raises then).
     """
 
-    def __init__(self, path: Path, *, hold: bool = False) -> None:
+    def __init__(self, path: Path, *, held: NDArray[np.uint8] | None = None) -> None:
         # a chunk is read whole, and seldom twice: no chunk cache
         file = open_own(path, rdcc_nbytes=0)
         self._bytes = file["bytes"]
-        self._held: NDArray[np.uint8] | None = self._bytes[()] if hold else None
+        self._held = held
         group = file["chunks"]
         row, self._start, self._events, self._sum = (group[name][()] for name in _COLUMNS)
         self._offset: NDArray[np.int64] = group["offset"][()]
@@ -129,6 +129,11 @@ class OpenShard:
             raise DamagedError("its chunks do not fit together")
         self._first = np.searchsorted(row, np.arange(len(file["recordings/label"]) + 1))
         self._whole = np.zeros(row.size, np.bool_)
+
+    def whole(self) -> NDArray[np.uint8]:
+        """Return all its chunks, to be held in memory."""
+        held: NDArray[np.uint8] = self._bytes[()]
+        return held
 
     def read(self, row: int, start_us: int | None = None, stop_us: int | None = None) -> Events:
         """Return the events of a recording with ``start_us <= t < stop_us``, in order of time.

@@ -54,7 +54,7 @@ def test_or_on_its_recordings_where_there_is_no_image(
 def test_the_selection_is_measured_through_the_static_head(
     cache: FrameCache, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("snntx.train.measure.static_part.BATCH", 3)
+    monkeypatch.setattr("snntx.train.measure.metrics.BATCH", 3)
     torch.manual_seed(1)
     model = create_model("nmnist", num_classes=10, steps=3, width=0.25)
     indices = np.arange(7)

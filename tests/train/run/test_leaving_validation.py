@@ -18,7 +18,7 @@ from snntx.data_cards import load_card
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache
 from snntx.train.checkpoints.state import load_checkpoint
-from snntx.train.measure import metrics, static_part
+from snntx.train.measure import metrics
 from snntx.train.network.model import TransferModel
 from snntx.train.recipe.sources import load_recipe
 from snntx.train.run.fit import train
@@ -48,7 +48,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Validation in batches of two; ``number`` of them so far, ``at`` which one to ask."""
     calls = {"number": 0, "at": -1, "signal": signal.SIGTERM, "layers": 0}
     monkeypatch.setattr(metrics, "BATCH", 2)
-    monkeypatch.setattr(static_part, "BATCH", 2)
     for name in ("forward_event", "forward_static"):
 
         def counted(self: TransferModel, *arguments: Any, _whole: Any = None) -> Any:
