@@ -12,9 +12,12 @@ from ...data_cards.schema import Card
 from ...errors import UsageError
 from ...preprocess.cache.opening import open_cache
 from ..checkpoints.names import FORMAT
+from ..checkpoints.one_branch.fitting import dead_line
 from ..checkpoints.published import Published
+from ..checkpoints.reference import dead_names
 from ..checkpoints.weights import open_weights
-from ..measure.metrics import Metrics, evaluate_part
+from ..measure.metrics import BATCH, Metrics, evaluate_part
+from ..network.doors import MODELS
 from .published_frames import frames_note
 
 ORDER = (
@@ -29,6 +32,10 @@ SPLIT = (
 OFFICIAL = (
     "protocol {protocol} mixes the official training and test recordings, by which the published "
     "code splits this data set, so recordings of its training may be in this test part"
+)
+UNITED = (
+    "its masks are united over each batch, of {batch} recordings here and of 1 to 8 in the "
+    "published tests, so that this accuracy depends on that"
 )
 OFFICIAL_PARTS = ("nmnist-published",)
 """Networks for a data set with official parts, which protocol ``paper`` has."""
@@ -102,7 +109,7 @@ def evaluate_published(
     cache = open_cache(root, card, steps=steps, size=size, key=key, given=given, by_setting=False)
     found_steps, _, height, width = cache.frame_shape
     sizes = (published.size,) * 2 if published.size else (height, width)
-    _check(path, "time steps", published.steps, found_steps)
+    _check(path, "time steps", published.steps or found_steps, found_steps)
     _check(path, "classes", published.classes, len(cache.classes))
     _check(path, "pixels a side", sizes, (height, width))
     indices = cache.split(protocol, "test")
@@ -110,7 +117,7 @@ def evaluate_published(
         raise UsageError(
             f"{cache.directory}: protocol {protocol} has no test recordings in this cache"
         )
-    model = published.build_model(device, (height, width))
+    model = published.build_model(device, (height, width), found_steps)
     return PublishedEvaluation(
         checkpoint=str(path),
         model=published.model,
@@ -140,7 +147,9 @@ def _check(path: Path, what: str, trained: object, found: object) -> None:
 def _notes(published: Published, protocol: str, classes: list[str]) -> tuple[str, ...]:
     names = ", ".join(classes[:3]) + (", ..." if len(classes) > 3 else "")
     notes = [ORDER.format(names=names)]
-    if published.model not in OFFICIAL_PARTS:
+    if published.one_branch:
+        notes += _notes_of_one_branch(published)
+    elif published.model not in OFFICIAL_PARTS:
         notes.append(SPLIT.format(protocol=protocol))
     elif protocol != "paper":
         notes.append(OFFICIAL.format(protocol=protocol))
@@ -150,3 +159,10 @@ def _notes(published: Published, protocol: str, classes: list[str]) -> tuple[str
             "was chosen"
         )
     return tuple(notes)
+
+
+def _notes_of_one_branch(published: Published) -> list[str]:
+    table = MODELS.get(published.model).reference
+    dead = len(dead_names(table, published.state)) if table is not None else 0
+    notes = [UNITED.format(batch=BATCH)] if "attention" in published.options else []
+    return [*notes, dead_line(dead)] if dead else notes

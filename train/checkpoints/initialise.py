@@ -15,6 +15,7 @@ from torch import Tensor
 from ...errors import UsageError
 from ..method.choice import make_method
 from ..network.model import TransferModel
+from .one_branch.fitting import check_network, dead_line
 from .published import Published
 from .reference import load_reference_state, reference_names
 from .state import Checkpoint
@@ -69,8 +70,10 @@ def _from_state(model: TransferModel, state: dict[str, Tensor], source: Path) ->
 def _from_published(model: TransferModel, published: Published) -> list[str]:
     where = str(published.path)
     _same_model(where, published.model, model)
+    if published.one_branch:
+        check_network(where, published.model, published.options, model)
     for what, theirs, ours in (
-        ("steps", published.steps, model.steps),
+        ("steps", published.steps or model.steps, model.steps),
         ("threshold", published.threshold, model.neuron.threshold),
         ("surrogate_alpha", published.alpha, model.neuron.surrogate.alpha),
     ):
@@ -79,14 +82,20 @@ def _from_published(model: TransferModel, published: Published) -> list[str]:
     state, notes = dict(published.state), []
     if published.classes != model.num_classes:
         for name in _heads(model):
+            if published.one_branch and name == "static_head":
+                continue
             notes.append(_fresh(name, published.classes, model.num_classes))
             for own, tensor in _head(model.state_dict(), name).items():
                 (theirs_name,) = reference_names(model, own)
                 state[theirs_name] = tensor
     try:
-        load_reference_state(model, state)
+        dead = load_reference_state(model, state)
     except UsageError as error:
         raise UsageError(f"{where}: {_shortened(str(error))}") from error
+    if published.one_branch:
+        notes.insert(0, "static_head: left fresh, the source has one branch")
+    if dead:
+        notes.append(dead_line(dead))
     return notes
 
 

@@ -1,9 +1,10 @@
-"""Checkpoints that the reference implementation published (He et al., AAAI 2024).
+"""Checkpoints that reference implementations published, or would have (He et al., AAAI 2024).
 
 A ``.pth.tar`` is a dictionary that timm's saver wrote: ``state_dict``, ``args`` (the command
 line, an ``argparse.Namespace``), ``epoch``, ``metric`` and things that only training needs.
 Model, steps, classes, threshold and α are read off the names and shapes of the state; the
-command line has to agree, and adds what leaves no trace there. Nothing is executed
+command line has to agree, and adds what leaves no trace there. Networks with one branch come as
+bare states (:mod:`.one_branch.shapes`). Nothing is executed
 (:mod:`snntx.train.checkpoints.foreign`).
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from torch import Tensor
 
 from ...errors import SnntxError, UsageError
 from ..network.create import create_model
+from ..network.defaults import NEURON_OPTIONS
 from ..network.doors import MODELS
 from ..network.model import ReferenceTable, TransferModel
+from .one_branch.shapes import ONE_BRANCH, network_of, own_options
 from .reference import load_reference_state
 
 CLASS_NAMES = {
@@ -31,6 +34,9 @@ CLASS_NAMES = {
     "resnet34": "Transfer_ResNet34",
     "scnn": "Transfer_SCNN",
     "nmnist-published": "Transfer_NMNIST_SNN",
+    "asa3": "the three-layer network of Yao et al.",
+    "asa5": "the five-layer network of Yao et al.",
+    "sew-resnet18": "SpikingJelly's SEW-ResNet-18",
 }
 """Networks here, and their classes in the published code."""
 SURROGATES = {"QGateGrad": "qgate", "BackEIGateGrad": "backeigate", "GateGrad": "gate"}
@@ -47,7 +53,7 @@ class Published:
         path: the file.
         state: the weights by the reference's names, without a prefix.
         model: name of the network here.
-        steps: time steps T.
+        steps: time steps T; None where the weights do not say.
         classes: how many it tells apart.
         size: side of the frames it was trained on, where its command line says so.
         threshold: of every neuron.
@@ -57,12 +63,13 @@ class Published:
         seed: of the run, where known.
         epoch: from 1, where known; the file counts from 0.
         metric: test accuracy that the reference noted, percent, where known.
+        options: further options of the network, as ``create_model`` takes them.
     """
 
     path: Path
     state: dict[str, Tensor]
     model: str
-    steps: int
+    steps: int | None
     classes: int
     size: int | None
     threshold: float
@@ -72,15 +79,25 @@ class Published:
     seed: int | None
     epoch: int | None
     metric: float | None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def one_branch(self) -> bool:
+        """Whether its reference has an event branch alone."""
+        return self.model in ONE_BRANCH
 
     def build_model(
-        self, device: torch.device, size: tuple[int, int] | None = None
+        self,
+        device: torch.device,
+        size: tuple[int, int] | None = None,
+        steps: int | None = None,
     ) -> TransferModel:
         """Return the network with these weights, in evaluation mode.
 
         Args:
             device: where to.
             size: height and width of the frames; None takes those it was trained on.
+            steps: T, of weights that do not say it.
 
         Raises:
             SnntxError: names or shapes do not fit the network.
@@ -91,12 +108,13 @@ class Published:
             model = create_model(
                 self.model,
                 num_classes=self.classes,
-                steps=self.steps,
+                steps=self.steps or steps or 1,
                 size=size or side,
                 threshold=self.threshold,
                 alpha=self.alpha,
                 tau=self.tau,
                 **surrogate,
+                **self.options,
             )
             load_reference_state(model, self.state)
         except UsageError as error:
@@ -138,6 +156,8 @@ def read_published(
     arguments = _arguments(around)
     table = MODELS.get(model).reference
     assert table is not None
+    if model in ONE_BRANCH:
+        return _of_one_branch(path, model, state, table)
     number = _whole(around.get("epoch"))
     found = Published(
         path=path,
@@ -156,6 +176,29 @@ def read_published(
     )
     _check_arguments(found, arguments)
     return found
+
+
+def _of_one_branch(
+    path: Path, model: str, state: dict[str, Tensor], table: ReferenceTable
+) -> Published:
+    steps, options = network_of(path, model, state)
+    own = {**NEURON_OPTIONS, **own_options(model)}
+    return Published(
+        path=path,
+        state=state,
+        model=model,
+        steps=steps,
+        classes=_classes(path, state, table),
+        size=None,
+        threshold=own["threshold"],
+        alpha=own["alpha"],
+        tau=own["tau"],
+        surrogate=own["surrogate"],
+        seed=None,
+        epoch=None,
+        metric=None,
+        options=options,
+    )
 
 
 def _arguments(around: Mapping[str, Any]) -> Mapping[str, Any]:
