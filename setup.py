@@ -9,7 +9,7 @@ from setuptools.command.build_py import build_py
 
 WINGS = [
     f"{wing}{deeper}"
-    for wing in ("commands", "data_cards", "declared", "preprocess", "train")
+    for wing in ("commands", "data_cards", "declared", "draw", "preprocess", "train")
     for deeper in ("", ".*")
 ]
 

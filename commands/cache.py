@@ -20,9 +20,9 @@ from .options import (
 from .runs import show_run
 from .words.completion import cards, cards_or_runs
 from .words.misplaced import Worded
-from .words.places import run_at
+from .words.places import RUN, existing, run_at
 
-_PNG = click.Path(path_type=Path, dir_okay=False)
+_PICTURE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group(cls=Commands)
@@ -57,7 +57,7 @@ def ls(card: str | None, cache: Path | None, as_json: bool) -> None:
 @click.argument("card", shell_complete=cards)
 @cache_option
 @key_option
-@click.option("--picture", type=_PNG, help="Also draw recordings of several classes as a PNG.")
+@click.option("--picture", type=_PICTURE, help="Also draw recordings of several classes as a PNG.")
 @json_option
 def show(
     card: str, cache: Path | None, key: str | None, picture: Path | None, as_json: bool
@@ -177,7 +177,21 @@ def _agreed(question: str) -> bool:
 @click.argument("identity", required=False)
 @cache_option
 @key_option
-@click.option("--out", type=_PNG, help="The picture [default: IDENTITY.png, '/' as '-'].")
+@click.option(
+    "--out",
+    type=_PICTURE,
+    help="The picture: .png, or one that moves, .gif or .mp4 [default: IDENTITY.png, '/' as '-'].",
+)
+@click.option("--cloud", is_flag=True, help="Draw events in x, y and time instead of frames.")
+@click.option("--run", "of_run", type=RUN, help="A run whose spikes move beside the frames.")
+@click.option("--layer", help="The layer of that run whose spikes are drawn.")
+@click.option(
+    "--frame-ms",
+    type=click.IntRange(20, 10_000),
+    default=200,
+    show_default=True,
+    help="How long a picture that moves shows each time step.",
+)
 @json_option
 def show_recording(
     card: str,
@@ -185,35 +199,49 @@ def show_recording(
     cache: Path | None,
     key: str | None,
     out: Path | None,
+    cloud: bool,
+    of_run: Path | None,
+    layer: str | None,
+    frame_ms: int,
     as_json: bool,
 ) -> None:
     """Draw one recording of a cache, its static twin and its frames; or tell all of one run.
 
-    IDENTITY is the raw file's path without its suffix, such as airplanes/image_0001. Without it
-    RUN is a run directory, or its name below runs/.
+    IDENTITY is the raw file's path without its suffix, such as airplanes/image_0001; where it is
+    given, the first word is a CARD. Without it that word is a RUN, a run directory or its name
+    below runs/.
     """
     import dataclasses
 
+    from ..draw.recording import Wish, draw_recording
     from ..preprocess.cache.opening import opened
-    from ..preprocess.upkeep.contact_sheet import contact_sheet
-    from ..preprocess.upkeep.inspect import sheet_rows
     from ..preprocess.upkeep.one_recording import describe, find_recording
     from ..preprocess.upkeep.stored import card_in, choose
     from .terminal.cache import print_recording
 
     if identity is None:
-        if key is not None or out is not None:
-            raise UsageError("--key and --out are of a recording; add its IDENTITY")
+        if key is not None or out is not None or cloud or of_run is not None or layer is not None:
+            raise UsageError(
+                "--key, --out, --cloud, --run and --layer are of a recording; add its IDENTITY"
+            )
         show_run(run_at(card), as_json)
         return
+    wish = Wish(
+        out or Path(f"{identity.replace('/', '-')}.png"),
+        cloud=cloud,
+        run=None if of_run is None else existing(of_run),
+        layer=layer,
+        frame_ms=frame_ms,
+    )
     root = cache_root(cache)
     name, loaded = card_in(root, card)
-    frames = opened(choose(root, name, key, card=loaded, given=card).directory)
+    wish.check()
+    chosen = key or wish.key_of(name)
+    frames = opened(choose(root, name, chosen, card=loaded, given=card).directory)
     place = find_recording(frames, identity)
-    out = out or Path(f"{identity.replace('/', '-')}.png")
-    contact_sheet(sheet_rows(frames, [place]), title=f"{name} {frames.key}", path=out)
+    draw_recording(frames, place, f"{name} {frames.key}", wish)
     found = describe(frames, place)
     if as_json:
-        print_json({**dataclasses.asdict(found), "picture": out})
+        print_json({**dataclasses.asdict(found), "picture": wish.out})
     else:
-        print_recording(found, out)
+        print_recording(found, wish.out)
