@@ -10,6 +10,7 @@ import pytest
 
 from snntx.errors import BadFileError, UsageError
 from snntx.preprocess.framing.events import NOWHERE
+from snntx.preprocess.readers.arrays.numbers import MOST_BYTES
 from snntx.preprocess.readers.base import reader_of
 from snntx.preprocess.readers.reading import read_events
 from snntx.tests.jaer_files import write_gesture
@@ -43,7 +44,7 @@ def test_a_class_that_is_none(tmp_path: Path) -> None:
         ([1, 2], "labels is 2, expected a single"),
         (-1, r"labels\[0\] is -1"),
         (1.5, r"labels\[0\] is 1.5"),
-        (b"wave", "labels is no dataset of real numbers"),
+        (b"wave", "dataset 'labels' is of type"),
     ):
         path = write_gesture(tmp_path / "0.hdf5", COLUMNS)
         with h5py.File(path, "a") as file:
@@ -86,7 +87,10 @@ def huge(file: h5py.File) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed("times", None), "no dataset times (found addrs, labels), expected times, addrs"),
+        (
+            changed("times", None),
+            "no dataset times (found addrs, labels), expected times, addrs, labels",
+        ),
         (changed("times", [[0, 1, 2]]), "times is 1 x 3 and addrs 3 x 3, expected n and n x 3"),
         (changed("times", [0, 1]), "times is 2 and addrs 3 x 3"),
         (changed("addrs", np.zeros((3, 4))), "times is 3 and addrs 3 x 4"),
@@ -94,12 +98,13 @@ def huge(file: h5py.File) -> None:
         (changed("times", [-1, 0, 1]), "times[0] is -1"),
         (changed("addrs", np.full((3, 3), 2)), "addrs p[0] is 2 (3 such values)"),
         (changed("addrs", [[-1, 0, 1]] * 3), "addrs x[0] is -1"),
-        (changed("times", [b"a", b"b", b"c"]), "times is no dataset of real numbers"),
-        (changed("times", h5py.Empty("u4")), "times is no dataset of real numbers"),
-        (outside, "times lies in another file, expected all in this one"),
-        (virtual, "times lies in another file, expected all in this one"),
-        (linked, "times is a link to elsewhere, expected a dataset"),
-        (huge, f"times claims {4 << 40} bytes, the limit is {1 << 29}; split the recording"),
+        (changed("times", [b"a", b"b", b"c"]), "dataset 'times' is of type object, expected real"),
+        (changed("times", h5py.Empty("u4")), "dataset 'times' is of type uint32, expected real"),
+        (changed("times", [True, False, True]), "times is of type bool, expected numbers"),
+        (outside, "dataset 'times' keeps its values in another file; copy them into this one"),
+        (virtual, "dataset 'times' keeps its values in another file; copy them into this one"),
+        (linked, "'times' of 'times' is a link to 'times' of other.hdf5, expected a dataset of"),
+        (huge, f"dataset 'times': {4 << 40} bytes, {MOST_BYTES} of {MOST_BYTES} are left for a"),
     ],
 )
 def test_files_that_are_refused(

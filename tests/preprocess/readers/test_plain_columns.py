@@ -19,10 +19,11 @@ from snntx.data_cards.tables import TIME_UNITS, Columns
 from snntx.errors import BadFileError
 from snntx.preprocess.disk.remarks import hearing
 from snntx.preprocess.framing.events import NOWHERE
+from snntx.preprocess.readers import datasets
 from snntx.preprocess.readers.arrays import header
 from snntx.preprocess.readers.base import READERS, place_of, reader_of
 from snntx.preprocess.readers.chosen import ROUNDED, times
-from snntx.preprocess.readers.formats.plain import hdf5, npz
+from snntx.preprocess.readers.formats.plain import npz
 from snntx.preprocess.readers.reading import read_events
 from snntx.tests import plain_files
 from snntx.tests.plain_files import NAMES, some, table
@@ -577,7 +578,7 @@ def test_a_dataset_that_claims_more_than_it_may(
     assert path.stat().st_size < 20_000
     assert f"dataset 't': {1 << 43} bytes, {1 << 29} of {1 << 29} are left" in refused(path, "hdf5")
     plain_files.write_hdf5(path, some())
-    monkeypatch.setattr(hdf5, "MOST_BYTES", 3_000)
+    monkeypatch.setattr(datasets, "MOST_BYTES", 3_000)
     assert "dataset 'x': 1600 bytes, 1400 of 3000 are left for a file" in refused(path, "hdf5")
 
 

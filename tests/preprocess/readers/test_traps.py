@@ -14,6 +14,7 @@ from snntx.errors import BadFileError
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.options import FrameOptions
 from snntx.preprocess.framing.recording import frame_recording
+from snntx.preprocess.readers.base import reader_of
 from snntx.preprocess.readers.reading import Usable, read_recordings, usable
 from snntx.tests import jaer_files
 
@@ -114,3 +115,24 @@ def test_a_coordinate_outside_the_sensor(tmp_path: Path, format: str) -> None:
     events, frames = framed(tmp_path, format, held, outside="drop")
     assert events.t.tolist() == [5, 9, 15]
     assert frames.sum() == 3
+
+
+@everywhere
+def test_damaged_bytes_are_one_line_or_events(tmp_path: Path, format: str) -> None:
+    draw = np.random.default_rng(3)
+    path = WRITERS[format](tmp_path / "a.rec", columns(list(range(200))))
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(400):
+        data = bytearray(whole[: draw.integers(1, len(whole) + 1)])
+        for at in draw.integers(0, len(data), 4):
+            data[at] = draw.integers(0, 256)
+        path.write_bytes(data)
+        try:
+            events = reader_of(format).read(path)
+        except BadFileError as error:
+            assert "\n" not in str(error)
+            refused += 1
+        else:
+            assert len({column.shape for column in events}) == 1
+    assert refused > 40
