@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-BLOCK_BYTES = 1 << 16
+BLOCK_BYTES = 1 << 14
 """Of the chunks of a shard, as HDF5 lays them out: not compressed once more, to be read in part."""
 EVENT_SHARD_BYTES = 1 << 27
 """Most bytes of raw files in a shard, unless one file has more."""

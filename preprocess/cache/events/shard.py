@@ -21,6 +21,7 @@ from typing import Any
 import h5py
 import numpy as np
 import xxhash
+import zstandard
 from numpy.typing import NDArray
 
 from ...disk.hdf5 import write_column
@@ -172,7 +173,7 @@ class OpenShard:
         base, top = int(self._offset[low]), int(self._offset[high])
         data: Any = self._bytes[base:top] if self._held is None else self._held[base:top]
         view = memoryview(data)
-        counts = self._events[low:high].tolist()
+        counts, decompressor = self._events[low:high].tolist(), zstandard.ZstdDecompressor()
         out, place = empty_events(sum(counts)), 0
         for number, count in enumerate(counts, low):
             part = view[int(self._offset[number]) - base : int(self._offset[number + 1]) - base]
@@ -182,7 +183,8 @@ class OpenShard:
                     raise DamagedError(f"chunk {number} does not match its checksum")
                 self._whole[number] = True
             try:
-                chunks.decode(part, out.take(slice(place, place + count)), int(self._start[number]))
+                own = out.take(slice(place, place + count))
+                chunks.decode(part, own, int(self._start[number]), decompressor)
             except ValueError as error:
                 raise DamagedError(f"chunk {number} is {error}") from error
             place += count
