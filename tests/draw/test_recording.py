@@ -16,6 +16,7 @@ from PIL import Image
 from snntx.cli import run
 from snntx.draw.cloud import Points, points_of, thinned
 from snntx.draw.moving import Spikes, moving_pictures, spike_maps
+from snntx.preprocess.cache.events.event_cache import EventCache
 from snntx.preprocess.cache.opening import opened
 from snntx.train.checkpoints.weights import open_weights
 from snntx.train.measure.spikes import layer_spikes
@@ -72,6 +73,7 @@ def refused(output: Output, *parts: str) -> None:
 
 def test_points_of_an_event_cache_are_its_events(events: Path) -> None:
     cache = opened(next(events.glob("*/*/SEALED")).parent)
+    assert isinstance(cache, EventCache)
     i = cache.identities.index(WHICH)
     points, found = points_of(cache, i), cache.events(i)
     assert (points.unit, points.what) == ("time (ms)", "events")
@@ -165,7 +167,8 @@ def test_a_layers_spikes_move_beside_the_frames(
 
 def first_layer(trained: Path) -> str:
     model = open_weights(trained).trained().build_model(torch.device("cpu"))
-    return next(n for n, m in model.named_modules() if type(m).__name__.startswith("Spiking"))
+    names = (n for n, m in model.named_modules() if type(m).__name__.startswith("Spiking"))
+    return str(next(names))
 
 
 def test_spikes_are_those_of_the_forward_pass(trained: Path, small_cache: Path) -> None:

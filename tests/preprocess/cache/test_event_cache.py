@@ -23,6 +23,7 @@ from snntx.preprocess.cache.opening import open_cache, opened
 from snntx.preprocess.cache.seal import seal
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.options import FrameOptions
+from snntx.preprocess.framing.recording import frame_recording
 from snntx.preprocess.framing.windows import Windows, clip_starts, random_starts
 from snntx.preprocess.planning.plan import make_plan, make_request
 from snntx.preprocess.readers.formats.atis import encode
@@ -108,7 +109,7 @@ def test_frames_of_other_options_are_those_of_another_frame_cache(raw: Path) -> 
     events = EventCache(build("n-mnist", raw, "events"))
     for given in ({"steps": 4}, {"size": 17}, {"downsample": 2}, {"window_ms": 9.5}):
         frames = FrameCache(build("n-mnist", raw, "frames", **given))
-        seen = events.framed(events.options.changed(**given))  # type: ignore[arg-type]
+        seen = events.framed(events.options.changed(**given))
         assert seen.frame_shape == frames.frame_shape
         assert seen.frames([3, 0]).tobytes() == frames.frames([3, 0]).tobytes()
         assert events.frame_shape == (10, 2, 34, 34)
@@ -194,7 +195,7 @@ def test_events_are_those_of_the_file(raw: Path) -> None:
             found = cache.events(i, start, stop)
             inside = (t >= start) & (t < stop)
             for column, expected in zip(found, own._replace(t=t), strict=True):
-                np.testing.assert_array_equal(column, expected[inside])
+                np.testing.assert_array_equal(column, np.asarray(expected)[inside])
 
 
 def test_windows_begin_with_their_first_event(raw: Path) -> None:
@@ -305,7 +306,7 @@ def test_a_build_that_was_stopped_goes_on(raw: Path, monkeypatch: pytest.MonkeyP
     whole = build("n-mnist", raw, "events", cache="whole")
     with monkeypatch.context() as patch:
         kept: list[Path] = []
-        frame = writing.frame_recording
+        frame = frame_recording
 
         def stopping(events: Any, path: Path, options: FrameOptions) -> Any:
             kept.append(path)

@@ -106,7 +106,7 @@ def test_down_sampling_is_integer_division(by: int, height: int, width: int, mer
     )
     events = Events(x.astype(np.int16), y.astype(np.int16), t, p.astype(np.int8))
     expected = np.zeros((1, 2, -(-height // by), -(-width // by)), np.float32)
-    np.add.at(expected, (0, p, y // by, x // by), 1)
+    np.add.at(expected[0], (p, y // by, x // by), 1)
     if merged:
         expected = expected.sum(1, keepdims=True)
     found = frames_in_window(events, Span(0, width - 1, 0, height - 1), options)
@@ -115,8 +115,8 @@ def test_down_sampling_is_integer_division(by: int, height: int, width: int, mer
 
 
 def test_down_sampling_after_a_crop() -> None:
-    events = Events(*(np.array([3, 7, 8], kind) for kind in (np.int16, np.int16)),
-                    np.arange(3, dtype=np.int64), np.ones(3, np.int8))  # fmt: skip
+    places = np.array([3, 7, 8], np.int16)
+    events = Events(places, places, np.arange(3, dtype=np.int64), np.ones(3, np.int8))
     options = FrameOptions(steps=1, sensor=(12, 12), crop=(3, 12, 3, 10), downsample=4, tail="keep")
     found = frames_in_window(events, Span(3, 8, 3, 8), options)
     assert found[0, 1].tolist() == [[1, 0], [0, 2], [0, 0]]

@@ -1,6 +1,7 @@
 """AEDAT 2.0 of both cameras: against tonic, and each trap of the format in one line."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,13 +114,13 @@ def test_data_that_begin_with_the_mark_of_a_comment(
 
 
 @BOTH
-def test_a_cut_off_record_names_the_byte(tmp_path: Path, format: str, address: object) -> None:
+def test_a_cut_off_record_names_the_byte(tmp_path: Path, format: str, address: Any) -> None:
     for more in range(1, 8):
         path = write_2(
             tmp_path / "a.aedat",
             address([40], [50], [1]),
             [1],
-            more=bytes(more),  # type: ignore[operator]
+            more=bytes(more),
         )
         assert refused(path, format) == (
             f"{8 + more} bytes from byte {len(HEADER_2)} on, after the header, are no whole number "

@@ -69,7 +69,9 @@ def trained(small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def cache(small_cache: Path) -> FrameCache:
-    return open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    opened = open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    assert isinstance(opened, FrameCache)
+    return opened
 
 
 class Snntx:
@@ -107,6 +109,7 @@ def test_evaluate_json(snntx: Snntx, trained: Path, cache: FrameCache) -> None:
     assert (output.code, output.err) == (0, "")
     result = json.loads(output.out)
     assert result == json.loads((trained / "metrics.json").read_text())
+    firing = result.pop("firing")
     best = load_checkpoint(trained / "best.pt")
     test = cache.split("holdout", "test")
     expected = measure(
@@ -132,6 +135,14 @@ def test_evaluate_json(snntx: Snntx, trained: Path, cache: FrameCache) -> None:
     }
     assert sum(map(sum, result["confusion"])) == 21
     assert sum(n for n, _ in result["per_class"].values()) == 21
+    assert {name: each["neurons"] for name, each in firing["layers"].items()} == {
+        "first": 16 * 34 * 34,
+        "second": 32 * 16 * 16,
+        "hidden": 256,
+    }
+    shares = [(each["rate"], each["neurons"]) for each in firing["layers"].values()]
+    every = sum(neurons for _, neurons in shares)
+    assert firing["nasfr"] == pytest.approx(sum(rate * n for rate, n in shares) / every)
 
 
 def test_evaluate_table(snntx: Snntx, trained: Path) -> None:
@@ -146,10 +157,14 @@ def test_evaluate_table(snntx: Snntx, trained: Path) -> None:
     assert lines[3].split() == ["top-1", f"{result['top1']:.4f}"]
     assert lines[4].split() == ["top-5", f"{result['top5']:.4f}"]
     assert lines[5].split() == ["loss", f"{result['loss']:.4f}"]
-    table = [line.split() for line in lines[7:]]
+    firing = result["firing"]
+    assert lines[6].split()[:2] == ["NASFR", f"{firing['nasfr']:.4f}"]
+    table = [line.split() for line in lines[8:]]
     assert table[0] == ["class", "recordings", "accuracy"]
     expected = [[name, str(n), f"{x:.4f}"] for name, (n, x) in result["per_class"].items()]
-    assert table[1:] == expected
+    rows = firing["layers"].items()
+    layers = [[name, f"{each['neurons']:,}", f"{each['rate']:.4f}"] for name, each in rows]
+    assert table[1:] == [*expected, [], ["layer", "neurons", "firing", "rate"], *layers]
 
 
 def test_evaluate_one_checkpoint(snntx: Snntx, trained: Path, tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ layouts = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"]
 
 @pytest.fixture
 def cache(small_cache: Path) -> FrameCache:
-    return open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    opened = open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    assert isinstance(opened, FrameCache)
+    return opened
 
 
 def evaluate(capsys: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str, str]:

@@ -49,7 +49,9 @@ def runs(trained: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cache(small_cache: Path) -> FrameCache:
-    return open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    opened = open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    assert isinstance(opened, FrameCache)
+    return opened
 
 
 def written(run: Path, kind: str) -> Path:

@@ -33,7 +33,9 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def cache(small_cache: Path) -> FrameCache:
     card = load_card("simulated-digits")
-    return open_cache(small_cache / "cache", card, steps=STEPS, size=None, key=None)
+    opened = open_cache(small_cache / "cache", card, steps=STEPS, size=None, key=None)
+    assert isinstance(opened, FrameCache)
+    return opened
 
 
 class Own(TransferModel):

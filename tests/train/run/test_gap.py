@@ -72,7 +72,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
         path.write_bytes(encode(Events(*(column[kept] for column in events))))
     raw, static = data / "raw", data / "static"
     preprocess(make_request(CARD, raw=raw, static=static, cache=folder / "cache", steps=10))
-    return open_cache(folder / "cache", CARD, steps=10, size=None, key=None)
+    opened = open_cache(folder / "cache", CARD, steps=10, size=None, key=None)
+    assert isinstance(opened, FrameCache)
+    return opened
 
 
 class Done:

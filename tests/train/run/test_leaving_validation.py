@@ -32,7 +32,9 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 @pytest.fixture
 def cache(small_cache: Path) -> FrameCache:
-    return open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    opened = open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    assert isinstance(opened, FrameCache)
+    return opened
 
 
 def fit(

@@ -28,7 +28,11 @@ SAMPLES = 6
 
 
 def frames(folder: Path) -> FrameCache:
-    return open_cache(folder / "cache", load_card("simulated-digits"), steps=3, size=None, key=None)
+    opened = open_cache(
+        folder / "cache", load_card("simulated-digits"), steps=3, size=None, key=None
+    )
+    assert isinstance(opened, FrameCache)
+    return opened
 
 
 def partners(data: TrainingData, batch: Batch, epoch: int, number: int) -> torch.Tensor:

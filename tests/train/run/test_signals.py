@@ -145,7 +145,9 @@ def short(small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def frames(small_cache: Path) -> FrameCache:
-    return open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    opened = open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    assert isinstance(opened, FrameCache)
+    return opened
 
 
 @pytest.mark.parametrize("number", CODES)

@@ -49,7 +49,9 @@ def recipe(**changes: Any) -> Recipe:
 @pytest.fixture
 def cache(small_cache: Path) -> FrameCache:
     card = load_card("simulated-digits")
-    return open_cache(small_cache / "cache", card, steps=3, size=None, key=None)
+    opened = open_cache(small_cache / "cache", card, steps=3, size=None, key=None)
+    assert isinstance(opened, FrameCache)
+    return opened
 
 
 def fit(cache: FrameCache, out: Path, *, resume: bool = False, **changes: Any) -> Checkpoint:

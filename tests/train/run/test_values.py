@@ -107,7 +107,9 @@ def test_too_many_micro_batches_name_two_ways() -> None:
 
 @pytest.fixture
 def cache(small_cache: Path) -> FrameCache:
-    return open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    opened = open_cache(small_cache / "cache", load_card(CARD), steps=3, size=None, key=None)
+    assert isinstance(opened, FrameCache)
+    return opened
 
 
 @pytest.mark.parametrize(
