@@ -2,9 +2,8 @@
 
 A layer turns what arrives into currents, normalises them and drives a population of neurons,
 which starts every sequence from rest. ``norm`` says over what the normalisation takes its
-statistics (:mod:`snntx.train.network.norm`), or ``none``.
-
-``backend`` says what computes the inside of a layer, see :mod:`snntx.train.network.backends.names`.
+statistics (:mod:`snntx.train.network.norm`), or ``none``; ``backend`` says what computes the inside
+of a layer (:mod:`snntx.train.network.backends.names`).
 """
 
 from __future__ import annotations
