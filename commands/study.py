@@ -231,11 +231,12 @@ def _threads(jobs: int) -> int | None:
 )
 @click.option(
     "--metric",
-    type=click.Choice(["top1", "top5", "loss"]),
+    type=click.Choice(["top1", "top5", "loss", "nasfr"]),
     default="top1",
     show_default=True,
     help="What to compare.",
 )
+@click.option("--firing", is_flag=True, help="Add how often neurons fire (NASFR), and its change.")
 @click.option("--csv", type=_FILE, help="Also write the table with all digits.")
 @click.option("--markdown", type=_FILE, help="Also write it as Markdown.")
 @click.option("--plot", type=_FILE, help="Also draw it, as .png or .svg.")
@@ -246,6 +247,7 @@ def compare(
     baseline: str,
     part: str,
     metric: str,
+    firing: bool,
     csv: Path | None,
     markdown: Path | None,
     plot: Path | None,
@@ -266,7 +268,7 @@ def compare(
     if axis is not None and plot is None:
         raise UsageError("--axis belongs to --plot; add it")
     paths = [existing(run, "run") for run in runs]
-    found = compare_runs(paths, baseline=baseline, part=part, metric=metric)
+    found = compare_runs(paths, baseline=baseline, part=part, metric=metric, firing=firing)
     for line in found.left_out:
         say(f"left out {line}")
     if plot is not None:

@@ -33,11 +33,25 @@ def print_published(result: PublishedEvaluation) -> None:
     click.echo(f"  top-1      {metrics.top1:.4f}")
     click.echo(f"  top-5      {metrics.top5:.4f}")
     click.echo(f"  loss       {metrics.loss:.4f}")
+    _print_rest(result)
+
+
+def _print_rest(result: Evaluation | PublishedEvaluation) -> None:
+    """Print how often the network fires, the notes, and classes and layers in tables."""
+    firing = result.firing
+    if firing is not None:
+        click.echo(f"  NASFR      {firing.nasfr:.4f} (spikes per neuron and step)")
     for note in result.notes:
         click.echo(wrapped(note, "  note       ", " " * 13))
     click.echo()
-    rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in metrics.per_class.items()]
+    classes = result.metrics.per_class.items()
+    rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in classes]
     print_table(["class", "recordings", "accuracy"], rows)
+    if firing is not None:
+        click.echo()
+        layers = firing.layers.items()
+        rows = [[name, f"{each.neurons:,}", f"{each.rate:.4f}"] for name, each in layers]
+        print_table(["layer", "neurons", "firing rate"], rows)
 
 
 def print_metrics(result: Evaluation) -> None:
@@ -51,11 +65,7 @@ def print_metrics(result: Evaluation) -> None:
     click.echo(f"  top-1      {metrics.top1:.4f}")
     click.echo(f"  top-5      {metrics.top5:.4f}")
     click.echo(f"  loss       {metrics.loss:.4f}")
-    for note in result.notes:
-        click.echo(wrapped(note, "  note       ", " " * 13))
-    click.echo()
-    rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in metrics.per_class.items()]
-    print_table(["class", "recordings", "accuracy"], rows)
+    _print_rest(result)
 
 
 def print_predictions(results: Sequence[Prediction]) -> None:

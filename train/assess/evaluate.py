@@ -21,6 +21,7 @@ from ..checkpoints.names import FORMAT, METRICS
 from ..checkpoints.started import root_of
 from ..checkpoints.state import Checkpoint
 from ..checkpoints.weights import open_weights
+from ..measure.firing import Firing, SpikeCounts
 from ..measure.metrics import Metrics, evaluate_part
 from ..method.choice import make_method
 from ..run.distributed import pick_device
@@ -46,6 +47,7 @@ class Evaluation:
         transfer: whether static images were shown in training.
         epoch: of the checkpoint, from 1.
         metrics: the result.
+        firing: how often the event branch's neurons fired; None where they send graded values.
         norm_gap: what the run's log says of a gap that running statistics made, with its epoch.
         notes: what a user should know of the result.
     """
@@ -60,15 +62,17 @@ class Evaluation:
     transfer: bool
     epoch: int
     metrics: Metrics
+    firing: Firing | None = None
     norm_gap: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, metrics beside the rest; a gap only where one was found."""
+        """Return plain values, metrics beside the rest; firing and a gap where they were found."""
         content = {"format": FORMAT, **asdict(self)}
         del content["notes"]
-        if content["norm_gap"] is None:
-            del content["norm_gap"]
+        for name in ("firing", "norm_gap"):
+            if content[name] is None:
+                del content[name]
         metrics: dict[str, Any] = content.pop("metrics")
         return content | metrics
 
@@ -118,6 +122,9 @@ def evaluate_run(
             "cache"
         )
     told = told_gap(run, recipe) if weights.kind == "run" else None
+    model = checkpoint.build_model(device)
+    with SpikeCounts(model) as counted:
+        metrics = evaluate_part(model, cache, indices, device)
     result = Evaluation(
         checkpoint=str(weights.path),
         card=checkpoint.card,
@@ -128,7 +135,8 @@ def evaluate_run(
         seed=recipe.run.seed,
         transfer=recipe.transfer,
         epoch=checkpoint.epoch,
-        metrics=evaluate_part(checkpoint.build_model(device), cache, indices, device),
+        metrics=metrics,
+        firing=counted.firing(),
         norm_gap=None if told is None else told[0],
         notes=() if told is None else (f"in training, {told[1]}",),
     )

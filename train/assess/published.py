@@ -16,6 +16,7 @@ from ..checkpoints.one_branch.fitting import dead_line
 from ..checkpoints.published import Published
 from ..checkpoints.reference import dead_names
 from ..checkpoints.weights import open_weights
+from ..measure.firing import Firing, SpikeCounts
 from ..measure.metrics import BATCH, Metrics, evaluate_part
 from ..network.doors import MODELS
 from .published_frames import frames_note
@@ -57,6 +58,7 @@ class PublishedEvaluation:
         reference_top1: test accuracy noted in the file, percent, on the split of its own.
         notes: what keeps this from being the published number.
         metrics: on this cache.
+        firing: how often the event branch's neurons fired.
     """
 
     checkpoint: str
@@ -70,10 +72,13 @@ class PublishedEvaluation:
     reference_top1: float | None
     notes: tuple[str, ...]
     metrics: Metrics
+    firing: Firing | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, metrics beside the rest."""
         content = {"format": FORMAT, **asdict(self)}
+        if content["firing"] is None:
+            del content["firing"]
         metrics: dict[str, Any] = content.pop("metrics")
         return content | metrics
 
@@ -118,6 +123,8 @@ def evaluate_published(
             f"{cache.directory}: protocol {protocol} has no test recordings in this cache"
         )
     model = published.build_model(device, (height, width), found_steps)
+    with SpikeCounts(model) as counted:
+        metrics = evaluate_part(model, cache, indices, device)
     return PublishedEvaluation(
         checkpoint=str(path),
         model=published.model,
@@ -132,7 +139,8 @@ def evaluate_published(
             *_notes(published, protocol, cache.classes),
             *filter(None, [frames_note(cache, card, root, given)]),
         ),
-        metrics=evaluate_part(model, cache, indices, device),
+        metrics=metrics,
+        firing=counted.firing(),
     )
 
 

@@ -30,6 +30,12 @@ class Row:
     baseline: str
     paired: Paired | None
 
+    @property
+    def nasfr(self) -> float:
+        """Spikes per neuron and step of the whole network, the mean of its runs."""
+        noted = [run.nasfr for run in self.group.runs.values() if run.nasfr is not None]
+        return sum(noted) / len(noted)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -40,11 +46,12 @@ class Comparison:
         protocol: its split.
         part: what was measured.
         recordings: in that part; None where that is not noted.
-        metric: ``top1``, ``top5`` or ``loss``.
+        metric: ``top1``, ``top5``, ``loss`` or ``nasfr``.
         baseline: as it was asked for; empty for none.
         rows: one a group.
         left_out: why which unfinished runs are not among them.
         notes: what else a reader has to know.
+        firing: whether every run notes how often its neurons fire, as was asked for.
     """
 
     card: str
@@ -56,6 +63,12 @@ class Comparison:
     rows: tuple[Row, ...]
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
+    firing: bool = False
+
+    def change(self, row: Row) -> float | None:
+        """Return how a group's NASFR changed from its baseline's, as a share; None without one."""
+        base = next((each for each in self.rows if each.group.label == row.baseline), None)
+        return None if base is None or not base.nasfr else row.nasfr / base.nasfr - 1
 
     @property
     def comparisons(self) -> int:
@@ -64,7 +77,12 @@ class Comparison:
 
 
 def compare(
-    paths: Sequence[Path], *, baseline: str = "", part: str = "test", metric: str = "top1"
+    paths: Sequence[Path],
+    *,
+    baseline: str = "",
+    part: str = "test",
+    metric: str = "top1",
+    firing: bool = False,
 ) -> Comparison:
     """Read, group and compare runs.
 
@@ -74,13 +92,16 @@ def compare(
             ``key=value`` of a setting. Where that is several groups, each other group is
             compared with the one that equals it in all settings in which these differ.
         part: ``test``, or ``validation`` of the best epoch.
-        metric: ``top1``, ``top5`` or ``loss``.
+        metric: ``top1``, ``top5``, ``loss`` or ``nasfr``.
+        firing: say of each group how often its neurons fire; of the test part alone.
 
     Raises:
         UsageError: runs that cannot be compared, or an unknown baseline.
         SnntxError: a file of a run is damaged.
     """
-    runs, left_out = read_runs(paths, part=part, metric=metric)
+    if part != "test" and (firing or metric == "nasfr"):
+        raise UsageError("NASFR is measured on the test part; leave out --part validation")
+    runs, left_out = read_runs(paths, part=part, metric=metric, firing=firing)
     groups = group_runs(runs)
     bases = find_baseline(groups, baseline) if baseline else []
     kept = [name for name in groups[0].varying if len({repr(b.varying[name]) for b in bases}) > 1]
@@ -105,6 +126,7 @@ def compare(
         rows=_corrected(rows),
         left_out=tuple(left_out),
         notes=tuple(_notes(runs, rows, bases, kept)),
+        firing=firing,
     )
 
 

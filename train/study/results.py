@@ -81,6 +81,8 @@ def read_metrics(run: Path) -> dict[str, Any] | None:
                 raise ValueError(f"{key} = {content[key]!r}")
         content = from_one(content)
         _check_measured(content)
+        if "firing" in content and not math.isfinite(content["firing"]["nasfr"]):
+            raise ValueError(f"nasfr = {content['firing']['nasfr']!r}")
         for name, (count, share) in content["per_class"].items():
             if int(count) != count or not math.isfinite(share):
                 raise ValueError(f"per_class {name} = {[count, share]!r}")
@@ -92,6 +94,19 @@ def read_metrics(run: Path) -> dict[str, Any] | None:
             f"{path}: not what snntx evaluate writes ({_reason(error)}); "
             f"{measuring(run, 'make it again with')}"
         ) from error
+
+
+def without_firing(run: Path, recipe: Recipe) -> str:
+    """Return why a run's metrics do not say how often its neurons fire, and what to do."""
+    if recipe.network.sends != "spikes":
+        return (
+            f"its neurons send graded values (sends = {recipe.network.sends}), which have no "
+            "firing rate; leave it out"
+        )
+    return (
+        f"{METRICS} has no NASFR, being of an earlier release; "
+        f"{measuring(run, 'make it again with')}"
+    )
 
 
 def _check_measured(values: dict[str, Any]) -> None:

@@ -21,10 +21,11 @@ from .results import (
     read_metrics,
     read_progress,
     read_recipe,
+    without_firing,
 )
 from .sweep import group_label, setting_words
 
-METRIC_NAMES = {"top1": "top-1", "top5": "top-5", "loss": "loss"}
+METRIC_NAMES = {"top1": "top-1", "top5": "top-5", "loss": "loss", "nasfr": "NASFR"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Run:
         part: what was measured.
         counts: recordings of each class of that part; None where that is not noted.
         entry: what it stands for in its sweep; None outside of one.
+        nasfr: spikes per neuron and step of the whole network; None where that is not noted.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class Run:
     part: str
     counts: dict[str, int] | None
     entry: dict[str, Any] | None
+    nasfr: float | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -115,14 +118,15 @@ def find_runs(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
 
 
 def read_runs(
-    paths: Sequence[Path], *, part: str = "test", metric: str = "top1"
+    paths: Sequence[Path], *, part: str = "test", metric: str = "top1", firing: bool = False
 ) -> tuple[list[Run], list[str]]:
     """Read runs and check that one can be compared with another.
 
     Args:
         paths: run directories, or folders that hold some.
         part: ``test``, as ``snntx evaluate`` measured it, or ``validation``, of the best epoch.
-        metric: ``top1``, ``top5`` or ``loss``.
+        metric: ``top1``, ``top5``, ``loss`` or ``nasfr``.
+        firing: refuse runs that do not note how often their neurons fire.
 
     Returns:
         The runs, and for each unfinished one of a folder a line that says why it is left out.
@@ -135,7 +139,7 @@ def read_runs(
     runs, left_out = [], []
     for path, named in find_runs(paths):
         try:
-            runs.append(_read(path, part, metric))
+            runs.append(_read(path, part, metric, firing or metric == "nasfr"))
         except UnfinishedError as error:
             if named:
                 raise UsageError(str(error)) from error
@@ -146,7 +150,7 @@ def read_runs(
     return runs, left_out
 
 
-def _read(path: Path, part: str, metric: str) -> Run:
+def _read(path: Path, part: str, metric: str, firing: bool) -> Run:
     recipe = read_recipe(path)
     if recipe is None:
         raise SnntxError(f"{path}: lost its {RECIPE} meanwhile; give the command again")
@@ -182,7 +186,11 @@ def _read(path: Path, part: str, metric: str) -> Run:
         )
     counts = {name: int(count) for name, (count, _) in metrics["per_class"].items()}
     card, key = data_of(path, metrics)
-    return Run(path, recipe, float(metrics[metric]), card, key, metrics["part"], counts, entry)
+    nasfr = metrics["firing"]["nasfr"] if "firing" in metrics else None
+    if firing and nasfr is None:
+        raise UnfinishedError(f"{path}: {without_firing(path, recipe)}")
+    measured = float(metrics["firing"]["nasfr"] if metric == "nasfr" else metrics[metric])
+    return Run(path, recipe, measured, card, key, metrics["part"], counts, entry, nasfr)
 
 
 def _static_alone(recipe: Recipe) -> bool:

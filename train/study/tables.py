@@ -54,12 +54,17 @@ def table(found: Comparison) -> tuple[list[str], list[list[str]]]:
     compared = bool(found.baseline)
     if compared:
         header += ["difference", "95 % interval", "p", "p Holm", "p sign-flip", "pairs"]
+    if found.firing:
+        header += ["NASFR", "change"]
     rows = []
     for row in found.rows:
         sd = "-" if row.sample.sd is None else f"{row.sample.sd:.4f}"
         cells = [row.group.label, str(row.sample.n), f"{row.sample.mean:.4f}", sd]
         if compared:
             cells += _paired_cells(row.paired)
+        if found.firing:
+            change = found.change(row)
+            cells += [f"{row.nasfr:.4f}", "-" if change is None else f"{100 * change:+.1f} %"]
         rows.append(cells)
     return header, rows
 
@@ -96,6 +101,8 @@ def footnotes(found: Comparison) -> list[str]:
             lines.append(
                 f"the exact sign-flip test has no p below {least:.3g} with {max(pairs)} pairs"
             )
+    if found.firing:
+        lines.append("NASFR: spikes per neuron and step of the whole network; change from baseline")
     return [*lines, *found.notes]
 
 
@@ -141,11 +148,12 @@ def to_csv(found: Comparison) -> str:
     common = {name: getattr(found, name) for name in ("card", "protocol", "part", "metric")}
     names = ["group", *settings, *common, *(name for name, _ in CSV_FIELDS), "baseline"]
     names += [name for name, _ in PAIRED_FIELDS]
+    names += ["nasfr", "nasfr_change"] if found.firing else []
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for row in found.rows:
-        cells = {**_settings(row), **common, **_values(row)}
+        cells = {**_settings(row), **common, **_values(row), **_firing(found, row)}
         writer.writerow({k: _inert(v) if isinstance(v, str) else v for k, v in cells.items()})
     return text.getvalue()
 
@@ -153,6 +161,13 @@ def to_csv(found: Comparison) -> str:
 def _settings(row: Row) -> dict[str, str]:
     shown = row.group.varying.items()
     return {key: "" if value is None else setting_words(value) for key, value in shown}
+
+
+def _firing(found: Comparison, row: Row) -> dict[str, Any]:
+    """Return NASFR and its change where they were asked for."""
+    if not found.firing:
+        return {}
+    return {"nasfr": row.nasfr, "nasfr_change": found.change(row)}
 
 
 def _values(row: Row) -> dict[str, Any]:
@@ -179,7 +194,7 @@ def to_json(found: Comparison) -> dict[str, Any]:
         settings = row.group.varying
         rows.append(
             {"group": row.group.label, "settings": settings, **own, "runs": runs}
-            | {"baseline": row.baseline or None, "paired": paired}
+            | {"baseline": row.baseline or None, "paired": paired, **_firing(found, row)}
         )
     names = ("card", "protocol", "part", "recordings", "metric", "baseline", "left_out", "notes")
     return {**{name: getattr(found, name) for name in names}, "groups": rows}
