@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 
 from ...data_cards.vocabulary import Kind
 from ...errors import SnntxError, UsageError, nearest
+from ..framing.events import Events
 from ..framing.options import FrameOptions
+from ..framing.windows import Windows
 from .files import open_own
 from .format import EVENT_VERSION, INDEX, STATIC, Index, checksum
 from .seal import read_seal
 from .splits import PARTS
+
+Change = Callable[[int, Events], Events]
+"""Changes the events of a window; its first argument is the window's place in the batch."""
 
 
 class SealedCache(ABC):
@@ -36,6 +41,7 @@ class SealedCache(ABC):
         labels: class index of each, ``(n,)``.
         classes: class names in label order.
         frame_shape: ``(T, C, H, W)`` of its recordings' frames.
+        windows: parts of recordings that are shown, instead of the whole; None in a frame cache.
 
     Raises:
         SnntxError: the directory is not a whole cache of this kind and format version.
@@ -61,6 +67,7 @@ class SealedCache(ABC):
         self.frame_shape: tuple[int, ...] = tuple(
             int(n) for n in self.index.attributes["frame_shape"]
         )
+        self.windows: Windows | None = None
         self._shards: dict[int, Any] = {}
         self._process = os.getpid()
 
@@ -88,10 +95,43 @@ class SealedCache(ABC):
         """
         return self.frames(np.asarray(which, np.int64))[:, None]
 
+    def framed(self, options: FrameOptions, windows: Windows | None = None) -> SealedCache:
+        """Return the same cache with frames of other options, and of windows where given.
+
+        Raises:
+            UsageError: its frames are what they are; an event cache makes others.
+        """
+        raise UsageError(
+            f"{self.directory}: holds frames, of which no others can be made; run snntx preprocess "
+            f"{self.index.attributes['card']} --as events"
+        )
+
+    def slices(
+        self,
+        which: Sequence[int] | NDArray[Any],
+        uniform: NDArray[np.float64],
+        change: Change | None = None,
+    ) -> NDArray[np.float32]:
+        """Return frames of a window of each of ``n`` recordings, as training is shown them.
+
+        Args:
+            which: the recordings.
+            uniform: draws in [0, 1) that say where each window starts, ``(n,)``.
+            change: what to do to each window's events first, such as drop some.
+
+        Returns:
+            float32 ``(n, T, C, H, W)``.
+
+        Raises:
+            SnntxError: a recording's bytes do not match their checksum.
+            UsageError: it shows whole recordings.
+        """
+        raise UsageError(f"{self.directory}: no windows were asked for, only whole recordings")
+
     @property
     def clip_count(self) -> int:
         """Clips of each recording that a test shows."""
-        return 1
+        return 1 if self.windows is None else self.windows.clips
 
     @abstractmethod
     def hold(self, budget_bytes: int) -> bool:

@@ -11,7 +11,6 @@ from ...errors import SnntxError, UsageError, nearest, shell_word
 from ..framing.options import FrameOptions
 from .candidates import Candidate, candidates_of, implied, listed, newest, sealed_caches
 from .contents import SealedCache, kind_of
-from .events.event_cache import EventCache
 from .frame_cache import FrameCache
 from .roots import user_root
 from .seal import read_seal
@@ -26,8 +25,11 @@ def opened(directory: Path | str) -> SealedCache:
         SnntxError: the directory is not a whole cache of a format version that is read here.
     """
     directory = Path(directory)
-    kind = kind_of(read_seal(directory).version)
-    return EventCache(directory) if kind == "events" else FrameCache(directory)
+    if kind_of(read_seal(directory).version) == "frames":
+        return FrameCache(directory)
+    from .events.event_cache import EventCache  # with the compiler of its frames
+
+    return EventCache(directory)
 
 
 def open_cache(
@@ -172,7 +174,7 @@ def _asked_of(cache: SealedCache, steps: int | None, size: int | None) -> Sealed
     Raises:
         UsageError: its frames have others, as a frame cache chosen by key may have.
     """
-    if isinstance(cache, EventCache):
+    if cache.kind == "events":
         return cache.framed(cache.options.changed(steps=steps, size=size))
     found_steps, _, *sides = cache.frame_shape
     if steps not in (None, found_steps) or (size is not None and sides != [size, size]):

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ...preprocess.cache.contents import SealedCache
-from ...preprocess.cache.events.event_cache import EventCache
 from ...preprocess.framing.checks import window_us
 from ...preprocess.framing.options import FrameOptions
 from ...preprocess.framing.windows import Windows
@@ -27,7 +26,7 @@ def seen_by(cache: SealedCache, recipe: Recipe) -> SealedCache:
     Raises:
         UsageError: its frames cannot be that, or static images are of another size.
     """
-    if not isinstance(cache, EventCache):
+    if cache.kind == "frames":
         if recipe.data.of_events:
             raise UsageError(
                 f"{cache.directory}: holds frames, but {', '.join(recipe.data.of_events)} needs "
@@ -67,7 +66,7 @@ def windows_of(options: FrameOptions, recipe: Recipe) -> Windows | None:
     return Windows(options.steps * window_us(options.window_ms), recipe.data.clips)
 
 
-def _check_statics(cache: EventCache, options: FrameOptions, recipe: Recipe) -> None:
+def _check_statics(cache: SealedCache, options: FrameOptions, recipe: Recipe) -> None:
     """Refuse frames of another size than the static images that are shown beside them."""
     shown = recipe.transfer or make_method(recipe).draws == "images"
     if not shown or not cache.index.static_identity:
@@ -92,6 +91,6 @@ def training_frames(
 
     Windows start where the batch's draws of :attr:`Purpose.WINDOW` say.
     """
-    if not isinstance(cache, EventCache) or cache.windows is None:
+    if cache.windows is None:
         return cache.frames(recordings)
     return cache.slices(recordings, draws(Purpose.WINDOW).random(len(recordings)))

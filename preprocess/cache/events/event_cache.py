@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -19,13 +19,10 @@ from ...framing.grid import Span
 from ...framing.options import FrameOptions
 from ...framing.recording import frame_recording
 from ...framing.windows import Windows, clip_starts, random_starts
-from ..contents import SealedCache
+from ..contents import Change, SealedCache
 from ..seal import REBUILD
 from .names import shard_name
 from .shard import DamagedError, OpenShard
-
-Change = Callable[[int, Events], Events]
-"""Changes the events of a window; its first argument is the window's place in the batch."""
 
 
 class EventCache(SealedCache):
@@ -37,9 +34,6 @@ class EventCache(SealedCache):
     Args:
         directory: the sealed cache.
 
-    Attributes:
-        windows: parts of recordings that training and tests are shown, instead of the whole.
-
     Raises:
         SnntxError: the directory is not a whole cache of this kind and format version.
     """
@@ -49,7 +43,6 @@ class EventCache(SealedCache):
     def __init__(self, directory: str | Path) -> None:
         super().__init__(directory)
         self._framing = super().options
-        self.windows: Windows | None = None
         self._held: dict[int, NDArray[np.uint8]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -200,12 +193,13 @@ class EventCache(SealedCache):
         Raises:
             SnntxError: a chunk does not match its checksum.
         """
-        windows, wanted = self._windows(), np.asarray(which, np.int64)
-        durations = self.index.rows.duration_us[wanted]
-        starts = random_starts(uniform, durations, windows.length_us).tolist()
+        if self.windows is None:
+            return super().slices(which, uniform, change)
+        wanted, length = np.asarray(which, np.int64), self.windows.length_us
+        starts = random_starts(uniform, self.index.rows.duration_us[wanted], length).tolist()
         taken = np.empty((wanted.size, *self.frame_shape), np.float32)
         for place, (i, start) in enumerate(zip(wanted.tolist(), starts, strict=True)):
-            events = self.events(i, start, start + windows.length_us)
+            events = self.events(i, start, start + length)
             if change is not None:
                 events = change(place, events)
             taken[place] = self.framed_events(i, events)
@@ -226,16 +220,6 @@ class EventCache(SealedCache):
             for clip, start in enumerate(starts.tolist()):
                 taken[place, clip] = self.window(i, start, start + length)
         return taken
-
-    @property
-    def clip_count(self) -> int:
-        """Clips of each recording that a test shows."""
-        return 1 if self.windows is None else self.windows.clips
-
-    def _windows(self) -> Windows:
-        if self.windows is None:
-            raise UsageError(f"{self.directory}: no windows were asked for, only whole recordings")
-        return self.windows
 
     def _last_used_us(self, i: int) -> int:
         """Return the time of the last event before the recording's last moment."""

@@ -264,8 +264,12 @@ def test_events_may_be_changed_before_they_are_framed(raw: Path) -> None:
 
 def test_windows_have_to_be_asked_for(raw: Path) -> None:
     cache = EventCache(build("n-mnist", raw, "events"))
-    with pytest.raises(UsageError, match="no windows were asked for, only whole recordings"):
-        cache.slices([0], np.zeros(1))
+    frames = FrameCache(build("n-mnist", raw, "frames"))
+    for each in (cache, frames):
+        with pytest.raises(UsageError, match="no windows were asked for, only whole recordings"):
+            each.slices([0], np.zeros(1))
+    with pytest.raises(UsageError, match="holds frames, of which no others can be made; run"):
+        frames.framed(frames.options)
 
 
 # the key, the seal, the index
