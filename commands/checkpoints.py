@@ -102,38 +102,53 @@ def evaluate(
     show_default=True,
     help="On files that cannot be used: end with exit code 1 after the others, or skip them.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "jsonl", "csv"]),
+    help="How results are printed [default: table].",
+)
 @device_option
 @json_option
 def predict(
-    checkpoint: Path, files: tuple[Path, ...], bad_files: str, device: str, as_json: bool
+    checkpoint: Path,
+    files: tuple[Path, ...],
+    bad_files: str,
+    form: str | None,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Classify new recordings in the card's raw format, framed as the cache was.
 
+    FILES are recordings, or folders, of which every file at any depth is taken, but no hidden one.
     CHECKPOINT is a run directory (its best.pt is used) or its name below runs/, a checkpoint file
     or a safetensors export. A file that cannot be used is named, and the others are classified
     all the same; with --bad-files skip that is no failure, unless there are no others.
     """
+    from ..train.assess.given import recordings_in
     from ..train.assess.predict import predict as classify
     from ..train.checkpoints.weights import open_weights
     from ..train.run.distributed import pick_device
-    from .terminal.checkpoints import print_predictions
+    from .terminal.predictions import classifying, print_as
 
+    if as_json and form not in (None, "json"):
+        raise UsageError(f"--json and --format {form} are two forms of one output; leave out one")
     bad: list[BadFileError] = []
     trained, where = open_weights(existing(checkpoint)).trained(), pick_device(device)
-    results = classify(trained, list(files), where, on_bad=bad.append, on_note=say)
-    if results and as_json:
-        print_json([vars(result) for result in results])
-    elif results:
-        print_predictions(results)
+    wanted = recordings_in(files)
+    with classifying(wanted) as counted:
+        results = classify(trained, counted, where, on_bad=bad.append, on_note=say)
+    if results:
+        print_as("json" if as_json else form or "table", results, trained.classes)
     skip = bad_files == "skip" and bool(results)
     if len(bad) == 1 and not skip:
         raise bad[0]
     for error in bad:
         say(f"passed over {error}")
     if bad and skip:
-        say(f"skipped {len(bad)} of {len(files)} files")
+        say(f"skipped {len(bad)} of {len(wanted)} files")
     elif bad:
-        raise SnntxError(f"{len(bad)} of {len(files)} files could not be classified")
+        raise SnntxError(f"{len(bad)} of {len(wanted)} files could not be classified")
 
 
 @click.command(cls=Worded)

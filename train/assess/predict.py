@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from ...preprocess.readers.reading import Usable, read_events, usable
 from ...preprocess.readers.tonic_sets import data_set_of
 from ..batches.seen import windows_of
 from ..checkpoints.state import Checkpoint
+from .given import refuse_other
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Prediction:
 
 def predict(
     checkpoint: Checkpoint,
-    files: list[Path],
+    files: Iterable[Path],
     device: torch.device,
     *,
     on_bad: Callable[[BadFileError], None] | None = None,
@@ -67,6 +68,7 @@ def predict(
     results = []
     for file in files:
         try:
+            refuse_other(file, spec.format)
             with hearing() as heard:
                 events = read_events(
                     file, spec.format, sort=spec.sort, wraps=spec.wraps, drops=spec.drops

@@ -509,7 +509,8 @@ def test_predict_of_bad_files_alone_is_a_failure_all_the_same(
 
 
 def test_predict_of_a_folder(snntx: Snntx, trained: Path, tmp_path: Path) -> None:
-    one_line(snntx("predict", trained, tmp_path), 1, f"{tmp_path}: cannot be read: Is a directory")
+    said = f"{tmp_path}: no file in this folder; give recordings, or their folder"
+    one_line(snntx("predict", trained, tmp_path), 2, said)
 
 
 def test_predict_of_events_beyond_the_sensor(

@@ -1,0 +1,78 @@
+"""Files and folders as ``predict`` takes them, and files of another format among them."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from snntx.cli import run
+from snntx.errors import BadFileError, UsageError
+from snntx.preprocess.readers.base import READERS
+from snntx.train.assess.given import KINDS, recordings_in, refuse_other
+
+
+def test_a_folder_stands_for_its_files_at_any_depth(tmp_path: Path) -> None:
+    for name in ("b/2.bin", "b/1.bin", "a/c/3.bin", ".hidden/4.bin", "b/.5.bin"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    alone = tmp_path / "no such file"
+    expected = [tmp_path / name for name in ("a/c/3.bin", "b/1.bin", "b/2.bin")]
+    assert recordings_in([alone, tmp_path]) == [alone, *expected]
+
+
+def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no file in this folder; give recordings"):
+        recordings_in([tmp_path])
+
+
+@pytest.mark.parametrize(("start", "what", "formats"), KINDS)
+def test_a_file_of_another_format_is_told_by_its_first_bytes(
+    start: bytes, what: str, formats: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "recording.bin"
+    path.write_bytes(start + bytes(100))
+    with pytest.raises(BadFileError) as raised:
+        refuse_other(path, "atis")
+    assert f"{path}: {what}, but the run reads files of format atis" in str(raised.value)
+    assert f"format = {' or '.join(formats)}" in str(raised.value)
+    assert "download" not in str(raised.value)
+    for name in formats:  # the advice: a run of such a card takes it
+        assert name in READERS.shipped()
+        refuse_other(path, name)
+    refuse_other(path, "tonic:NMNIST")
+    refuse_other(path, "birds.reader:Birds")
+
+
+def test_every_form_says_the_same(
+    small_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    settings = ("steps=3", "epochs=1", "width=0.125", "draws_per_epoch=20", "batch_size=10",
+                "backend=torch", "tensorboard=false")  # fmt: skip
+    sets = [word for each in settings for word in ("--set", each)]
+    cache = ["--cache", str(small_cache / "cache")]
+    assert run(["train", "simulated-digits", *cache, *sets, "--out", str(out)]) == 0
+    capsys.readouterr()
+    (folder, *_) = sorted((small_cache / "data/raw").glob("*/*"))
+    said = {}
+    for form in ("json", "jsonl", "csv"):
+        assert run(["predict", str(out), str(folder), "--format", form]) == 0
+        said[form] = capsys.readouterr().out
+    expected = json.loads(said["json"])
+    assert [each["file"] for each in expected] == sorted(map(str, folder.glob("*.bin")))
+    assert [json.loads(line) for line in said["jsonl"].splitlines()] == expected
+    rows = list(csv.DictReader(io.StringIO(said["csv"])))
+    for row, each in zip(rows, expected, strict=True):
+        assert (row["file"], int(row["events"]), row["predicted"]) == (
+            each["file"], each["events"], each["predicted"],
+        )  # fmt: skip
+        for name, probability in each["probabilities"].items():
+            assert float(row[f"probability {name}"]) == probability
+    assert run(["predict", str(out), str(folder), "--json", "--format", "csv"]) == 2
+    assert "--json and --format csv are two forms of one output" in capsys.readouterr().err
+    other = tmp_path / "other.bin"
+    other.write_bytes(b"#!AER-DAT4.0\r\n" + bytes(100))
+    assert run(["predict", str(out), str(other)]) == 1
+    assert "an AEDAT 4.0 file, but the run reads files of format atis" in capsys.readouterr().err
