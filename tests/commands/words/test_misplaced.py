@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pytest
@@ -61,7 +61,8 @@ def value_of(name: str) -> str:
         return str(field.choices[0])
     kinds = union_of(field.kind)
     first: Any = next(kind for kind in kinds if kind is not type(None))
-    return {bool: "true", int: "3", float: "0.5", str: "some"}.get(first, '["some"]')
+    plain = {bool: "true", int: "3", float: "0.5", str: "some"}
+    return plain.get(first) or ("[3]" if int in get_args(first) else '["some"]')
 
 
 @pytest.mark.parametrize("command", TAKE_SETTINGS, ids=lambda words: words[0])
