@@ -21,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -100,7 +101,8 @@ def window(root: Path, rounds: int) -> None:
         _, _, held = read_davis_346(str(path))
         first = int(held["t"][0])
         inside = (held["t"] >= first + start) & (held["t"] < first + start + WINDOW_US)
-        return held[inside]
+        windowed: NDArray[np.void] = held[inside]
+        return windowed
 
     times: dict[str, list[float]] = {"ours": [], "tonic": [], "frames": []}
     options = cache.options.changed(steps=STEPS, window_ms=15.0, downsample=4)
@@ -110,13 +112,10 @@ def window(root: Path, rounds: int) -> None:
         np.testing.assert_array_equal(own.x, 345 - theirs["x"])
         np.testing.assert_array_equal(own.y, 259 - theirs["y"])
         cache.window(0, start, start + WINDOW_US, options)
-        times["tonic"].append(seconds(lambda at=start: tonics(at), time.perf_counter))
-        times["ours"].append(seconds(lambda at=start: ours(at), time.perf_counter))
-        times["frames"].append(
-            seconds(
-                lambda at=start: cache.window(0, at, at + WINDOW_US, options), time.perf_counter
-            )
-        )
+        times["tonic"].append(seconds(partial(tonics, start), time.perf_counter))
+        times["ours"].append(seconds(partial(ours, start), time.perf_counter))
+        framed = partial(cache.window, 0, start, start + WINDOW_US, options)
+        times["frames"].append(seconds(framed, time.perf_counter))
     ratios = [b / a for a, b in zip(times["ours"], times["tonic"], strict=True)]
     print(f"\n{WINDOW_US / 1e6} s of {SECONDS} s and {EVENTS:,} events, {len(ratios)} places\n")
     print("| contender | ms a window | times as fast |")
