@@ -71,7 +71,14 @@ def test_ls_names_each_cache_and_what_differs(snntx: Callable[..., Output], here
     output = snntx("cache", "ls")
     assert output.code == 0
     lines = output.out.splitlines()
-    assert lines[0].split() == ["card", "key", "state", "recordings", "frames", "size", "age"]
+    assert lines[0].split() == [
+        "card",
+        "key",
+        "state",
+        "kind",
+        "recordings",
+        *("frames", "size", "age"),
+    ]
     rows = {line.split()[1]: line for line in lines[1:3]}
     assert rows.keys() == {first.name, other.name}
     assert "sealed" in rows[first.name]
@@ -88,9 +95,9 @@ def test_ls_shows_the_unfinished_and_the_damaged(snntx: Callable[..., Output], h
     unfinished(here)
     (sealed(here) / "static.h5").unlink()
     output = snntx("cache", "ls")
-    rows = [line.split()[1:4] for line in output.out.splitlines()[1:3]]
-    assert rows[0][1:] == ["damaged", "1"]
-    assert rows[1] == [DRAFT, "unfinished", "1"]
+    rows = [line.split()[1:5] for line in output.out.splitlines()[1:3]]
+    assert rows[0][1:] == ["damaged", "frames", "1"]
+    assert rows[1] == [DRAFT, "unfinished", "frames", "1"]
     text = " ".join(output.out.split())
     assert "damaged: static.h5: is missing, sealed with" in text
     assert f"snntx cache rm {CARD} --unfinished removes it" in text

@@ -13,6 +13,7 @@ from snntx.data_cards import load_card
 from snntx.errors import BadFileError, SnntxError, UsageError
 from snntx.preprocess.build.builder import Summary, preprocess
 from snntx.preprocess.cache.frame_cache import FrameCache
+from snntx.preprocess.cache.opening import opened
 from snntx.preprocess.framing.events import Events
 from snntx.preprocess.framing.recording import frame_recording
 from snntx.preprocess.planning.plan import make_request
@@ -60,7 +61,8 @@ def write_har(raw: Path, first: int = 0) -> None:
 
 def build(name: str, folder: Path, **options: Any) -> Summary:
     card = load_card(name)
-    request = make_request(card, raw=folder / "raw", static=None, cache=folder / "cache")
+    place = {"raw": folder / "raw", "static": None, "cache": folder / "cache"}
+    request = make_request(card, kind="frames", **place)  # type: ignore[arg-type]
     return preprocess(request, **options)
 
 
@@ -343,3 +345,26 @@ def test_cards_with_tables_that_do_not_fit(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=message):
             make_request(changed, raw=tmp_path, static=None, cache=tmp_path)
     assert BadFileError.exit_code == 1
+
+
+# ---------------------------------------------------------------- their events
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("dvs128-gait-day", write_gait), ("davis-actions", write_davis), ("har-dvs", write_har)],
+)
+def test_frames_from_the_cached_events_are_the_same(
+    tmp_path: Path, name: str, write: Callable[[Path], None]
+) -> None:
+    write(tmp_path / "raw")
+    place = {"raw": tmp_path / "raw", "static": None, "cache": tmp_path / "cache"}
+    request = make_request(load_card(name), **place)  # type: ignore[arg-type]
+    assert request.kind == "events"
+    frames, events = (
+        FrameCache(build(name, tmp_path).directory),
+        opened(preprocess(request).directory),
+    )
+    every = np.arange(len(frames))
+    assert events.kind == "events"
+    assert events.frames(every).tobytes() == frames.frames(every).tobytes()

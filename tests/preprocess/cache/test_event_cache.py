@@ -33,6 +33,14 @@ from snntx.preprocess.upkeep.verify import verify
 OLD = 1_500_000_000
 
 
+@pytest.fixture
+def jaer_files() -> Any:
+    """Module that writes AEDAT 2.0 and 3.1."""
+    from snntx.tests import jaer_files
+
+    return jaer_files
+
+
 def write_atis(path: Path, seed: int, count: int, sensor: tuple[int, int] = (34, 34)) -> None:
     rng = np.random.default_rng(seed)
     y, x = (rng.integers(seed % 5, side, count) for side in sensor)
@@ -164,6 +172,38 @@ def test_n_omniglot(tmp_path: Path, aedat4_files: Any, kind: str) -> None:
         events_cache.window(0, 0, 100)
     with pytest.raises(UsageError, match="made of whole recordings"):
         events_cache.framed(events_cache.options, Windows(100))
+
+
+@pytest.mark.parametrize("name", ["daily-action", "cifar10-dvs"])
+def test_aedat2(tmp_path: Path, jaer_files: Any, name: str) -> None:
+    card, rng = load_card(name), np.random.default_rng(2)
+    assert card.framing.kind == ("events" if name == "daily-action" else "frames")
+    for i, label in enumerate([*card.classes[:2]] * 3):
+        stem = f"cifar10_{label}_{i}" if name == "cifar10-dvs" else f"{i}"
+        assert card.events.sensor is not None
+        y, x = (rng.integers(0, side, 9000) for side in card.events.sensor)
+        address = jaer_files.davis if name == "daily-action" else jaer_files.dvs128
+        t, p = np.sort(rng.integers(0, 10**6, 9000)), rng.integers(0, 2, 9000)
+        jaer_files.write_2(tmp_path / f"raw/{label}/{stem}.aedat", address(x, y, p), t)
+    alike(*both(name, tmp_path / "raw"))
+
+
+def test_gestures(tmp_path: Path, jaer_files: Any) -> None:
+    """Rows that overlap, so that events belong to two recordings."""
+    rng, rows = np.random.default_rng(3), [(1, 0, 4000), (3, 4000, 8000), (11, 6000, 12_000)]
+    (tmp_path / "raw").mkdir()
+    for stem in ("user01_led", "user24_lab"):
+        y, x = (rng.integers(0, 128, 20_000) for _ in range(2))
+        t, p = np.sort(rng.integers(0, 12_000, 20_000)), rng.integers(0, 2, 20_000)
+        packets = np.array_split(jaer_files.polarity(x, y, t, p), 7)
+        jaer_files.write_3(tmp_path / f"raw/{stem}.aedat", *map(jaer_files.packet, packets))
+        table = ["class,startTime_usec,endTime_usec", *(f"{k},{a},{b}" for k, a, b in rows), ""]
+        (tmp_path / f"raw/{stem}_labels.csv").write_text("\r\n".join(table))
+    (tmp_path / "raw/trials_to_train.txt").write_text("user01_led.aedat\n")
+    (tmp_path / "raw/trials_to_test.txt").write_text("user24_lab.aedat\n")
+    frames, events = both("dvs128-gesture", tmp_path / "raw")
+    assert len(events) == 6
+    alike(frames, events)
 
 
 @pytest.mark.real
