@@ -206,8 +206,21 @@ def living() -> list[Tensor]:
 
 
 def saved_mib(contender: str, setting: Setting) -> float:
-    """Return what forward and loss keep: unique storages without the parameters, in MiB."""
+    """Return what forward and loss of one batch keep, in MiB."""
     model, data = make(contender, setting).train(), inputs(setting)
+    return kept_mib(
+        model,
+        lambda: loss_of(model, contender, data, setting),
+        living_too=contender == CHECKPOINTED,  # stages hold their inputs as plain references
+    )
+
+
+def kept_mib(model: nn.Module, loss: Callable[[], Tensor], *, living_too: bool = False) -> float:
+    """Return what a loss keeps for its backward pass, in MiB.
+
+    That is unique storages without the parameters and what was there before; with ``living_too``
+    whatever Python holds after it as well.
+    """
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, tuple[Tensor, int]] = {}
     gc.collect()
@@ -220,8 +233,8 @@ def saved_mib(contender: str, setting: Setting) -> float:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        total = loss_of(model, contender, data, setting)
-    if contender == CHECKPOINTED:  # stages hold their inputs as plain references
+        total = loss()
+    if living_too:
         for held in living():
             pack(held)
     size = sum(n for _, n in kept.values()) / 2**20

@@ -19,8 +19,9 @@ from .attention.asa import attend, attention_at
 from .attention.options import Attention
 from .backends.names import check_backend, resolve_backend
 from .backends.order import wide
+from .driving import driven
 from .neurons import Neuron, neuron_steps
-from .norm import KINDS, StepNorm, normalised, normalised_steps, update_running
+from .norm import KINDS, StepNorm, normalised_steps, update_running
 from .pools import average_pool
 from .synapses import Activity, connect, convolve, convolve_once
 
@@ -123,11 +124,8 @@ class SpikingLayer(nn.Module, ABC):
         driving = self.attention if self.attention_place == "neuron" else None
         compiled = backend == "numba" or (backend != "torch" and not self.neuron.graded)
         if driving is not None or self.pool_before > 1 or (self.neuron.graded and compiled):
-            if norm is not None:
-                currents, norm = normalised(norm, currents), None
-            currents = average_pool(currents, self.pool_before)
-            if driving is not None:
-                currents = driving(currents)
+            currents = driven(currents, norm, self.pool_before, driving)
+            norm = None
         if not compiled:
             sent = self._step_by_step(currents, norm, membrane)
         elif self.neuron.graded:
