@@ -34,23 +34,36 @@ CLASSES, REDUCTION = 11, 4
 PLAIN, OURS = "plain", "this"
 
 
-def make(contender: str, steps: int, *, attended: bool) -> nn.Module:
+def make(
+    contender: str, steps: int, *, attended: bool, device: torch.device | None = None
+) -> nn.Module:
+    """Return a contender's network, with the weights that seed 0 draws."""
     torch.manual_seed(0)
     if contender == PLAIN:
-        return PlainA(steps, CLASSES, REDUCTION if attended else None)
+        return PlainA(steps, CLASSES, REDUCTION if attended else None).to(device)
     attention = Attention(mode="reference", reduction=REDUCTION) if attended else None
     model = create_model("asa3", num_classes=CLASSES, steps=steps, attention=attention)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
 
+def batch_of(batch: int, steps: int) -> tuple[Tensor, Tensor]:
+    """Return frames ``(B, T, 2, 32, 32)`` and labels."""
+    generator = torch.Generator().manual_seed(1)
+    shape = batch, steps, 2, 32, 32
+    frames = torch.poisson(torch.full(shape, 0.3), generator=generator)
+    return frames, torch.arange(batch) % CLASSES
+
+
 def loss_of(contender: str, model: nn.Module, frames: Tensor, labels: Tensor) -> Tensor:
+    """Return the squared loss of one batch, 0-d."""
     if contender == PLAIN:
         return functional.mse_loss(model(frames), functional.one_hot(labels, CLASSES).float())
     return squared_loss(model.forward_event(frames), labels)  # type: ignore[operator]
 
 
 def step_of(contender: str, model: nn.Module, frames: Tensor, labels: Tensor) -> Callable[[], None]:
+    """Return a function that takes one step of Adam."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, weight_decay=1e-4)
 
     def step() -> None:
@@ -72,10 +85,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--bytes-only", action="store_true")
     options = parser.parse_args()
-    generator = torch.Generator().manual_seed(1)
-    shape = options.batch, options.steps, 2, 32, 32
-    frames = torch.poisson(torch.full(shape, 0.3), generator=generator)
-    labels = torch.arange(options.batch) % CLASSES
+    frames, labels = batch_of(options.batch, options.steps)
     print(f"arch A: batch {options.batch}, T = {options.steps}, 32x32;", end=" ")
     print(f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}\n")
     names = [(contender, attended) for attended in (True, False) for contender in (PLAIN, OURS)]

@@ -4,10 +4,10 @@
     python benchmarks/on_gpu.py --device cpu  the same way on tiny sizes, kernels interpreted
 
 Runs the parts that ``gpu/parts.py`` lists, each in a process of its own: the tests that need a
-GPU, a training step of every network in float32 and bfloat16, an epoch of N-Caltech101's size.
-Writes a dated table below ``gpu-results/`` after each part, for ``docs/results.md``, and ends in
-one line: what passed, what failed, what is slower than the plain network. Ends with 1 where
-something failed.
+GPU, a training step of every network in float32 and bfloat16, the attention and what it costs, an
+epoch of N-Caltech101's size. Writes a dated table below ``gpu-results/`` after each part, for
+``docs/results.md``, and ends in one line: what passed, what failed, what is slower than the plain
+network. Ends with 1 where something failed.
 """
 
 from __future__ import annotations

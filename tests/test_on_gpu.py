@@ -92,7 +92,7 @@ def test_without_cuda_one_line_says_how_to_go_on(tmp_path: Path) -> None:
     wrong = [*advised, "--parts", "nonsense"]
     done = subprocess.run(wrong, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("gpu: --parts nonsense, expected some of tests, step-nmnist, ")
+    assert done.stderr.startswith("gpu: --parts nonsense, expected some of tests, step-asa3, ")
 
 
 def test_make_gpu_runs_the_script_and_installs_nothing() -> None:
@@ -140,7 +140,12 @@ def test_a_part_that_ends_early_is_told(gpu: Any) -> None:
 
 def test_every_network_has_a_part(gpu: Any, machine: Any) -> None:
     parts = gpu.parts.parts()
-    assert list(parts) == ["tests", *(f"step-{name}" for name in MODELS.shipped()), "epoch"]
+    assert list(parts) == [
+        "tests",
+        *(f"step-{name}" for name in MODELS.shipped()),
+        "attention",
+        "epoch",
+    ]
     assert set(MODELS.shipped()) == set(gpu.steps.FULL)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from snntx.train.network.doors import MODELS
 
-from . import epoch, kernel_tests, steps
+from . import attention, epoch, kernel_tests, steps
 from .machine import Machine
 from .outcome import Outcome
 
@@ -21,4 +21,9 @@ Part = Callable[[Machine], Outcome]
 def parts() -> dict[str, Part]:
     """Return the parts; every shipped network has one."""
     networks = {f"step-{name}": partial(steps.measure, name) for name in MODELS.shipped()}
-    return {"tests": kernel_tests.measure, **networks, "epoch": epoch.measure}
+    return {
+        "tests": kernel_tests.measure,
+        **networks,
+        "attention": attention.measure,
+        "epoch": epoch.measure,
+    }

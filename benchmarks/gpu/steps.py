@@ -39,9 +39,12 @@ FULL = {
     "scnn": Case(16, 12, 28, 1623),
     "nmnist": Case(32, 10, 34, 10),
     "nmnist-published": Case(120, 10, 34, 10),
+    "asa3": Case(32, 60, 32, 11),
+    "asa5": Case(8, 20, 128, 11),
+    "sew-resnet18": Case(32, 16, 64, 300),
 }
-"""The batches of the shipped recipes."""
-TINY_SIDES = {"vgg": 16, "resnet18": 8, "resnet34": 8, "scnn": 28}
+"""The batches of the shipped recipes, and of the published runs."""
+TINY_SIDES = {"vgg": 16, "resnet18": 8, "resnet34": 8, "scnn": 28, "asa5": 32}
 """Sides that a network's layers can take; 28 is the one that ``plain.py`` takes."""
 TITLES = (
     "contender",
