@@ -40,7 +40,8 @@ def make(
     """Return a contender's network, with the weights that seed 0 draws."""
     torch.manual_seed(0)
     if contender == PLAIN:
-        return PlainA(steps, CLASSES, REDUCTION if attended else None).to(device)
+        network: nn.Module = PlainA(steps, CLASSES, REDUCTION if attended else None)
+        return network.to(device)
     attention = Attention(mode="reference", reduction=REDUCTION) if attended else None
     model = create_model("asa3", num_classes=CLASSES, steps=steps, attention=attention)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -76,7 +76,8 @@ def _steps(machine: Machine, found: Outcome) -> None:
 
         def kept(contender: str = contender, built: partial[torch.nn.Module] = built) -> float:
             model = built()
-            return kept_mib(model, lambda: loss_of(contender, model, frames, labels))
+            mib: float = kept_mib(model, lambda: loss_of(contender, model, frames, labels))
+            return mib
 
         title = _title(contender, attended)
         work[title] = begun  # type: ignore[assignment]

@@ -99,7 +99,8 @@ def train(
         from ..network.backends.compiled.ahead import compile_ahead, needed
 
         normed, attended = recipe.network.norm != "none", recipe.network.attention != "none"
-        names = needed(trains=True, normed=normed, attended=attended)
+        graded = recipe.network.sends != "spikes"
+        names = needed(trains=True, normed=normed, attended=attended, graded=graded)
         compile_ahead(names, recipe.optim.precision, on_note)
     cache = seen_by(cache, recipe)
     method = make_method(recipe)

@@ -21,13 +21,15 @@ from typing import Any
 from numba import types
 
 from .....preprocess.disk.locks import waiting_for
-from . import attention, gradients, kernels
+from . import attention, graded, gradients, kernels
 
 KERNELS = {
     "sums": kernels.sums,
     "forward": kernels.forward,
     "through_time": gradients.through_time,
     "through_norm": gradients.through_norm,
+    "run_graded": graded.run_graded,
+    "through_graded": graded.through_graded,
     "summaries": attention.summaries,
     "pooled": attention.pooled,
     "gated": attention.gated,
@@ -35,17 +37,25 @@ KERNELS = {
     "through": attention.through,
 }
 NEURONS = ("forward", "through_time")
+GRADED = ("run_graded", "through_graded")
 NORM = ("sums", "through_norm")
 ATTENTION = ("summaries", "pooled", "gated", "by_spatial", "through")
 LINE = "compiling the kernels, once: "
 _running: list[tuple[subprocess.Popen[bytes], Callable[[str], None]]] = []
 
 
-def needed(*, trains: bool, normed: bool, attended: bool = False) -> list[str]:
-    """Return the kernels that a network calls; one that does not train runs forward alone."""
+def needed(
+    *, trains: bool, normed: bool, attended: bool = False, graded: bool = False
+) -> list[str]:
+    """Return the kernels that a network calls; one that does not train runs forward alone.
+
+    Graded neurons have kernels of their own, and their norm is torch's.
+    """
+    neurons = GRADED if graded else NEURONS
     if not trains:
-        return ["forward", *(ATTENTION[:3] if attended else ())]
-    called = {*NEURONS, *(NORM if normed else ()), *(ATTENTION if attended else ())}
+        return [neurons[0], *(ATTENTION[:3] if attended else ())]
+    norm = NORM if normed and not graded else ()
+    called = {*neurons, *norm, *(ATTENTION if attended else ())}
     return [name for name in KERNELS if name in called]
 
 
@@ -64,9 +74,22 @@ def signature(name: str, kind: str) -> tuple[Any, ...]:
         neurons = (f32, f32, flag, flag, flag, whole, f32)
         arrived = (types.UniTuple(whole, 8), current, numbers, flag, current, exact)
         return (current, *rows, *rows, *neurons, *arrived, *part)
+    if name in GRADED:
+        return (current, *_of_graded(name, current), *part)
     if name in ATTENTION:
         return (current, *_of_attention(name, current), *part)
     return (current, *rows, numbers, types.UniTuple(whole, 4), current, *part)
+
+
+def _of_graded(name: str, current: Any) -> tuple[Any, ...]:
+    """Return what the graded neurons' kernels are called with, likewise."""
+    f32, whole, flag = types.float32, types.int64, types.boolean
+    numbers, exact = (types.Array(each, 1, "C") for each in (f32, types.float64))
+    levels = (f32, f32, whole, types.UniTuple(whole, 3))
+    if name == "run_graded":
+        return (f32, f32, flag, flag, *levels, current, numbers)
+    slope = (flag, whole, f32)
+    return (f32, f32, flag, flag, *slope, *levels, current, numbers, current, exact)
 
 
 def _of_attention(name: str, current: Any) -> tuple[Any, ...]:

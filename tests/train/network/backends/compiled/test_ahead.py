@@ -30,14 +30,16 @@ class Noted(event.Listener):
 
 kind, trains, fails = sys.argv[1], sys.argv[2] == "train", sys.argv[3] == "fails"
 attention = Attention(mode="trainable") if sys.argv[3] == "attended" else None
+sends = "membrane" if sys.argv[3] == "graded" else "spikes"
 if fails:
     sys.executable = "/bin/false"
 said = []
 if trains:
-    names = ahead.needed(trains=True, normed=True, attended=attention is not None)
+    attended, graded = attention is not None, sends != "spikes"
+    names = ahead.needed(trains=True, normed=True, attended=attended, graded=graded)
     ahead.compile_ahead(names, kind, said.append)
 event.register("numba:compile", Noted())
-options = {"width": 0.1, "size": (34, 34), "attention": attention}
+options = {"width": 0.1, "size": (34, 34), "attention": attention, "sends": sends}
 model = create_model("nmnist", num_classes=3, steps=2, **options)
 frames = torch.rand(2, 2, 2, 34, 34)
 with torch.autocast("cpu", torch.bfloat16, enabled=kind == "bfloat16"):
@@ -49,6 +51,9 @@ print("said", *said, sep="|")
 print("compiled", *[each.__name__ for each in compiled if each.__module__.startswith("snntx")])
 print("others", *{each.__module__ for each in compiled})
 """
+
+
+PLAIN = "sums, forward, through_time, through_norm"
 
 
 def _run(folder: Path, *arguments: str) -> dict[str, str]:
@@ -66,14 +71,18 @@ def _run(folder: Path, *arguments: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
-    ("what", "more"), [("", ""), ("attended", ", summaries, pooled, gated, by_spatial, through")]
+    ("what", "names"),
+    [
+        ("", PLAIN),
+        ("attended", f"{PLAIN}, summaries, pooled, gated, by_spatial, through"),
+        ("graded", "run_graded, through_graded"),
+    ],
 )
 def test_everything_that_training_calls_is_compiled_ahead_once(
-    tmp_path: Path, kind: str, what: str, more: str
+    tmp_path: Path, kind: str, what: str, names: str
 ) -> None:
     first = _run(tmp_path, kind, "train", what)
-    line = "compiling the kernels, once: sums, forward, through_time, through_norm"
-    assert first["said"] == f"said|{line}{more}"
+    assert first["said"] == f"said|compiling the kernels, once: {names}"
     assert first["compiled"] == "compiled"  # all of it by the other process
     assert first["printed"] == ""
     again = _run(tmp_path, kind, "train", what)
