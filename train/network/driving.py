@@ -1,12 +1,13 @@
 """What drives a layer's neurons: its currents normalised, pooled and attended to.
 
 In: currents ``(T, B, C, H, W)``. Out: ``(T, B, C, H // p, W // p)``. The backward pass keeps the
-currents and what is per channel, as a norm's alone does: a pool would keep its input, and the
-compiled attention keeps the maps that it gets; neither is kept, and the maps are made again.
+currents, what is per channel and, with an attention, the maps that it gets: a pool would keep its
+input too, and the neurons what the attention returned. That is made again from the maps.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -18,27 +19,19 @@ from .pools import average_pool
 from .recompute import made_again, recomputing
 
 
-def driven(currents: Tensor, norm: StepNorm | None, pool: int, attention: ASA | None) -> Tensor:
-    """Return the currents after a norm, an average pool of ``pool`` x ``pool`` and an attention."""
+def driven(
+    currents: Tensor, norm: StepNorm | None, pool: int, attention: ASA | None
+) -> tuple[Tensor, AbstractContextManager[Any]]:
+    """Return the currents after a norm, an average pool of ``pool`` x ``pool`` and an attention.
+
+    And a context for what they drive: inside of it what a compiled attention returned is not kept
+    for the backward pass.
+    """
     maps = normalised_and_pooled(norm, currents, pool)
     if attention is None:
-        return maps
-    if norm is None or not torch.is_grad_enabled() or not attention.is_fused(maps):
-        attended: Tensor = attention(maps)
-        return attended
-    given, training = currents.detach(), norm.training
-
-    def again() -> Tensor:
-        was = norm.training
-        try:
-            norm.training = training
-            return normalised_and_pooled(norm, given, pool)
-        finally:
-            norm.training = was
-
-    with made_again(maps, again):
-        fused: Tensor = attention(maps)
-    return fused
+        return maps, nullcontext()
+    attended, again = attention.attending(maps)
+    return attended, nullcontext() if again is None else made_again(attended, again)
 
 
 def normalised_and_pooled(norm: StepNorm | None, currents: Tensor, pool: int) -> Tensor:

@@ -9,7 +9,8 @@ of a layer (:mod:`snntx.train.network.backends.names`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +84,7 @@ class SpikingLayer(nn.Module, ABC):
         self.backend = check_backend(backend, neuron.surrogate)
         self.norm = None if norm == "none" else StepNorm(channels, norm, steps)
         drives = attention_at("neuron", attention, steps, channels, backend)
-        self.attention_place = None if attention is None else attention.place
+        self.attention_place = attention.place if attention else None
         self.attention = drives or attention_at("spikes", attention, steps, channels, backend)
         if neuron.kind == "plif":
             self.leak_logit = nn.Parameter(torch.tensor(neuron.leak_logit))
@@ -123,15 +124,16 @@ class SpikingLayer(nn.Module, ABC):
         norm = self.norm
         driving = self.attention if self.attention_place == "neuron" else None
         compiled = backend == "numba" or (backend != "torch" and not self.neuron.graded)
+        keeping: AbstractContextManager[Any] = nullcontext()
         if driving is not None or self.pool_before > 1 or (self.neuron.graded and compiled):
-            currents = driven(currents, norm, self.pool_before, driving)
-            norm = None
-        if not compiled:
-            sent = self._step_by_step(currents, norm, membrane)
-        elif self.neuron.graded:
-            sent = self._graded(currents, membrane)
-        else:
-            sent = self._fused(currents, norm, membrane, backend)
+            (currents, keeping), norm = driven(currents, norm, self.pool_before, driving), None
+        with keeping:
+            if not compiled:
+                sent = self._step_by_step(currents, norm, membrane)
+            elif self.neuron.graded:
+                sent = self._graded(currents, membrane)
+            else:
+                sent = self._fused(currents, norm, membrane, backend)
         if self.attention_place != "spikes":
             return sent
         return LayerOutput(attend(self.attention, sent.activity), sent.membrane)

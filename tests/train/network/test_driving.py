@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from snntx.train.network.attention.asa import ASA
 from snntx.train.network.attention.options import Attention
 from snntx.train.network.create import create_model
-from snntx.train.network.driving import driven, normalised_and_pooled
+from snntx.train.network.driving import normalised_and_pooled
+from snntx.train.network.layers import SpikingConv2d
+from snntx.train.network.neurons import Neuron
 from snntx.train.network.norm import StepNorm, normalised
 from snntx.train.network.recompute import made_again, recomputing
 
@@ -55,32 +59,53 @@ def test_norm_and_pool_together_are_one_after_the_other(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("kind", ["merged", "per-step"])
-@pytest.mark.parametrize("training", [True, False])
-def test_maps_that_are_made_again_change_no_bit(
-    dtype: torch.dtype, kind: str, training: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", ["per-sample", "trainable"])
+@pytest.mark.parametrize("sends", ["spikes", "membrane"])
+def test_an_attentions_result_that_is_made_again_changes_no_bit(
+    dtype: torch.dtype, mode: str, sends: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = []
-    for again in (True, False):
+    found: list[dict[str, Tensor]] = []
+    for keeps in (False, True):
         torch.manual_seed(0)
-        norm = StepNorm(4, kind, 3).to(dtype).train(training)
-        attention = ASA(3, 4, backend="numba").to(dtype)
+        layer = SpikingConv2d(
+            4,
+            4,
+            neuron=Neuron(threshold=0.1, sends=sends),
+            norm="merged",
+            pool_before=2,
+            steps=3,
+            backend="numba",
+            attention=Attention(mode=mode),
+        ).to(dtype)
         given = currents(dtype).requires_grad_()
+        made: list[int] = []
         with monkeypatch.context() as patch:
-            if not again:
-                keep: Any = attention.is_fused
-                patch.setattr(
-                    "snntx.train.network.driving.made_again",
-                    lambda maps, make: torch.autograd.graph.saved_tensors_hooks(
-                        lambda each: each, lambda each: each
-                    ),
-                )
-                assert keep(given)
-            out = driven(given, norm, 2, attention)
-            norm.eval()  # what was computed in training is made again so
-            found.append(results(norm, out, given))
+            stand_in = _keeping if keeps else partial(_counting, made)
+            patch.setattr("snntx.train.network.driving.made_again", stand_in)
+            out = layer(given).spikes
+        torch.autograd.backward([out], [torch.ones_like(out)])
+        assert made == ([] if keeps else [1])
+        assert given.grad is not None
+        grads = {n: p.grad for n, p in layer.named_parameters() if p.grad is not None}
+        found.append({"out": out, "x": given.grad, **grads})
+    assert found[0].keys() == found[1].keys()
+    assert ("attention.alpha" in found[0]) == (mode == "trainable")
     for name, value in found[1].items():
         assert torch.equal(found[0][name], value), name
+
+
+def _keeping(maps: Tensor, make: Callable[[], Tensor]) -> AbstractContextManager[Any]:
+    return nullcontext()
+
+
+def _counting(
+    made: list[int], maps: Tensor, make: Callable[[], Tensor]
+) -> AbstractContextManager[Any]:
+    def again() -> Tensor:
+        made.append(1)
+        return make()
+
+    return made_again(maps, again)
 
 
 def test_a_tensor_is_not_kept_and_made_once_for_each_that_needs_it() -> None:

@@ -28,6 +28,8 @@ several times, its gradient goes to the first of them, time before channels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -88,6 +90,10 @@ class ASA(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the maps, each times one of its sample's two spatial maps."""
+        return self.attending(maps)[0]
+
+    def attending(self, maps: Tensor) -> tuple[Tensor, Callable[[], Tensor] | None]:
+        """Return the same, and what makes it again without gradients; None where torch computes."""
         if maps.ndim != 5 or (len(maps), maps.shape[2]) != (self.steps, self.channels):
             found = "x".join(map(str, maps.shape))
             raise UsageError(
@@ -101,7 +107,7 @@ class ASA(nn.Module):
                 weights = self.conv1.weight, self.conv2.weight
                 return attended(maps, self.important(maps), *weights, self.lam)
             wide = maps.float() if maps.dtype in _NARROW else maps
-            return self.attended(wide, self.important(wide)).to(maps.dtype)
+            return self.attended(wide, self.important(wide)).to(maps.dtype), None
 
     def is_fused(self, maps: Tensor) -> bool:
         """Return whether compiled loops compute these maps, and not torch.

@@ -2,11 +2,13 @@
 
 In: maps ``(T, B, C, H, W)`` in float32, bfloat16 or float64. Out: the same shape, channels-last.
 Nothing of their size is written but the result. For the backward pass the maps alone are kept,
-beside a few numbers for each of them and for each pixel.
+beside a few numbers for each of them and for each pixel; of these and the maps the result can be
+made again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,8 +40,12 @@ def summaries(maps: Tensor) -> tuple[Tensor, Tensor]:
     return total.div_(height * width).to(most.dtype), most
 
 
-def attended(maps: Tensor, counts: Tensor, first: Tensor, second: Tensor, lam: float) -> Tensor:
+def attended(
+    maps: Tensor, counts: Tensor, first: Tensor, second: Tensor, lam: float
+) -> tuple[Tensor, Callable[[], Tensor]]:
     """Return the maps times the spatial map of those that count, or of those that do not.
+
+    And a function that makes the same again, without gradients.
 
     Args:
         maps: ``(T, B, C, H, W)``.
@@ -48,16 +54,33 @@ def attended(maps: Tensor, counts: Tensor, first: Tensor, second: Tensor, lam: f
         second: of the one that makes the other.
         lam: the share of maps that count, as the means take it.
     """
-    out = _Attended.apply(maps, counts, first, second, lam)  # type: ignore[no-untyped-call]
-    found: Tensor = out
-    return found
+    out, spatial = _Attended.apply(maps, counts, first, second, lam)  # type: ignore[no-untyped-call]
+    given, marked = maps.detach(), counts.detach()
+    return out, lambda: _gated(given, marked, spatial)
+
+
+def _gated(maps: Tensor, counts: Tensor, spatial: Tensor) -> Tensor:
+    data = dense(maps, last=True)
+    _, batch, channels, height, width = data.shape
+    out = empty(data, height, width, data.dtype, last=True)
+    spread(
+        kernels.gated,
+        data.shape[0] * batch,
+        array_of(data),
+        _flat(counts.to(wide(data.dtype)).contiguous()),
+        _flat(spatial),
+        (batch, height * width, channels),
+        array_of(out),
+        room=0,
+    )
+    return out
 
 
 class _Attended(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, maps: Tensor, counts: Tensor, first: Tensor, second: Tensor, lam: float
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         data = dense(maps, last=True)
         steps, batch, channels, height, width = data.shape
         pixels = height * width
@@ -78,20 +101,10 @@ class _Attended(torch.autograd.Function):
         )
         summary[:, ::2] /= steps * channels
         spatial = _spatial(summary, first, second, lam).contiguous()
-        out = empty(data, height, width, data.dtype, last=True)
-        spread(
-            kernels.gated,
-            steps * batch,
-            array_of(data),
-            _flat(counts),
-            _flat(spatial),
-            (batch, pixels, channels),
-            array_of(out),
-            room=0,
-        )
         ctx.save_for_backward(data, counts, first, second, summary, places, spatial)
         ctx.lam = lam
-        return out
+        ctx.mark_non_differentiable(spatial)
+        return _gated(data, counts, spatial), spatial
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
