@@ -185,6 +185,13 @@ COUNTS: tuple[tuple[dict[str, Any], int, int], ...] = (
         117,
     ),
     ({"name": "asa5", "num_classes": 11, "steps": 20, "attention": 1}, 1_701_123, 0),
+    ({"name": "asa5", "num_classes": 11, "steps": 20}, 1_698_933, 0),
+    ({"name": "asa5", "num_classes": 10, "steps": 36, "size": (130, 173)}, 1_955_947, 0),
+    (
+        {"name": "asa3", "num_classes": 20, "steps": 60, "conv_channels": [32, 32, 32]},
+        548_980,
+        0,
+    ),
     (
         {"name": "asa5", "num_classes": 10, "steps": 36, "attention": 1, "size": (130, 173)},
         1_962_617,
