@@ -65,6 +65,9 @@ def print_metrics(result: Evaluation) -> None:
     click.echo(f"  top-1      {metrics.top1:.4f}")
     click.echo(f"  top-5      {metrics.top5:.4f}")
     click.echo(f"  loss       {metrics.loss:.4f}")
+    if (votes := result.votes) is not None:
+        told = f"by the majority of {votes.clips} clips; of single clips {votes.clip_top1:.4f}"
+        click.echo(f"  majority   {votes.top1:.4f} ({told})")
     _print_rest(result)
 
 

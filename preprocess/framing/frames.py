@@ -207,7 +207,8 @@ def frames_in_window(events: Events, span: Span, options: FrameOptions) -> NDArr
     """Frame a part of a recording as the first event in it begins; none at all is all zero.
 
     Args:
-        events: of the part, in order of time, of polarity 0 or 1.
+        events: of the part, of polarity 0 or 1, in order of time; out of order, ``bins="time"``
+            has frames end where bisections of the times left end, as the published code has them.
         span: of the whole recording, so that each of its parts lies alike in the frames.
         options: made of counts; frames of ``window_ms`` each, or of the part's own duration over
             ``steps``.
@@ -234,7 +235,8 @@ def frames_in_window(events: Events, span: Span, options: FrameOptions) -> NDArr
         window_ms=options.window_ms,
     )
     if options.bins == "time":
-        bounds = np.searchsorted(events.t, bounds)
+        # the first frame begins with the first event, even one that is not the earliest
+        bounds = np.concatenate([[0], np.searchsorted(events.t, bounds[1:])])
     if options.tail == "keep":
         bounds[-1] = events.size
     columns = (events.x, events.y, events.p)

@@ -22,7 +22,8 @@ from ..checkpoints.started import root_of
 from ..checkpoints.state import Checkpoint
 from ..checkpoints.weights import open_weights
 from ..measure.firing import Firing, SpikeCounts
-from ..measure.metrics import Metrics, evaluate_part
+from ..measure.metrics import Metrics
+from ..measure.votes import Votes, evaluate_clips
 from ..method.choice import make_method
 from ..run.distributed import pick_device
 from ..run.gap import told_gap
@@ -48,6 +49,7 @@ class Evaluation:
         epoch: of the checkpoint, from 1.
         metrics: the result.
         firing: how often the event branch's neurons fired; None where they send graded values.
+        votes: the result by the votes of clips; None where recordings are shown whole.
         norm_gap: what the run's log says of a gap that running statistics made, with its epoch.
         notes: what a user should know of the result.
     """
@@ -63,14 +65,15 @@ class Evaluation:
     epoch: int
     metrics: Metrics
     firing: Firing | None = None
+    votes: Votes | None = None
     norm_gap: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, metrics beside the rest; firing and a gap where they were found."""
+        """Return plain values, metrics beside the rest; what was not found is left out."""
         content = {"format": FORMAT, **asdict(self)}
         del content["notes"]
-        for name in ("firing", "norm_gap"):
+        for name in ("firing", "votes", "norm_gap"):
             if content[name] is None:
                 del content[name]
         metrics: dict[str, Any] = content.pop("metrics")
@@ -124,7 +127,7 @@ def evaluate_run(
     told = told_gap(run, recipe) if weights.kind == "run" else None
     model = checkpoint.build_model(device)
     with SpikeCounts(model) as counted:
-        metrics = evaluate_part(model, cache, indices, device)
+        metrics, votes = evaluate_clips(model, cache, indices, device)
     result = Evaluation(
         checkpoint=str(weights.path),
         card=checkpoint.card,
@@ -137,6 +140,7 @@ def evaluate_run(
         epoch=checkpoint.epoch,
         metrics=metrics,
         firing=counted.firing(),
+        votes=votes,
         norm_gap=None if told is None else told[0],
         notes=() if told is None else (f"in training, {told[1]}",),
     )

@@ -30,6 +30,7 @@ class Purpose(IntEnum):
     NOISE = 11
     STATIC_SUBSET = 12
     WINDOW = 13
+    WINDOW_DROP = 14
     STATIC_ORDER = 100
     NAMED = 101
 

@@ -7,15 +7,19 @@ made by the recipe's settings over the options it was built with.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ...preprocess.cache.contents import SealedCache
+from ...preprocess.cache.contents import Change, SealedCache
 from ...preprocess.framing.checks import window_us
+from ...preprocess.framing.events import Events
 from ...preprocess.framing.options import FrameOptions
 from ...preprocess.framing.windows import Windows
 from ..augment.draws import Draws, Purpose
+from ..augment.windows import event_drop
 from ..method.choice import make_method
 from ..recipe.whole import Recipe
 
@@ -45,9 +49,12 @@ def seen_by(cache: SealedCache, recipe: Recipe) -> SealedCache:
 def framing_of(options: FrameOptions, recipe: Recipe) -> FrameOptions:
     """Return the framing options of an event cache under a recipe."""
     data = recipe.data
-    return options.changed(
+    framing = options.changed(
         steps=data.steps, size=data.size, window_ms=data.dt_ms, downsample=data.downsample
     )
+    if recipe.augment.event_drop == "published":  # its events, out of order, may be in no frame
+        framing = dataclasses.replace(framing, tail="drop")
+    return framing
 
 
 def windows_of(options: FrameOptions, recipe: Recipe) -> Windows | None:
@@ -85,12 +92,36 @@ def _check_statics(cache: SealedCache, options: FrameOptions, recipe: Recipe) ->
 
 
 def training_frames(
-    cache: SealedCache, recordings: NDArray[np.int64], draws: Draws
+    cache: SealedCache, recordings: NDArray[np.int64], draws: Draws, drop: str = "none"
 ) -> NDArray[np.float32]:
     """Return what training is shown of some recordings, ``(B, T, 2, H, W)``.
 
-    Windows start where the batch's draws of :attr:`Purpose.WINDOW` say.
+    Windows start where the batch's draws of :attr:`Purpose.WINDOW` say, and lose the events that
+    those of :attr:`Purpose.WINDOW_DROP` do.
+
+    Args:
+        cache: as :func:`seen_by` gives it.
+        recordings: of the batch.
+        draws: of the batch.
+        drop: the recipe's ``event_drop``.
     """
     if cache.windows is None:
         return cache.frames(recordings)
-    return cache.slices(recordings, draws(Purpose.WINDOW).random(len(recordings)))
+    change: Change | None = None
+    if drop != "none":
+        draw, sensors = draws(Purpose.WINDOW_DROP), _sensors(cache, recordings)
+
+        def change(place: int, events: Events) -> Events:
+            return event_drop(events, sensors[place], draw, published=drop == "published")
+
+    return cache.slices(recordings, draws(Purpose.WINDOW).random(len(recordings)), change)
+
+
+def _sensors(cache: SealedCache, recordings: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return the height and width of each recording's sensor, or what its events reach."""
+    if cache.options.sensor is not None:
+        return [cache.options.sensor] * len(recordings)
+    rows = cache.index.rows
+    assert rows.corner is not None  # windows are an event cache's
+    reach = (rows.corner[recordings] + rows.extent[recordings]).tolist()
+    return [(height, width) for height, width in reach]

@@ -76,11 +76,14 @@ class TrainingData(Drawn):
         if self._partners is not None:
             self._images = self._partners.images.to(self.device)
 
+    def _frames(self, recordings: NDArray[np.int64], draws: Draws) -> NDArray[np.float32]:
+        return training_frames(self.cache, recordings, draws, self.recipe.augment.event_drop)
+
     def batch(self, positions: NDArray[np.int64], epoch: int, number: int) -> Batch:
         """Return one batch from positions in :attr:`indices`."""
         draws = Draws(self.recipe.run.seed, epoch, number)
         recordings, labels = self.indices[positions], torch.from_numpy(self.labels[positions])
-        frames = torch.from_numpy(training_frames(self.cache, recordings, draws)).to(self.device)
+        frames = torch.from_numpy(self._frames(recordings, draws)).to(self.device)
         event, mixture = augment(frames, labels, self.recipe.augment, draws)
         other, share = (None, None) if mixture is None else mixture
         if self._partners is None:

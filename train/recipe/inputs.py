@@ -66,6 +66,13 @@ class Data(Declared):
         int,
         Setting("evenly placed windows of a recording in a test, with slice = random", low=1),
     ] = 1
+    vote: Annotated[
+        Literal["mean", "majority"],
+        Setting(
+            "a recording's clips are judged by the mean of their logits, or right where more than "
+            "half of them are (Yao et al.); it chooses the epoch, and evaluate tells both"
+        ),
+    ] = "mean"
     static_fit: Annotated[
         Literal["stretch", "pad"] | None,
         Setting(
@@ -143,6 +150,11 @@ class Data(Declared):
                 f"recipe: clips = {self.clips} needs slice = random; a whole recording is one clip"
             )
 
+        if self.vote == "majority" and self.slice == "whole":
+            raise UsageError(
+                "recipe: vote = majority needs slice = random; a whole recording is one clip"
+            )
+
     @property
     def of_events(self) -> tuple[str, ...]:
         """Settings, as text, that only an event cache has frames for."""
@@ -187,6 +199,14 @@ class Augment(Declared):
             note="with another recording of the batch, where the published code takes any",
         ),
     ] = NONE
+    event_drop: Annotated[
+        Literal["none", "box", "published"],
+        Setting(
+            "EventDrop on a window's events before they are framed, with slice = random: drop a "
+            "box of pixels, a span of time, or a share of the events; published has Yao et al.'s "
+            "two faults, a cross for the box and events out of order"
+        ),
+    ] = "none"
     mix_alpha: Annotated[
         float, Setting("both parameters of the Beta distribution of the mixing share", above=0)
     ] = 1.0

@@ -51,6 +51,11 @@ class Recipe:
                 f"recipe: the settings of method {self.method.name} are a "
                 f"{chosen.Settings.__qualname__}, found {type(self.method).__qualname__}"
             )
+        if self.augment.event_drop != "none" and self.data.slice == "whole":
+            raise UsageError(
+                f"recipe: event_drop = {self.augment.event_drop} drops events of windows; set "
+                "slice=random, or augment=eventdrop for frames of whole recordings"
+            )
         if not self.data.static_fraction and chosen.static and chosen.without_static is None:
             raise UsageError(
                 f"recipe: method {self.method.name} needs static images; set static_fraction "

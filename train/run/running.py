@@ -24,6 +24,7 @@ from ..measure.batch_statistics import event_by_batch
 from ..measure.firing import FiringRates
 from ..measure.metrics import Metrics, evaluate_part
 from ..measure.static_part import evaluate_static, static_by_batch, static_selection
+from ..measure.votes import evaluate_by_votes
 from ..method.base import Method, Place
 from ..network.create import TransferModel
 from ..recipe.networks import build_model
@@ -202,6 +203,8 @@ class Running:
 
     def _validate(self, model: TransferModel, selection: Any) -> Metrics:
         device = self._group.device
+        if self._method.judged == "event" and self._recipe.data.vote == "majority":
+            return evaluate_by_votes(model, self._cache, selection, device)
         if self._method.judged == "event":
             return evaluate_part(model, self._cache, selection, device)
         statics = static_selection(self._cache, self._recipe)

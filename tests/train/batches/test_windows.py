@@ -1,5 +1,7 @@
 """Training and tests on an event cache: whole recordings as of frames, and windows of them."""
 
+import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -21,12 +23,14 @@ from snntx.preprocess.planning.plan import make_request
 from snntx.train import Recipe, evaluate, train
 from snntx.train.assess.predict import predict
 from snntx.train.augment.draws import Draws, Purpose
+from snntx.train.augment.windows import event_drop
 from snntx.train.batches.batch import Batch
 from snntx.train.batches.loader import epoch_batches
 from snntx.train.batches.seen import seen_by
 from snntx.train.batches.training import TrainingData
 from snntx.train.checkpoints.state import load_checkpoint
 from snntx.train.measure.metrics import clip_logits, evaluate_part, event_logits
+from snntx.train.measure.votes import evaluate_by_votes, votes_of
 from snntx.train.run.stopping import StoppedError
 
 CARD = "simulated-digits"
@@ -124,6 +128,30 @@ def test_any_number_of_workers_makes_the_same(events: EventCache, workers: int) 
     assert same(alone[2:], batches(events, asked, first=2, workers=workers))
 
 
+@pytest.mark.parametrize("drop", ["box", "published"])
+def test_windows_lose_events_before_they_are_framed(events: EventCache, drop: str) -> None:
+    asked = recipe(method="event-only", crop_padding=0, rotation=0.0, flip=False, **WINDOWS)
+    dropping = asked.changed(event_drop=drop)
+    whole, left = batches(events, asked), batches(events, dropping)
+    before, after = (torch.cat([b.event for b in each]).sum((1, 2, 3, 4)) for each in (whole, left))
+    assert (after <= before).all()
+    assert 0.1 < (after == before).double().mean() < 0.6  # a quarter keeps all, some lose nothing
+    data = TrainingData(events, dropping)
+    which, draws = data.indices[data.order(0)[:8]], Draws(42, 0, 0)
+    starts = random_starts(
+        draws(Purpose.WINDOW).random(8), events.index.rows.duration_us[which], 48_000
+    ).tolist()
+    options = events.options.changed(steps=4, window_ms=12.0)
+    options = dataclasses.replace(options, tail="drop")
+    draw = draws(Purpose.WINDOW_DROP)
+    for i, start, found in zip(which.tolist(), starts, left[0].event, strict=True):
+        stay = event_drop(
+            events.events(i, start, start + 48_000), (34, 34), draw, published=drop == "published"
+        )
+        np.testing.assert_array_equal(found.numpy(), events.framed_events(i, stay, options))
+    assert same(left, batches(events, dropping, workers=2))
+
+
 def test_a_window_longer_than_a_recording_has_all_of_it(events: EventCache) -> None:
     asked = recipe(method="event-only", slice="random", dt_ms=1000.0, steps=4, rotation=0.0,
                    crop_padding=0, flip=False)  # fmt: skip
@@ -150,7 +178,27 @@ def test_a_run_taken_up_ends_at_the_same_weights(events: EventCache, tmp_path: P
     assert all(torch.equal(one.model[name], two.model[name]) for name in one.model)
 
 
-def test_clips_are_judged_by_their_mean(events: EventCache, folder: Path, tmp_path: Path) -> None:
+def test_votes_choose_the_epoch_where_asked(events: EventCache, tmp_path: Path) -> None:
+    asked = recipe(vote="majority", method="event-only", **WINDOWS)
+    train(CARD, events, asked, tmp_path / "run", device="cpu")
+    checkpoint = load_checkpoint(tmp_path / "run/best.pt")
+    cpu, seen = torch.device("cpu"), seen_by(events, asked)
+    indices = seen.split("holdout", "validation")
+    model = checkpoint.build_model(cpu)
+    expected = evaluate_by_votes(model, seen, indices, cpu)
+    votes = votes_of(clip_logits(model, seen, indices, cpu), seen.labels[indices])
+    assert expected.top1 == votes.top1
+    record = json.loads((tmp_path / "run/log.jsonl").read_text().splitlines()[0])
+    assert record["selection"]["top1"] == votes.top1
+    whole = seen_by(events, recipe(method="event-only", steps=4))
+    assert evaluate_by_votes(model, whole, indices, cpu) == evaluate_part(
+        model, whole, indices, cpu
+    )
+
+
+def test_clips_are_judged_by_their_mean(
+    events: EventCache, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = recipe(**WINDOWS)
     train(CARD, events, asked, tmp_path / "run", device="cpu")
     checkpoint = load_checkpoint(tmp_path / "run/best.pt")
@@ -167,6 +215,11 @@ def test_clips_are_judged_by_their_mean(events: EventCache, folder: Path, tmp_pa
     )
     measured = evaluate(tmp_path / "run", folder / "cache", "cpu")
     assert measured.metrics == evaluate_part(model, seen, indices, cpu)
+    assert measured.votes == votes_of(logits, seen.labels[indices])
+    assert measured.to_json()["votes"]["clips"] == 3
+    assert run(["evaluate", str(tmp_path / "run"), "--cache", str(folder / "cache")]) == 0
+    told = f"  majority   {measured.votes.top1:.4f} (by the majority of 3 clips; of single clips "
+    assert told in capsys.readouterr().out
     files = [folder / "data/raw" / f"{events.identities[i]}.bin" for i in indices]
     for found, own in zip(predict(checkpoint, files, cpu), logits.mean(1), strict=True):
         best, expected = next(iter(found.probabilities.items())), own.softmax(0)
@@ -233,6 +286,7 @@ def test_the_command_takes_the_event_cache_where_windows_are_asked_for(
     [
         ({"size": 24, "downsample": 2}, "size = 24 and downsample = 2 both say how large frames"),
         ({"clips": 5}, "clips = 5 needs slice = random; a whole recording is one clip"),
+        ({"vote": "majority"}, "vote = majority needs slice = random; a whole recording is one"),
         ({"slice": "random", "dt_ms": 0}, "dt_ms"),
         ({"slice": "middle"}, "slice"),
     ],
