@@ -9,12 +9,15 @@ from pathlib import Path
 
 from ...errors import BadFileError
 
+HOLE_BYTES = 64
+"""From so many on, a file of zeros alone is no file of anything, but a hole."""
+
 
 def read_file(path: Path | str) -> bytes:
     """Return a file's bytes, or one clear line why it cannot be read.
 
     Raises:
-        BadFileError: the file is missing, unreadable or empty.
+        BadFileError: the file is missing, unreadable, empty, or a hole that a copy left.
     """
     try:
         data = Path(path).read_bytes()
@@ -22,6 +25,11 @@ def read_file(path: Path | str) -> bytes:
         raise BadFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not data:
         raise BadFileError(f"{path}: the file is empty (0 bytes); copy or download it again")
+    if len(data) >= HOLE_BYTES and data[0] == 0 and data.count(0) == len(data):
+        raise BadFileError(
+            f"{path}: all {len(data):,} bytes are 0, as a copy that was broken off leaves them; "
+            "copy or download it again"
+        )
     return data
 
 

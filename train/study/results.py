@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import SnntxError, UsageError
+from ...errors import SnntxError, UsageError, shell_word
 from ..checkpoints.names import BEST, DIVERGED, LAST, LOG, METRICS, RECIPE, from_one
 from ..checkpoints.origin import Origin, read_origin
 from ..checkpoints.way_on import going_on, lower_rate, measuring, training_again
@@ -169,7 +169,8 @@ def read_log(run: Path, recipe: Recipe) -> Progress:
 
 def _damaged(path: Path, number: int, error: Exception) -> SnntxError:
     return SnntxError(
-        f"{path}: line {number} is not what snntx train writes ({_reason(error)}); remove this line"
+        f"{path}: line {number} is not what snntx train writes ({_reason(error)}); remove "
+        f"this line: sed -i {number}d {shell_word(path)}"
     )
 
 

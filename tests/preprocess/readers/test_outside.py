@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from snntx.cli import run
+from snntx.errors import BadFileError
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.disk.remarks import hearing
 from snntx.preprocess.framing.events import Events
@@ -14,6 +15,7 @@ from snntx.preprocess.framing.frames import frames_from_events
 from snntx.preprocess.framing.options import FrameOptions
 from snntx.preprocess.readers.formats.atis import encode
 from snntx.preprocess.readers.outside import within
+from snntx.preprocess.readers.reading import read_events, read_recordings
 from snntx.tests.own_card import own_card
 
 
@@ -22,6 +24,22 @@ def recording(count: int = 500, seed: int = 0) -> Events:
     x, y = rng.integers(0, 34, (2, count)).astype(np.int16)
     t = np.sort(rng.integers(0, 90_000, count))
     return Events(x, y, t, rng.integers(0, 2, count).astype(np.int8))
+
+
+@pytest.mark.parametrize("count", [64, 200_000])
+def test_a_hole_where_a_file_should_be(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(count // 5 * 5 + 5))
+    with pytest.raises(BadFileError, match="bytes are 0, as a copy that was broken off leaves"):
+        read_events(path, "atis")
+    with pytest.raises(BadFileError, match="bytes are 0"):
+        read_recordings(path, "atis", [()])
+
+
+def test_one_event_may_be_all_zero(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(5))
+    assert read_events(path, "atis").t.tolist() == [0]
 
 
 def with_stray(events: Events, y: int) -> Events:

@@ -189,6 +189,40 @@ def test_a_training_process_says_how_to_go_on(
     assert load_checkpoint(tmp_path / "run/last.pt").epoch == 3
 
 
+@pytest.mark.slow
+def test_two_processes_are_left_within_a_batch_and_go_on(small_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    call = ["train", CARD, "--cache", str(small_cache / "cache")]
+    call += [word for each in SMALL for word in ("--set", each)]
+    seen = tmp_path / "seen.txt"
+    process = subprocess.Popen(
+        [*torchrun, "slow.py", str(seen), *call, "--out", "run"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 180
+    while not seen.is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None, process.communicate()
+    os.killpg(process.pid, signal.SIGTERM)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "run: stopped in epoch 1, while it was validated; run the same" in " ".join(told.split())
+    assert seen.read_text().count("batch") <= 2
+    assert load_checkpoint(tmp_path / "run/last.pt").epoch == 0
+    for out, more in (("run", ["--resume"]), ("whole", [])):
+        words = [*torchrun, "-m", "snntx", *call, "--out", out, *more]
+        subprocess.run(words, check=True, capture_output=True, cwd=tmp_path)
+    found, expected = (load_checkpoint(tmp_path / out / "last.pt") for out in ("run", "whole"))
+    assert found.epoch == expected.epoch == 3
+    for name, value in expected.model.items():
+        torch.testing.assert_close(found.model[name], value, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("number", CODES)
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_what_only_measures_is_left_within_a_batch_too(

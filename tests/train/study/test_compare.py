@@ -453,7 +453,7 @@ def test_a_damaged_line_of_a_log(
         assert (done.code, done.out) == (1, "")
         assert done.err.startswith(f"snntx: error: {path / 'log.jsonl'}: line 1 is not what snntx")
         assert reason in done.err
-        assert done.err.endswith("; remove this line\n")
+        assert done.err.endswith(f"; remove this line: sed -i 1d {path / 'log.jsonl'}\n")
         assert done.err.count("\n") == 1
     (path / "log.jsonl").write_bytes(b"\n".join(rest))
     assert compare([path]).rows[0].sample.mean == 0.5
