@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -21,12 +22,22 @@ from .options import (
 from .words.misplaced import Worded
 from .words.places import RUN, existing
 
+if TYPE_CHECKING:
+    from ..train.assess.elsewhere import Part
+
 
 @click.command(cls=Worded)
 @click.argument("run", type=RUN)
 @cache_option
 @click.option("--card", help="The dataset that a published checkpoint is measured on.")
 @key_option
+@click.option(
+    "--part",
+    type=click.Choice(["test", "validation", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Of the run's protocol; all takes every recording of the cache.",
+)
 @click.option("--protocol", help="Whose test part, for a published checkpoint [default: paper].")
 @device_option
 @json_option
@@ -35,6 +46,7 @@ def evaluate(
     cache: Path | None,
     card: str | None,
     key: str | None,
+    part: Part,
     protocol: str | None,
     device: str,
     as_json: bool,
@@ -43,13 +55,19 @@ def evaluate(
 
     RUN is a run directory (its best.pt is used) or its name below runs/, a checkpoint file or a
     safetensors export, all of which know their data and protocol; or a checkpoint that the
-    authors of the method published (.pth.tar), with --card.
+    authors of the method published (.pth.tar), with --card. With --key it is another cache of
+    the run's card, such as one of new recordings: preprocess them, and take --part all.
     """
     from ..train.run.distributed import pick_device
 
     existing(run)
     root = cache_root(cache)
     if card is not None:
+        if part != "test":
+            raise UsageError(
+                f"{run}: a published checkpoint is measured on the test part alone; "
+                "leave out --part"
+            )
         from ..data_cards import load_card
         from ..train.assess.published import evaluate_published
         from .terminal.checkpoints import print_published
@@ -68,8 +86,8 @@ def evaluate(
         else:
             print_published(published)
         return
-    if key is not None or protocol is not None:
-        raise UsageError(f"{run}: a run knows its data and protocol; --key, --protocol need --card")
+    if protocol is not None:
+        raise UsageError(f"{run}: a run knows its protocol; --protocol needs --card")
     from ..train.assess.evaluate import Evaluation, UnwrittenError, evaluate_run
     from ..train.checkpoints.started import root_of
     from .terminal.checkpoints import print_metrics
@@ -84,7 +102,7 @@ def evaluate(
     if source is not ParameterSource.COMMANDLINE:
         root = root_of(run, root)
     try:
-        evaluate_run(run, root, pick_device(device), on_result=show)
+        evaluate_run(run, root, pick_device(device), key=key, part=part, on_result=show)
     except UnwrittenError as error:
         how = "" if as_json else "; --json prints what belongs into that file"
         raise UnwrittenError(

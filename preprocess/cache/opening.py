@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...data_cards import load_card
@@ -15,7 +15,7 @@ from .frame_cache import FrameCache
 from .roots import user_root
 from .seal import read_seal
 
-__all__ = ["open_cache", "opened", "sealed_caches"]
+__all__ = ["open_by_key", "open_cache", "opened", "sealed_caches"]
 
 
 def opened(directory: Path | str) -> SealedCache:
@@ -76,7 +76,9 @@ def open_cache(
     home = root / card.name
     found = candidates_of(root, card)
     if key is not None:
-        named = _by_key(home, found, key)
+        words = {each.key: f"{each.key}: {each.words}" for each in found}
+        chosen_key = _by_key(home, words, key)
+        named = next(each for each in found if each.key == chosen_key)
         cache = opened(named.directory)
         _check_fit(named, static_fit)
         return _two_channels(_asked_of(cache, steps, size))
@@ -141,15 +143,25 @@ def _nearest(found: Sequence[Candidate], wanted: tuple[int, ...]) -> list[Candid
     return [each for each in sized or found if len(each.differs) == least]
 
 
-def _by_key(home: Path, found: Sequence[Candidate], key: str) -> Candidate:
-    """Return the only cache whose key starts so."""
-    chosen = [each for each in found if each.key.startswith(key)]
+def open_by_key(root: Path, name: str, key: str) -> SealedCache:
+    """Open the sealed cache of a card's name whose key is given, or starts so.
+
+    Raises:
+        SnntxError: it is damaged.
+        UsageError: there is none, or several.
+    """
+    keys = [directory.name for directory in sealed_caches(root, name)]
+    return opened(root / name / _by_key(root / name, dict(zip(keys, keys, strict=True)), key))
+
+
+def _by_key(home: Path, found: Mapping[str, str], key: str) -> str:
+    """Return the only key that starts so, of keys with what to say of each."""
+    chosen = [each for each in found if each.startswith(key)]
     if len(chosen) == 1:
         return chosen[0]
     problem = "several caches have key" if chosen else "no cache has key"
-    there = "; ".join(f"{each.key}: {each.words}" for each in found) or "none"
-    near = nearest(key, [each.key for each in found])
-    raise UsageError(f"{home}: {problem} '{key}'{near} (sealed: {there})")
+    there = "; ".join(found.values()) or "none"
+    raise UsageError(f"{home}: {problem} '{key}'{nearest(key, found)} (sealed: {there})")
 
 
 def _fitted(found: Sequence[Candidate], fit: str | None) -> list[Candidate]:

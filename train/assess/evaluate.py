@@ -1,4 +1,4 @@
-"""A run's best checkpoint, or one checkpoint, on the test part of the cache it was trained on."""
+"""A run's best checkpoint, or one checkpoint, on a part of its cache or of another of its card."""
 
 from __future__ import annotations
 
@@ -11,22 +11,19 @@ from typing import Any
 import torch
 
 from ...errors import SnntxError, UsageError, shell_word
-from ...preprocess.cache.contents import SealedCache
-from ...preprocess.cache.opening import opened
 from ...preprocess.cache.roots import user_root
 from ...preprocess.disk.atomic import write_atomic
 from ...preprocess.disk.folders import cause_of
-from ..batches.seen import seen_by
 from ..checkpoints.names import FORMAT, METRICS
 from ..checkpoints.started import root_of
-from ..checkpoints.state import Checkpoint
 from ..checkpoints.weights import open_weights
 from ..measure.firing import Firing, SpikeCounts
-from ..measure.metrics import Metrics
-from ..measure.votes import Votes, evaluate_clips
+from ..measure.metrics import Metrics, clip_logits
+from ..measure.votes import Votes, judge_clips
 from ..method.choice import make_method
 from ..run.distributed import pick_device
 from ..run.gap import told_gap
+from .elsewhere import Part, measured_on
 
 
 class UnwrittenError(SnntxError):
@@ -35,14 +32,14 @@ class UnwrittenError(SnntxError):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A checkpoint's result on its protocol's test part, with what it takes to read it.
+    """A checkpoint's result on one part of a cache, with what it takes to read it.
 
     Attributes:
         checkpoint: the file that was measured.
         card: the dataset.
-        cache_key: key of the frame cache.
+        cache_key: key of the cache that was measured on.
         protocol: whose part was measured.
-        part: always ``test``.
+        part: of the protocol, ``test`` unless another was asked for.
         selected_on: part by which the epoch was chosen.
         seed: of the run.
         transfer: whether static images were shown in training.
@@ -85,17 +82,22 @@ def evaluate_run(
     root: Path | str | None = None,
     device: torch.device | str = "auto",
     *,
+    key: str | None = None,
+    part: Part = "test",
     on_result: Callable[[Evaluation], None] = lambda result: None,
 ) -> Evaluation:
     """Measure a run's best checkpoint, or one checkpoint, on the test part of its cache.
 
-    For a run directory the result is written to its ``metrics.json`` too.
+    For a run directory the result is written to its ``metrics.json`` too, unless it is of another
+    cache or part.
 
     Args:
         run: run directory, checkpoint file or safetensors export.
         root: root of all caches; None for the one that the run was trained on, while its cache is
             there, or else the one that is implied.
         device: where to compute; ``auto`` takes CUDA where there is one.
+        key: of another cache of the run's card, or its start, such as one of new recordings.
+        part: of the run's protocol; ``all`` takes every recording of the cache.
         on_result: called with the result before it is written, so that a disk that fails takes
             nothing away.
 
@@ -103,14 +105,13 @@ def evaluate_run(
         SnntxError: the checkpoint is damaged or its cache is not there.
         UnwrittenError: the result was measured and ``metrics.json`` cannot be written.
         UsageError: no such run, weights that do not name their data, a run on static images
-            alone, or a protocol without test recordings here.
+            alone, a part without recordings here, or a cache of other classes or frames.
     """
     run = Path(run)
     root = root_of(run, user_root()) if root is None else Path(root)
     device = pick_device(device) if isinstance(device, str) else device
     weights = open_weights(run)
     checkpoint = weights.trained()
-    cache = _cache_of(checkpoint, weights.path, root)
     recipe = checkpoint.recipe
     if make_method(recipe).judged == "static":
         raise UsageError(
@@ -118,22 +119,23 @@ def evaluate_run(
             f"fine-tune it with snntx train {checkpoint.card} --set "
             f"{shell_word(f'initial={run}')}"
         )
-    indices = cache.split(recipe.data.protocol, "test")
-    if indices.size == 0:
-        raise UsageError(
-            f"{cache.directory}: protocol {recipe.data.protocol} has no test recordings in this "
-            "cache"
-        )
+    on = measured_on(checkpoint, weights.path, root, key, part)
     told = told_gap(run, recipe) if weights.kind == "run" else None
     model = checkpoint.build_model(device)
     with SpikeCounts(model) as counted:
-        metrics, votes = evaluate_clips(model, cache, indices, device)
+        logits = clip_logits(model, on.cache, on.recordings, device)
+    windows = on.cache.windows is not None
+    metrics, votes = judge_clips(logits, on.labels, checkpoint.classes, windows)
+    notes = [] if told is None else [f"in training, {told[1]}"]
+    notes += on.notes
+    if not on.own and weights.kind == "run":
+        notes.append(f"{METRICS} keeps the result on the run's own test part")
     result = Evaluation(
         checkpoint=str(weights.path),
         card=checkpoint.card,
-        cache_key=checkpoint.cache_key,
+        cache_key=on.cache.key,
         protocol=recipe.data.protocol,
-        part="test",
+        part=part,
         selected_on=recipe.selection,
         seed=recipe.run.seed,
         transfer=recipe.transfer,
@@ -142,22 +144,12 @@ def evaluate_run(
         firing=counted.firing(),
         votes=votes,
         norm_gap=None if told is None else told[0],
-        notes=() if told is None else (f"in training, {told[1]}",),
+        notes=tuple(notes),
     )
     on_result(result)
-    if weights.kind == "run":
+    if weights.kind == "run" and on.own:
         _write(run / METRICS, result)
     return result
-
-
-def _cache_of(checkpoint: Checkpoint, path: Path, root: Path) -> SealedCache:
-    directory = root / checkpoint.card / checkpoint.cache_key
-    if not directory.is_dir():
-        raise SnntxError(
-            f"{directory}: the cache that {path} was trained on is not there; give its root with "
-            f"--cache, or make it again with snntx preprocess {checkpoint.card}"
-        )
-    return seen_by(opened(directory), checkpoint.recipe)
 
 
 def _write(path: Path, result: Evaluation) -> None:

@@ -65,9 +65,16 @@ def evaluate_clips(
     Returns:
         The result by mean logits, and that by votes; None where recordings are shown whole.
     """
-    logits, labels = clip_logits(model, cache, indices, device), cache.labels[indices]
-    found = measure(logits.mean(1), labels, cache.classes)
-    return found, None if cache.windows is None else votes_of(logits, labels)
+    logits = clip_logits(model, cache, indices, device)
+    return judge_clips(logits, cache.labels[indices], cache.classes, cache.windows is not None)
+
+
+def judge_clips(
+    logits: Tensor, labels: NDArray[np.int64], classes: list[str], windows: bool
+) -> tuple[Metrics, Votes | None]:
+    """Return the result of ``logits (n, clips, C)`` by their mean, and by votes of ``windows``."""
+    found = measure(logits.mean(1), labels, classes)
+    return found, votes_of(logits, labels) if windows else None
 
 
 def evaluate_by_votes(

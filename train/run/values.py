@@ -29,9 +29,14 @@ def checked_selection(
     protocol = recipe.data.protocol
     selection: NDArray[np.int64] = cache.split(protocol, recipe.selection)
     if selection.size == 0:
+        others = [name for name in cache.protocols if cache.split(name, recipe.selection).size]
+        ways = [f"--set protocol={name}" for name in others] or [
+            f"write {recipe.selection} = 0.1 below [splits.{protocol}] of the card, with rule = "
+            "'hash', and run snntx preprocess again"
+        ]
         raise UsageError(
-            f"protocol {protocol} has no {recipe.selection} recordings in this cache "
-            "to choose the best epoch by"
+            f"protocol {protocol} has no {recipe.selection} recordings in this cache to choose the "
+            f"best epoch by; {' or '.join(ways)}"
         )
     statics = method.draws == "images"
     drawn = training_statics(cache, recipe) if statics else training_subset(cache, recipe)

@@ -128,8 +128,9 @@ def test_a_published_checkpoint_needs_a_card(
 ) -> None:
     path = files.write_small(tmp_path / "a.pth.tar")
     error(evaluate(capsys, path), 2, "does not name its data; add --card CARD")
-    for words in (["--key", "a"], ["--protocol", "paper"]):
-        error(evaluate(capsys, tmp_path, *words), 2, "--key, --protocol need --card")
+    error(evaluate(capsys, tmp_path, "--protocol", "paper"), 2, "--protocol needs --card")
+    words = ["--card", CARD, "--part", "all"]
+    error(evaluate(capsys, path, *words), 2, "is measured on the test part alone; leave out --part")
 
 
 def test_a_checkpoint_of_ours_needs_none(
