@@ -65,8 +65,8 @@ def show(
     """Show what a cache holds: counts, spreads, protocols, pairing and every option."""
     import dataclasses
 
+    from ..draw.contact_sheet import contact_sheet
     from ..preprocess.cache.opening import opened
-    from ..preprocess.upkeep.contact_sheet import contact_sheet
     from ..preprocess.upkeep.inspect import sheet_rows, statistics, typical
     from ..preprocess.upkeep.stored import card_in, choose
     from .terminal.cache import print_statistics

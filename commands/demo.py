@@ -88,8 +88,9 @@ def _draw(cache: Path, picture: Path) -> None:
     import numpy as np
 
     from ..data_cards import load_card
+    from ..draw.contact_sheet import contact_sheet
     from ..preprocess.cache.opening import open_cache
-    from ..preprocess.upkeep.contact_sheet import SheetRow, contact_sheet
+    from ..preprocess.upkeep.inspect import SheetRow
 
     frames = open_cache(cache, load_card(CARD), steps=STEPS, size=None, key=None)
     statics = frames.static_images()

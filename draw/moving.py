@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ..errors import SnntxError, UsageError, plain
-from ..preprocess.upkeep.contact_sheet import frame_colours
+from .contact_sheet import frame_colours
 from .style import write_picture
+from .tiles import BRIGHT, PAPER, SOFT, grey, paste, write_text
 
 SUFFIXES = (".gif", ".mp4")
 TILE_PX, GAP_PX, HEAD_PX, FOOT_PX = 240, 16, 64, 36
-PAPER, BRIGHT, SOFT = (17, 19, 24), (238, 240, 243), (160, 167, 179)
 
 
 class Spikes(NamedTuple):
@@ -49,26 +49,27 @@ def moving_pictures(
     steps = len(frames)
     columns: list[tuple[str, Sequence[NDArray[np.uint8]]]] = []
     if twin is not None:
-        columns.append(("static twin", [_grey(twin)] * steps))
+        columns.append(("static twin", [grey(twin)] * steps))
     columns.append(("frames: OFF orange, ON blue", list(frame_colours(frames))))
     if spikes is not None:
         maps = spike_maps(spikes.values)
         most = float(maps.max())
         what = "share of channels" if spikes.values.ndim == 4 else "spikes"
         name = f"{spikes.layer}: {what}, white {most:.2g}"
-        columns.append((name, [_grey(each / (most or 1.0)) for each in maps]))
+        columns.append((name, [grey(each / (most or 1.0)) for each in maps]))
     width = GAP_PX + len(columns) * (TILE_PX + GAP_PX)
     pictures = []
     for step in range(steps):
         picture = Image.new("RGB", (width, HEAD_PX + TILE_PX + FOOT_PX), PAPER)
         draw = ImageDraw.Draw(picture)
-        _write(draw, (GAP_PX, 24), plain(title), 16, BRIGHT, width - 2 * GAP_PX)
+        write_text(draw, (GAP_PX, 24), plain(title), 16, BRIGHT, "ls", width - 2 * GAP_PX)
         # the number keeps equal frames apart, which a GIF would else make one of
-        _write(draw, (GAP_PX, picture.height - 12), f"step {step + 1} of {steps}", 13, SOFT, width)
+        told = f"step {step + 1} of {steps}"
+        write_text(draw, (GAP_PX, picture.height - 12), told, 13, SOFT, "ls", width)
         for number, (name, images) in enumerate(columns):
             x = GAP_PX + number * (TILE_PX + GAP_PX)
-            _write(draw, (x, HEAD_PX - 8), plain(name), 12, SOFT, TILE_PX)
-            _paste(picture, images[step], (x, HEAD_PX))
+            write_text(draw, (x, HEAD_PX - 8), plain(name), 12, SOFT, "ls", TILE_PX)
+            paste(picture, images[step], (x, HEAD_PX), (TILE_PX, TILE_PX))
         pictures.append(picture)
     return pictures
 
@@ -132,34 +133,3 @@ def _save_mp4(pictures: Sequence[Image.Image], path: Path, frame_ms: int) -> Non
             raise SnntxError(f"{path}: ffmpeg wrote nothing; a name that ends with .gif needs none")
 
     write_picture(path, write)
-
-
-def _grey(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    shades: NDArray[np.uint8] = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
-    return shades[..., None].repeat(3, -1)
-
-
-def _paste(picture: Image.Image, colours: NDArray[np.uint8], corner: tuple[int, int]) -> None:
-    """Paste colours ``(H, W, 3)`` into the middle of a black tile."""
-    x, y = corner
-    picture.paste((0, 0, 0), (x, y, x + TILE_PX, y + TILE_PX))
-    factor = TILE_PX // max(colours.shape[:2])
-    image = Image.fromarray(colours.repeat(max(factor, 1), 0).repeat(max(factor, 1), 1))
-    if not factor:
-        image.thumbnail((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
-    picture.paste(image, (x + (TILE_PX - image.width) // 2, y + (TILE_PX - image.height) // 2))
-
-
-def _write(
-    draw: ImageDraw.ImageDraw,
-    place: tuple[int, int],
-    text: str,
-    size_px: int,
-    colour: tuple[int, int, int],
-    room_px: int,
-) -> None:
-    """Write text, its end left out where it does not fit into ``room_px``."""
-    font, shown = ImageFont.load_default(size_px), text
-    while font.getlength(shown) > room_px and len(shown) > 4:
-        shown = f"{shown[:-4]}..."
-    draw.text(place, shown, colour, font, "ls")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..preprocess.cache.contents import SealedCache
-from ..preprocess.upkeep.contact_sheet import contact_sheet
 from ..preprocess.upkeep.inspect import sheet_rows
 from .cloud import draw_cloud, points_of
+from .contact_sheet import contact_sheet
 from .moving import SUFFIXES, Spikes, moving_pictures, save_moving
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SnntxError, UsageError
-from ..preprocess.disk.folders import cause_of
 
 OFF_COLOUR, ON_COLOUR = "#D55E00", "#0072B2"
 """Of OFF and ON on white paper: told apart without red or green (Okabe and Ito, 2008)."""
@@ -60,4 +59,4 @@ def write_picture(path: Path, write: Callable[[Path], object]) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise SnntxError(f"{path}: cannot be written: {cause_of(error)}") from error
+        raise SnntxError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -21,10 +21,22 @@ from snntx.train.checkpoints.reference import load_reference_state, reference_vi
 from snntx.train.network.attention.options import Attention
 from snntx.train.network.create import create_model
 from snntx.train.network.model import TransferModel
+from snntx.train.network.neurons import Neuron
+from snntx.train.network.surrogates import create_surrogate
 
 GOLDEN = Path(__file__).parent / "golden"
 DEAD = {"alpha": (1,), "beta": (1,), "fc.weight": (1, 1), "conv1.weight": (1, 2, 3, 3)}
 DEAD |= {"conv2.weight": (1, 2, 3, 3)}
+
+LIF = Neuron(
+    kind="lif-undecayed",
+    tau=1 / 0.7,
+    threshold=0.3,
+    detach_reset=False,
+    surrogate=create_surrogate("rectangular", alpha=0.5),
+    fires="at",
+)
+"""The neuron of the networks A and D."""
 
 
 @cache

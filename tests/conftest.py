@@ -70,6 +70,14 @@ def unprivileged() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def compiled() -> None:
+    """All kernels for float32, so that no test hears that they are compiled the first time."""
+    from snntx.train.network.backends.compiled import ahead
+
+    ahead.main("float32", *ahead.KERNELS)
+
+
+@pytest.fixture(scope="session")
 def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of 80 simulated digits in ``data`` and their sealed frames of 3 steps in ``cache``.
 

@@ -36,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import SnntxError
 from .checks import check_framing, window_us
 from .events import Events
-from .grid import Span, axes
+from .grid import Axis, Span, axes
 from .kernels import frame, scan_columns, search_records
 from .options import FrameOptions
 from .records import Records
@@ -79,6 +79,24 @@ def _edges(
         return np.minimum(max(1, count // steps) * np.arange(steps + 1, dtype=np.int64), count)
     window = max(1, (last - first) // steps) if window_ms is None else window_us(window_ms)
     return first + window * np.arange(steps + 1, dtype=np.int64)
+
+
+def _edges_of(first: int, last: int, count: int, options: FrameOptions) -> NDArray[np.int64]:
+    return _edges(
+        first, last, count, steps=options.steps, bins=options.bins, window_ms=options.window_ms
+    )
+
+
+def _axes(span: Span, options: FrameOptions) -> tuple[Axis, Axis]:
+    """Return how rows and columns of a recording of this span go into frames of these options."""
+    return axes(
+        span,
+        size=options.size,
+        sensor=options.sensor,
+        crop=options.crop,
+        zero_origin=options.zero_origin,
+        downsample=options.downsample,
+    )
 
 
 def _valued(frames: NDArray[np.float32], values: str) -> NDArray[np.float32]:
@@ -179,22 +197,9 @@ def frames_from_records(records: Records, options: FrameOptions) -> NDArray[np.f
     Raises:
         SnntxError: a coordinate outside the sensor.
     """
-    down, across = axes(
-        records.span,
-        size=options.size,
-        sensor=options.sensor,
-        crop=options.crop,
-        zero_origin=options.zero_origin,
-        downsample=options.downsample,
-    )
-    bounds = _edges(
-        records.first_us,
-        records.first_us + records.duration_us,
-        records.size,
-        steps=options.steps,
-        bins=options.bins,
-        window_ms=options.window_ms,
-    )
+    down, across = _axes(records.span, options)
+    first, duration = records.first_us, records.duration_us
+    bounds = _edges_of(first, first + duration, records.size, options)
     if options.bins == "time":
         bounds = search_records(records.words, bounds)
     if options.tail == "keep":
@@ -218,22 +223,8 @@ def frames_in_window(events: Events, span: Span, options: FrameOptions) -> NDArr
     """
     if not events.size:
         return np.zeros(options.frame_shape, np.float32)
-    down, across = axes(
-        span,
-        size=options.size,
-        sensor=options.sensor,
-        crop=options.crop,
-        zero_origin=options.zero_origin,
-        downsample=options.downsample,
-    )
-    bounds = _edges(
-        int(events.t[0]),
-        int(events.t[-1]),
-        events.size,
-        steps=options.steps,
-        bins=options.bins,
-        window_ms=options.window_ms,
-    )
+    down, across = _axes(span, options)
+    bounds = _edges_of(int(events.t[0]), int(events.t[-1]), events.size, options)
     if options.bins == "time":
         # the first frame begins with the first event, even one that is not the earliest
         bounds = np.concatenate([[0], np.searchsorted(events.t, bounds[1:])])

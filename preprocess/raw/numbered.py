@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...data_cards.tables import Labels
-from ...errors import BadFileError, UsageError
+from ...errors import BadFileError
 from ..disk.files import first_file
 from ..disk.listing import Found
 from ..readers.arrays.stored import labels_of
 from .reasons import reason_of
-from .recording import Recording, RecordingSet
+from .recording import Recording, RecordingSet, add_part, set_of_parts
 
 
 def list_numbered(
@@ -54,23 +54,10 @@ def list_numbered(
         for at, number in enumerate(numbers):
             fields = {**entry.fields, labels.field: f"{at:05d}", "class": classes[number]}
             identity = labels.identity.format(**fields)
-            if identity in recordings:
-                raise UsageError(
-                    f"{entry.path} and {recordings[identity].path}: both have a recording "
-                    f"{identity}; remove one of them"
-                )
             part = (at, len(numbers))
-            recordings[identity] = Recording(identity, classes[number], fields, entry.path, part)
-    if not recordings:
-        raise BadFileError(
-            f"all {len(found)} files of recordings are bad, the first: {skipped[0][0]}: "
-            f"{skipped[0][1]}"
-        )
-    first: dict[Path, str] = {}  # a file's recordings stand together whatever the template
-    for identity in sorted(recordings):
-        first.setdefault(recordings[identity].path, identity)
-    listed = sorted(recordings.values(), key=lambda r: (first[r.path], r.identity))
-    return RecordingSet(tuple(listed), files, skipped=tuple(skipped))
+            own = Recording(identity, classes[number], fields, entry.path, part)
+            add_part(recordings, own)
+    return set_of_parts(recordings, files, len(found), skipped)
 
 
 def _beside(entry: Found, wanted: str, classes: Sequence[str]) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from ...errors import BadFileError, UsageError
 
 
 @dataclass(frozen=True)
@@ -45,3 +47,44 @@ class RecordingSet:
     skipped: tuple[tuple[str, str], ...] = ()
     missed: tuple[Recording, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def add_part(recordings: dict[str, Recording], recording: Recording) -> None:
+    """Add a part of a file of many recordings under its identity.
+
+    Raises:
+        UsageError: another part has that identity.
+    """
+    other = recordings.setdefault(recording.identity, recording)
+    if other is not recording:
+        raise UsageError(
+            f"{recording.path} and {other.path}: both have a recording {recording.identity}; "
+            "remove one of them"
+        )
+
+
+def set_of_parts(
+    recordings: Mapping[str, Recording],
+    files: Mapping[str, Path],
+    found: int,
+    skipped: Sequence[tuple[str, str]],
+    missed: Sequence[Recording] = (),
+) -> RecordingSet:
+    """Return the recordings of files of many; a file's stand together whatever its identities.
+
+    Args:
+        recordings: by identity.
+        files: as in :class:`RecordingSet`, likewise ``skipped`` and ``missed``.
+        found: how many files of recordings there are.
+
+    Raises:
+        BadFileError: none of them is good.
+    """
+    if not recordings:
+        name, reason = skipped[0]
+        raise BadFileError(f"all {found} files of recordings are bad, the first: {name}: {reason}")
+    first: dict[Path, str] = {}
+    for identity in sorted(recordings):
+        first.setdefault(recordings[identity].path, identity)
+    listed = sorted(recordings.values(), key=lambda r: (first[r.path], r.identity))
+    return RecordingSet(tuple(listed), files, skipped=tuple(skipped), missed=tuple(missed))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...data_cards.found import EventFiles, Slices
 from ...data_cards.templates import pattern_fields
-from ...errors import BadFileError, UsageError
+from ...errors import BadFileError
 from ..disk.files import size_of
 from ..disk.listing import Found, Passed, find_files
 from ..readers.base import reader_of
@@ -17,7 +17,7 @@ from .labels import classes_from_table
 from .name_lists import Listed, read_lists
 from .numbered import list_numbered
 from .reasons import reason_of
-from .recording import Recording, RecordingSet
+from .recording import Recording, RecordingSet, add_part, set_of_parts
 from .slices import read_classes, read_slices, table_of
 
 
@@ -165,24 +165,11 @@ def _slices(
             fields = {**entry.fields, slices.field: f"{row:02d}"}
             fields["class"] = name or class_of(spec.class_name, fields)
             identity = slices.identity.format(**fields)
-            if identity in recordings:
-                raise UsageError(
-                    f"{entry.path} and {recordings[identity].path}: both have a recording "
-                    f"{identity}; remove one of them"
-                )
-            recordings[identity] = Recording(
-                identity, fields["class"], fields, entry.path, (start, end, row)
+            add_part(
+                recordings,
+                Recording(identity, fields["class"], fields, entry.path, (start, end, row)),
             )
-    if not recordings:
-        raise BadFileError(
-            f"all {len(found)} files of recordings are bad, the first: {skipped[0][0]}: "
-            f"{skipped[0][1]}"
-        )
-    first: dict[Path, str] = {}  # a file's recordings stand together whatever the template
-    for identity in sorted(recordings):
-        first.setdefault(recordings[identity].path, identity)
-    listed = sorted(recordings.values(), key=lambda r: (first[r.path], r.identity))
-    return RecordingSet(tuple(listed), files, skipped=tuple(skipped), missed=tuple(missed))
+    return set_of_parts(recordings, files, len(found), skipped, missed)
 
 
 def by_file(recordings: Sequence[Recording]) -> Iterator[tuple[Path, list[Recording]]]:

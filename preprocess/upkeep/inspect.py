@@ -1,7 +1,7 @@
 """What a sealed cache holds, in numbers; and which recordings show it best.
 
 In: an open :class:`~snntx.preprocess.cache.contents.SealedCache`. Out: :class:`Statistics`, or
-rows for :func:`~snntx.preprocess.upkeep.contact_sheet.contact_sheet`. Nothing here prints.
+rows of a sheet that shows them. Nothing here prints.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from ..cache.contents import SealedCache
 from ..cache.differences import differences
 from ..cache.notes import Note
 from ..cache.splits import PARTS
-from .contact_sheet import SheetRow
 
 BINS = 8
 SHEET_ROWS = 8
@@ -28,6 +27,22 @@ LOGARITHMIC_FROM = 20
 """A histogram whose largest value is this many times its smallest has bins of equal ratio."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601 weights of R, G and B."""
+
+
+class SheetRow(NamedTuple):
+    """One recording on the sheet.
+
+    Attributes:
+        label: class name.
+        identity: which recording of the class.
+        static: twin ``(H0, W0)`` in [0, 1], or None.
+        frames: counts ``(T, 2, H, W)``, polarity off then on.
+    """
+
+    label: str
+    identity: str
+    static: NDArray[np.floating] | None
+    frames: NDArray[np.floating]
 
 
 @dataclass(frozen=True)

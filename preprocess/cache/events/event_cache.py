@@ -180,19 +180,7 @@ class EventCache(SealedCache):
         uniform: NDArray[np.float64],
         change: Change | None = None,
     ) -> NDArray[np.float32]:
-        """Return frames of a window of each of ``n`` recordings, as training is shown them.
-
-        Args:
-            which: the recordings.
-            uniform: draws in [0, 1) that say where each window starts, ``(n,)``.
-            change: what to do to each window's events first, such as drop some.
-
-        Returns:
-            float32 ``(n, T, C, H, W)``.
-
-        Raises:
-            SnntxError: a chunk does not match its checksum.
-        """
+        """Return frames of a window of each recording, see :meth:`.SealedCache.slices`."""
         if self.windows is None:
             return super().slices(which, uniform, change)
         wanted, length = np.asarray(which, np.int64), self.windows.length_us

@@ -1,24 +1,23 @@
 """The header of a ``.npy`` file: type, shape and order of its numbers, and where they start.
 
-In: an open file or the member of an archive, at its start. Out: :class:`Header`. The numbers are
-not read, and nothing of their claimed size is allocated. A header is ``\\x93NUMPY``, two bytes of
-version, its length (two bytes in version 1, four since) and a Python literal
+In: an open file or the member of an archive, at its start. Out: :class:`~.numbers.Numbers`, of
+which none is read, and nothing of their claimed size is allocated. A header is ``\\x93NUMPY``, two
+bytes of version, its length (two bytes in version 1, four since) and a Python literal
 ``{'descr': …, 'fortran_order': …, 'shape': …}``.
 """
 
 from __future__ import annotations
 
 import ast
-import math
 import warnings
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 
 from ....errors import BadFileError, plain
 from ...disk.files import refuse_text
-from .numbers import AGAIN
+from .numbers import AGAIN, Numbers
 
 MAGIC = b"\x93NUMPY"
 LONGEST = 1 << 14
@@ -27,28 +26,7 @@ DEEPEST = 8
 """Brackets in brackets; a header has three."""
 
 
-class Header(NamedTuple):
-    """What a file says of its array.
-
-    Attributes:
-        dtype: of its values; ``object`` where a pickle follows.
-        shape: of the array.
-        fortran: the first axis runs fastest.
-        start: bytes before the values.
-    """
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    fortran: bool
-    start: int
-
-    @property
-    def size(self) -> int:
-        """Bytes of the values, which may be more than any machine has."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-
-def read_header(file: IO[bytes], path: Path | str) -> Header:
+def read_header(file: IO[bytes], path: Path | str) -> Numbers:
     """Read the header at the start of a file.
 
     Raises:
@@ -79,7 +57,7 @@ def read_header(file: IO[bytes], path: Path | str) -> Header:
     if len(field) < width or len(text) < length:
         raise BadFileError(f"{path}: ends within its header at byte {at}: cut off; {AGAIN}")
     dtype, shape, fortran = _described(text, path, "utf-8" if version == (3, 0) else "latin-1")
-    return Header(dtype, shape, fortran, at + length)
+    return Numbers(dtype, shape, fortran, at + length)
 
 
 def _described(

@@ -23,7 +23,8 @@ class Numbers(NamedTuple):
     """An array whose numbers lie in the file.
 
     Attributes:
-        dtype: of real numbers.
+        dtype: of real numbers; as a header tells it, any other too, ``object`` where a pickle
+            follows.
         shape: of the array; its numbers fill ``start`` to the last of them exactly.
         fortran: the first axis runs fastest.
         start: the byte of the file that they start at.
@@ -36,7 +37,7 @@ class Numbers(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes in the file."""
+        """Bytes in the file, which may claim more than any machine has."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self, file: BinaryIO, path: Path | str) -> NDArray[Any]:

@@ -46,13 +46,13 @@ def arrays_of(file: BinaryIO, path: Path) -> list[Numbers]:
         )
     require_whole(header.size, header.start, os.fstat(file.fileno()).st_size, path)
     if len(header.shape) == 2:
-        return [Numbers(header.dtype, header.shape, header.fortran, header.start)]
+        return [header]
     if header.fortran:
         raise BadFileError(
             f"{path}: an array {header.shape} whose first axis runs fastest; save it again with "
             "numpy.save(path, numpy.ascontiguousarray(array))"
         )
-    one = Numbers(header.dtype, header.shape[1:], False, header.start)
+    one = header._replace(shape=header.shape[1:])
     return [one._replace(start=one.start + i * one.size) for i in range(header.shape[0])]
 
 
@@ -77,7 +77,7 @@ def labels_of(path: Path) -> list[int]:
                 )
             size = os.fstat(file.fileno()).st_size
             require_whole(header.size, header.start, size, path)
-            values = Numbers(header.dtype, header.shape, False, header.start).read(file, path)
+            values = header.read(file, path)
     except OSError as error:
         raise BadFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     if sum(side > 1 for side in values.shape) > 1 or (values != np.floor(values)).any():

@@ -17,6 +17,8 @@ from snntx.tests import published_files as files
 from snntx.train.measure.metrics import event_logits, measure
 from snntx.train.network.create import create_model
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 CARD = "simulated-digits"
 CPU = torch.device("cpu")
 KEPT = Path(__file__).parents[2] / "fixtures" / "release-0.1"

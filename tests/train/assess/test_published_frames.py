@@ -23,6 +23,8 @@ from snntx.tests import published_files as files
 from snntx.train.assess.published_frames import frames_note
 from snntx.train.network.create import create_model
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 TOML = Path(__file__).parents[3] / "data_cards/shipped" / "cep-dvs.toml"
 
 

@@ -14,6 +14,8 @@ from snntx.cli import run
 from snntx.tests import asa_golden as golden
 from snntx.train.network.create import create_model
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 CARD = "simulated-digits"
 DEAD = "15 of its tensors are in no computation of the published code: left out"
 

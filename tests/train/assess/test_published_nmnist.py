@@ -18,6 +18,8 @@ from snntx.tests import published_files as files
 from snntx.train.checkpoints.reference import load_reference_state
 from snntx.train.network.create import create_model
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 STEPS, CLASSES, EACH = 2, 10, 2
 
 

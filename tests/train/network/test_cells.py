@@ -16,14 +16,7 @@ from snntx.train.network.neurons import Neuron
 from snntx.train.network.surrogates import create_surrogate
 
 both_backends = pytest.mark.parametrize("backend", ["torch", "numba"])
-LIF = Neuron(
-    kind="lif-undecayed",
-    tau=1 / 0.7,
-    threshold=0.3,
-    detach_reset=False,
-    surrogate=create_surrogate("rectangular", alpha=0.5),
-    fires="at",
-)
+LIF = golden.LIF
 TAU2 = Neuron(threshold=1.0, detach_reset=False, surrogate=create_surrogate("atan"), fires="at")
 CELLS = {
     "lif": LIF,

@@ -17,6 +17,8 @@ from snntx.train.recipe.sources import load_recipe
 from snntx.train.run.fit import train
 from snntx.train.run.schedule import learning_rate
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 KEPT = Path(__file__).parents[2] / "fixtures" / "release-0.1"
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from snntx.tests import asa_golden as golden
 from snntx.train.network.layers import SpikingConv2d, SpikingPopulation
 from snntx.train.network.neurons import Neuron
 from snntx.train.network.surrogates import create_surrogate
@@ -20,14 +21,7 @@ PLIF = Neuron(
     surrogate=create_surrogate("atan"),
     fires="at",
 )
-UNDECAYED = Neuron(
-    kind="lif-undecayed",
-    tau=1 / 0.7,
-    threshold=0.3,
-    detach_reset=False,
-    surrogate=create_surrogate("rectangular", alpha=0.5),
-    fires="at",
-)
+UNDECAYED = golden.LIF
 RESTING = Neuron(
     kind="lif-undecayed",
     tau=1 / 0.6,

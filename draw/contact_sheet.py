@@ -4,48 +4,32 @@ A frame ``(2, H, W)`` of counts becomes light on black. With ``c`` the counts of
 and ``c_99`` the 99th percentile of the recording's non-zero counts, brightness is
 ``min(1, c / c_99) ** 0.6``; OFF shines orange, ON blue, and their sum is white where both
 fell into one frame. The two hues stay apart for colour-blind readers (Okabe and Ito, 2008).
-Pixels are enlarged by whole factors, never smoothed.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from ...errors import SnntxError, UsageError
+from ..errors import UsageError
+from ..preprocess.upkeep.inspect import SheetRow
+from .style import write_picture
+from .tiles import BRIGHT, FAINT, PAPER, RULE, SOFT, font, grey, paste, write_text
 
 TILE_PX = 96
 """Smallest side of a frame on the sheet."""
 GAP_PX, MARGIN_PX, HEAD_PX, TEXT_PX = 6, 36, 104, 168
-PAPER, TILE, RULE = (17, 19, 24), (0, 0, 0), (58, 63, 73)
-BRIGHT, SOFT, FAINT = (238, 240, 243), (160, 167, 179), (104, 111, 124)
+WORDS_PX = TEXT_PX - 12
+"""Room for a row's label and identity."""
 POLARITIES = np.array([[255, 138, 26], [42, 136, 255]], np.float32)
 """RGB of OFF and ON."""
 BRIGHTEST_PERCENTILE = 99
 GAMMA = 0.6
-
-
-class SheetRow(NamedTuple):
-    """One recording on the sheet.
-
-    Attributes:
-        label: class name.
-        identity: which recording of the class.
-        static: twin ``(H0, W0)`` in [0, 1], or None.
-        frames: counts ``(T, 2, H, W)``, polarity off then on.
-    """
-
-    label: str
-    identity: str
-    static: NDArray[np.floating] | None
-    frames: NDArray[np.floating]
 
 
 def contact_sheet(rows: Sequence[SheetRow], *, title: str, path: Path) -> tuple[int, int]:
@@ -71,7 +55,10 @@ def contact_sheet(rows: Sequence[SheetRow], *, title: str, path: Path) -> tuple[
                 f"{row.identity}: frames must be (T, 2, H, W), found {row.frames.shape}"
             )
     sheet = _draw([SheetRow(*row) for row in rows], title)
-    _save(sheet, title, path)
+    about = PngInfo()
+    about.add_itxt("Title", title)
+    about.add_itxt("Software", "snntx")
+    write_picture(path, lambda file: sheet.save(file, "PNG", optimize=True, pnginfo=about))
     return sheet.size
 
 
@@ -118,13 +105,17 @@ def _draw(rows: Sequence[SheetRow], title: str) -> Image.Image:
     _head(draw, title, sheet.width, twin_x, first_x, tile[0], steps)
     for number, row in enumerate(rows):
         y = HEAD_PX + number * (tile[1] + GAP_PX)
-        _write(draw, (MARGIN_PX, y + tile[1] // 2 - 3), row.label, 17, BRIGHT, "ls")
-        _write(draw, (MARGIN_PX, y + tile[1] // 2 + 17), row.identity, 12, SOFT, "ls")
+        write_text(
+            draw, (MARGIN_PX, y + tile[1] // 2 - 3), row.label, 17, BRIGHT, "ls", TEXT_PX - 12
+        )
+        write_text(
+            draw, (MARGIN_PX, y + tile[1] // 2 + 17), row.identity, 12, SOFT, "ls", TEXT_PX - 12
+        )
         _twin(sheet, draw, row.static, (twin_x, y), tile)
         for step, colours in enumerate(frame_colours(row.frames)):
             enlarged = colours.repeat(_scale(row), 0).repeat(_scale(row), 1)
             corner = (first_x + step * (tile[0] + GAP_PX), y)
-            _paste(sheet, Image.fromarray(enlarged), corner, tile)
+            paste(sheet, enlarged, corner, tile)
     return sheet
 
 
@@ -141,17 +132,17 @@ def _head(
     legend_x = width - MARGIN_PX
     off, on = (tuple(int(part) for part in colour) for colour in POLARITIES)
     for name, colour in (("both", (255, 255, 255)), ("OFF", off), ("ON", on)):
-        draw.text((legend_x, 46), name, SOFT, _font(13), "rs")
-        legend_x -= round(_font(13).getlength(name)) + 18
+        draw.text((legend_x, 46), name, SOFT, font(13), "rs")
+        legend_x -= round(font(13).getlength(name)) + 18
         draw.rectangle((legend_x, 36, legend_x + 10, 46), colour)
         legend_x -= 16
-    _write(draw, (MARGIN_PX, 46), title, 22, BRIGHT, "ls", legend_x - MARGIN_PX - 8)
+    write_text(draw, (MARGIN_PX, 46), title, 22, BRIGHT, "ls", legend_x - MARGIN_PX - 8)
     y = HEAD_PX - 10
-    _write(draw, (twin_x + tile_width // 2, y), "twin", 12, FAINT, "ms", tile_width)
+    write_text(draw, (twin_x + tile_width // 2, y), "twin", 12, FAINT, "ms", tile_width)
     for step in range(steps):
         x = first_x + step * (tile_width + GAP_PX) + tile_width // 2
         name = f"frame {step + 1}" if step == 0 else str(step + 1)
-        _write(draw, (x, y), name, 12, FAINT, "ms", tile_width)
+        write_text(draw, (x, y), name, 12, FAINT, "ms", tile_width)
 
 
 def _twin(
@@ -165,64 +156,6 @@ def _twin(
     if static is None:
         x, y = corner
         draw.rectangle((x, y, x + tile[0] - 1, y + tile[1] - 1), None, RULE)
-        draw.text((x + tile[0] // 2, y + tile[1] // 2), "no twin", FAINT, _font(13), "mm")
+        draw.text((x + tile[0] // 2, y + tile[1] // 2), "no twin", FAINT, font(13), "mm")
         return
-    grey = np.rint(np.clip(static, 0, 1) * 255).astype(np.uint8)
-    factor = min(tile[0] // grey.shape[1], tile[1] // grey.shape[0])
-    if factor:
-        image = Image.fromarray(grey.repeat(factor, 0).repeat(factor, 1))
-    else:
-        image = Image.fromarray(grey)
-        image.thumbnail(tile, Image.Resampling.LANCZOS)
-    _paste(sheet, image.convert("RGB"), corner, tile)
-
-
-def _paste(
-    sheet: Image.Image, image: Image.Image, corner: tuple[int, int], tile: tuple[int, int]
-) -> None:
-    """Paste an image into the middle of a black tile."""
-    x, y = corner
-    sheet.paste(TILE, (x, y, x + tile[0], y + tile[1]))
-    sheet.paste(image, (x + (tile[0] - image.width) // 2, y + (tile[1] - image.height) // 2))
-
-
-def _font(size_px: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own typeface, so that a sheet looks the same on every machine."""
-    font = ImageFont.load_default(size_px)
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    return font
-
-
-def _write(
-    draw: ImageDraw.ImageDraw,
-    place: tuple[int, int],
-    text: str,
-    size_px: int,
-    colour: tuple[int, int, int],
-    anchor: str,
-    room_px: int = TEXT_PX - 12,
-) -> None:
-    """Write text, its middle left out where it does not fit into ``room_px``."""
-    font, shown, kept = _font(size_px), text, len(text)
-    while font.getlength(shown) > room_px and kept > 2:
-        kept -= 1
-        shown = f"{text[: kept // 2]}...{text[len(text) - (kept - kept // 2) :]}"
-    draw.text(place, shown, colour, font, anchor)
-
-
-def _save(sheet: Image.Image, title: str, path: Path) -> None:
-    """Write beside the final name, then rename: a reader sees the old sheet or the new one."""
-    about = PngInfo()
-    about.add_itxt("Title", title)
-    about.add_itxt("Software", "snntx")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                sheet.save(file, "PNG", optimize=True, pnginfo=about)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise SnntxError(f"{path}: cannot be written: {error.strerror or error}") from error
+    paste(sheet, grey(static), corner, tile)

@@ -8,20 +8,18 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from snntx.errors import SnntxError, UsageError
-from snntx.preprocess.upkeep.contact_sheet import (
+from snntx.draw.contact_sheet import (
     GAP_PX,
     HEAD_PX,
     MARGIN_PX,
-    PAPER,
-    RULE,
     TEXT_PX,
-    TILE,
-    SheetRow,
     contact_sheet,
     frame_colours,
     sheet_size,
 )
+from snntx.draw.tiles import PAPER, RULE, TILE
+from snntx.errors import SnntxError, UsageError
+from snntx.preprocess.upkeep.inspect import SheetRow
 
 OFF, ON, WHITE, BLACK = (255, 138, 26), (42, 136, 255), (255, 255, 255), (0, 0, 0)
 TITLE = "Simulated recordings"
