@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..data_cards.vocabulary import Kind
 from ..errors import UsageError
 from .options import (
     FOLDER,
@@ -68,12 +69,14 @@ def show(
     from ..draw.contact_sheet import contact_sheet
     from ..preprocess.cache.opening import opened
     from ..preprocess.upkeep.inspect import sheet_rows, statistics, typical
-    from ..preprocess.upkeep.stored import card_in, choose
+    from ..preprocess.upkeep.looking import choose_to_look
+    from ..preprocess.upkeep.stored import card_in
     from .terminal.cache import print_statistics
 
     root = cache_root(cache)
     name, loaded = card_in(root, card)
-    frames = opened(choose(root, name, key, card=loaded, given=card).directory)
+    chosen = choose_to_look(root, name, key, card=loaded, given=card, on_note=say)
+    frames = opened(chosen.directory)
     found = statistics(frames, loaded)
     if picture is not None:
         title = f"{name} {frames.key}"
@@ -215,8 +218,9 @@ def show_recording(
 
     from ..draw.recording import Wish, draw_recording
     from ..preprocess.cache.opening import opened
+    from ..preprocess.upkeep.looking import choose_to_look
     from ..preprocess.upkeep.one_recording import describe, find_recording
-    from ..preprocess.upkeep.stored import card_in, choose
+    from ..preprocess.upkeep.stored import card_in
     from .terminal.cache import print_recording
 
     if identity is None:
@@ -237,7 +241,9 @@ def show_recording(
     name, loaded = card_in(root, card)
     wish.check()
     chosen = key or wish.key_of(name)
-    frames = opened(choose(root, name, chosen, card=loaded, given=card).directory)
+    kind: Kind | None = "events" if cloud else None
+    taken = choose_to_look(root, name, chosen, card=loaded, given=card, kind=kind, on_note=say)
+    frames = opened(taken.directory)
     place = find_recording(frames, identity)
     draw_recording(frames, place, f"{name} {frames.key}", wish)
     found = describe(frames, place)

@@ -149,6 +149,7 @@ def test_every_network_has_a_part(gpu: Any, machine: Any) -> None:
     assert set(MODELS.shipped()) == set(gpu.steps.FULL)
 
 
+@pytest.mark.slow
 def test_a_step_of_a_network(gpu: Any, machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = gpu.steps
     monkeypatch.setattr(steps, "setting_of", _with("numba", steps.setting_of))

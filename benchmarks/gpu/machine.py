@@ -71,15 +71,15 @@ class Machine:
         return (torch.cuda.max_memory_allocated(self.device) - before) / 2**20
 
     def milliseconds(self, step: Callable[[], object]) -> float:
-        """Return the median time of a turn's steps, after one that warms up."""
+        """Return the median time of a turn's steps, after one that warms up.
+
+        On the CPU it is that of one step: interpreted kernels take seconds, which mean nothing.
+        """
+        if self.tiny:
+            began = time.perf_counter()
+            step()
+            return 1e3 * (time.perf_counter() - began)
         step()
-        if self.device.type != "cuda":
-            times = []
-            for _ in range(self.steps):
-                began = time.perf_counter()
-                step()
-                times.append(1e3 * (time.perf_counter() - began))
-            return statistics.median(times)
         marks = [[_event() for _ in "be"] for _ in range(self.steps)]
         for begin, end in marks:
             begin.record()
@@ -97,13 +97,13 @@ class Machine:
         """
         times: dict[str, list[float]] = {name: [] for name in work}
         left = dict(work)
-        for number in range(self.rounds + 1):
+        for number in range(int(self.tiny), self.rounds + 1):
             for name, make in list(left.items()):
                 took = self.fitting(partial(self._turn, make))
                 if took is None:
                     del left[name]
                     times[name] = []
-                elif number:  # the first round compiles
+                elif number:  # the first round compiles, where anything is
                     times[name].append(took)
                 self.free()
         return times

@@ -305,3 +305,30 @@ def test_the_manifest_names_every_raw_file(here: Path) -> None:
     paths = [p for p in data.rglob("*") if p.is_file() and p.parent != data]
     assert sorted(manifest) == sorted(str(p.relative_to(data)) for p in paths)
     assert all(manifest[str(p.relative_to(data))][0] == os.stat(p).st_size for p in paths)
+
+
+@pytest.mark.parametrize("command", [("cache", "show"), ("show", "Train/0/00001")])
+def test_the_cache_of_the_cards_own_options_is_looked_at(
+    snntx: Callable[..., Output],
+    here: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = ["--raw", here / "data/raw", "--static", here / "data/static", "--jobs", 1]
+    keys = {}
+    for kind in ("frames", "events"):
+        before = set((here / "cache").glob("*/*/SEALED"))
+        assert snntx("preprocess", CARD, *raw, "--as", kind).code == 0
+        (made,) = set((here / "cache").glob("*/*/SEALED")) - before
+        keys[kind] = made.parent.name
+    words = [command[0], CARD, *command[1:]] if command[0] == "show" else [*command, CARD]
+    output = snntx(*words)
+    assert output.code == 0, output.err
+    took = re.search("took ([0-9a-f]{16}); there is also ", output.err)
+    assert took is not None
+    assert took[1] == keys["frames"]
+    assert keys["events"] in output.err
+    if command[0] == "show":
+        assert f"took {keys['events']}; " in snntx(*words, "--cloud", "--out", "a.png").err

@@ -69,7 +69,7 @@ def _run(folder: Path, *arguments: str) -> dict[str, str]:
     return {**found, "printed": done.stderr}
 
 
-@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("what", "names"),
     [
