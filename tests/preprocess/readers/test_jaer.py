@@ -157,8 +157,10 @@ def test_other_versions_say_what_reads_them(tmp_path: Path) -> None:
     for version, format in ((b"3.1", "aedat3"), (b"4.0", "aedat4")):
         (tmp_path / "a.aedat").write_bytes(b"#!AER-DAT" + version + b"\r\n" + bytes(64))
         assert f"set format = {format} in" in refused(tmp_path / "a.aedat", "aedat2-davis")
-    (tmp_path / "a.aedat").write_bytes(bytes(64))
+    (tmp_path / "a.aedat").write_bytes(b"no header" * 8)
     assert "not an AEDAT 2.0 file" in refused(tmp_path / "a.aedat", "aedat2-davis")
+    (tmp_path / "a.aedat").write_bytes(bytes(64))
+    assert "all 64 bytes are 0" in refused(tmp_path / "a.aedat", "aedat2-davis")
 
 
 # as others read them, by name
