@@ -1,0 +1,1 @@
+"""A trained run and parts of its cache in; what its branches and layers do with them out."""
