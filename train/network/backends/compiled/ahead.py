@@ -21,7 +21,7 @@ from typing import Any
 from numba import types
 
 from .....preprocess.disk.locks import waiting_for
-from . import attention, graded, gradients, kernels
+from . import attention, counting, graded, gradients, kernels
 
 KERNELS = {
     "sums": kernels.sums,
@@ -35,11 +35,14 @@ KERNELS = {
     "gated": attention.gated,
     "by_spatial": attention.by_spatial,
     "through": attention.through,
+    "arriving": counting.arriving,
+    "firing": counting.firing,
 }
 NEURONS = ("forward", "through_time")
 GRADED = ("run_graded", "through_graded")
 NORM = ("sums", "through_norm")
 ATTENTION = ("summaries", "pooled", "gated", "by_spatial", "through")
+COUNTING = ("arriving", "firing")
 LINE = "compiling the kernels, once: "
 _running: list[tuple[subprocess.Popen[bytes], Callable[[str], None]]] = []
 
@@ -78,6 +81,11 @@ def signature(name: str, kind: str) -> tuple[Any, ...]:
         return (current, *_of_graded(name, current), *part)
     if name in ATTENTION:
         return (current, *_of_attention(name, current), *part)
+    if name in COUNTING:
+        places = types.Array(whole, 1, "C")
+        if name == "arriving":
+            return (current, places, whole, types.UniTuple(whole, 2), places, places, *part)
+        return (numbers, numbers, types.UniTuple(whole, 3), places, places, places, *part)
     return (current, *rows, numbers, types.UniTuple(whole, 4), current, *part)
 
 
