@@ -74,8 +74,12 @@ def _run(folder: Path, *arguments: str) -> dict[str, str]:
     ("what", "names"),
     [
         ("", PLAIN),
-        ("attended", f"{PLAIN}, summaries, pooled, gated, by_spatial, through"),
-        ("graded", "run_graded, through_graded"),
+        pytest.param(
+            "attended",
+            f"{PLAIN}, summaries, pooled, gated, by_spatial, through",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("graded", "run_graded, through_graded", marks=pytest.mark.slow),
     ],
 )
 def test_everything_that_training_calls_is_compiled_ahead_once(
