@@ -116,7 +116,9 @@ class SpikeCounts(_Watched):
 
     def _add(self, name: str, layer: SpikingLayer, sent: Tensor) -> None:
         windows = layer.pool * layer.pool
-        by_step = sent.flatten(1).sum(1, dtype=torch.float64) * windows
+        # of each sample in float32, where sums of spikes are exact; flattened, they would be copied
+        by_sample = sent.float().sum(tuple(range(2, sent.ndim)))
+        by_step = by_sample.sum(1, dtype=torch.float64) * windows
         self._spikes[name] = self._spikes.get(name, zeros_like(by_step)) + by_step
         self._samples[name] = self._samples.get(name, 0) + sent.shape[1]
         self._neurons[name] = sent[0, 0].numel() * windows

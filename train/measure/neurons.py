@@ -114,7 +114,8 @@ def _compiled(sent: Tensor, membrane: Tensor) -> tuple[Any, Any, Any]:
     by_step, moved = (np.zeros(tiles * steps, np.int64) for _ in range(2))
     given = [each.reshape(-1).numpy() for each in (sent, membrane)]
     shape = tuple(sent.shape)
-    spread(counting.firing, tiles, *given, shape, fired, by_step, moved, room=0)
+    room = 2 * counting.TILE
+    spread(counting.firing, tiles, *given, shape, fired, by_step, moved, room=room)
     return fired, by_step.reshape(tiles, steps).sum(0), moved.reshape(tiles, steps).sum(0)
 
 

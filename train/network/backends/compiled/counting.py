@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .kernels import kernel
+from .kernels import clear, kernel
 from .scalars import get, put
 
 TILE = 2048
@@ -51,27 +51,32 @@ def firing(
     """Count what neurons ``(T, B, M)`` sent that is not 0, and membranes that a step changed.
 
     ``membrane`` has the shape of ``sent``; what is there after the first step counts as changed.
-    ``shape`` is (T, B, M); ``fired`` is ``(M,)`` int64, and added to; ``by_step`` and ``moved`` are
-    ``(tiles, T)`` int64. The parts count over tiles of neurons.
+    ``shape`` is (T, B, M), B being less than 2^24; ``fired`` is ``(M,)`` int64, and added to;
+    ``by_step`` and ``moved`` are ``(tiles, T)`` int64; ``work`` has room for ``2 · TILE``. The
+    parts count over tiles of neurons.
     """
     steps, batch, neurons = shape
-    zero = np.float32(0)
+    zero, one = np.float32(0), np.float32(1)
     for tile in range(begin, end):
         first = tile * TILE
         count = min(neurons, first + TILE) - first
         for t in range(steps):
-            active, changed = 0, 0
+            clear(work, 0, 2 * TILE)
             for b in range(batch):
                 at = (t * batch + b) * neurons + first
                 before = at - batch * neurons
                 for j in range(count):
-                    s = 1 if get(sent, at + j) != zero else 0
-                    put(fired, first + j, get(fired, first + j) + s)
-                    active += s
-                if t == 0:
-                    changed += count
-                else:
+                    put(work, j, get(work, j) + (one if get(sent, at + j) != zero else zero))
+                if t > 0:
                     for j in range(count):
-                        changed += 1 if get(membrane, at + j) != get(membrane, before + j) else 0
+                        other = get(membrane, at + j) != get(membrane, before + j)
+                        to = TILE + j
+                        put(work, to, get(work, to) + (one if other else zero))
+            active, changed = 0, batch * count if t == 0 else 0
+            for j in range(count):
+                spikes = np.int64(get(work, j))
+                put(fired, first + j, get(fired, first + j) + spikes)
+                active += spikes
+                changed += np.int64(get(work, TILE + j))
             put(by_step, tile * steps + t, active)
             put(moved, tile * steps + t, changed)
