@@ -4,7 +4,7 @@
 
 The file holds frames ``(N, T, 2, H, W)``, the weights of two convolutions with padding 1, a hidden
 layer with bias and a head with bias, and ``stride`` and ``threshold``. Prints JSON: NeuroBench's
-numbers, the bytes of all buffers, and the network's mean outputs.
+numbers, the bytes of all buffers at rest, and the network's mean outputs.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ def main(path: str) -> None:
             ],
         ],
     )
+    buffers = sum(each.numel() * each.element_size() for each in net.buffers())
     with torch.no_grad():
         found = benchmark.run(quiet=True)
-    buffers = sum(each.numel() * each.element_size() for each in net.buffers())
     told = {**found, "buffers": buffers, "outputs": torch.cat(outputs).tolist()}
     print(json.dumps(told))
 
