@@ -23,6 +23,7 @@ from .commands.checkpoints import predict as _predict
 from .commands.demo import demo as _demo
 from .commands.ending import INTERRUPTED as _INTERRUPTED
 from .commands.fetch import fetch as _fetch
+from .commands.insight.diagnose import diagnose as _diagnose
 from .commands.options import Commands as _Commands
 from .commands.options import say as _say
 from .commands.preprocess import preprocess as _preprocess
@@ -46,6 +47,7 @@ for _command in (
     _preprocess,
     _train,
     _evaluate,
+    _diagnose,
     _predict,
     _export,
     _demo,

@@ -117,7 +117,8 @@ def gram(features: Tensor) -> Tensor:
 def biased_cka(k: Tensor, other: Tensor) -> Tensor:
     """Return the loss's CKA ``(T,)`` of centred products ``(T, B, B)``."""
     norms = [torch.linalg.vector_norm(each, dim=(1, 2)) for each in (k, other)]
-    return (k * other).sum((1, 2)) / (norms[0] * norms[1] + CKA_EPSILON)
+    found: Tensor = (k * other).sum((1, 2)) / (norms[0] * norms[1] + CKA_EPSILON)
+    return found
 
 
 def unbiased_hsic(k: Tensor, other: Tensor) -> Tensor:

@@ -72,11 +72,11 @@ def firing(
                         other = get(membrane, at + j) != get(membrane, before + j)
                         to = TILE + j
                         put(work, to, get(work, to) + (one if other else zero))
-            active, changed = 0, batch * count if t == 0 else 0
+            active, changed = np.int64(0), np.int64(batch * count if t == 0 else 0)
             for j in range(count):
                 spikes = np.int64(get(work, j))
                 put(fired, first + j, get(fired, first + j) + spikes)
-                active += spikes
-                changed += np.int64(get(work, TILE + j))
+                active = active + spikes
+                changed = changed + np.int64(get(work, TILE + j))
             put(by_step, tile * steps + t, active)
             put(moved, tile * steps + t, changed)
