@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     help="Of the run's protocol; all takes every recording of the cache.",
 )
 @click.option("--protocol", help="Whose test part, for a published checkpoint [default: paper].")
+@click.option("--energy", is_flag=True, help="Count operations, and estimate their energy.")
+@click.option("--pj-mac", type=float, help="Picojoules of a multiply-accumulate [default: 4.6].")
+@click.option("--pj-ac", type=float, help="Picojoules of an accumulation [default: 0.9].")
 @device_option
 @json_option
 def evaluate(
@@ -48,6 +51,9 @@ def evaluate(
     key: str | None,
     part: Part,
     protocol: str | None,
+    energy: bool,
+    pj_mac: float | None,
+    pj_ac: float | None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -62,6 +68,13 @@ def evaluate(
 
     existing(run)
     root = cache_root(cache)
+    if not energy and (pj_mac, pj_ac) != (None, None):
+        raise UsageError(f"{run}: --pj-mac and --pj-ac belong to --energy; add it")
+    if energy and card is not None:
+        raise UsageError(
+            f"{run}: --energy is of runs; train from this checkpoint with --set initial=PATH, or "
+            "leave it out"
+        )
     if card is not None:
         if part != "test":
             raise UsageError(
@@ -90,6 +103,7 @@ def evaluate(
         raise UsageError(f"{run}: a run knows its protocol; --protocol needs --card")
     from ..train.assess.evaluate import Evaluation, UnwrittenError, evaluate_run
     from ..train.checkpoints.started import root_of
+    from ..train.measure.energy import PJ_AC, PJ_MAC
     from .terminal.checkpoints import print_metrics
 
     def show(result: Evaluation) -> None:
@@ -101,8 +115,17 @@ def evaluate(
     source = click.get_current_context().get_parameter_source("cache")
     if source is not ParameterSource.COMMANDLINE:
         root = root_of(run, root)
+    each = (PJ_MAC if pj_mac is None else pj_mac, PJ_AC if pj_ac is None else pj_ac)
     try:
-        evaluate_run(run, root, pick_device(device), key=key, part=part, on_result=show)
+        evaluate_run(
+            run,
+            root,
+            pick_device(device),
+            key=key,
+            part=part,
+            picojoules=each if energy else None,
+            on_result=show,
+        )
     except UnwrittenError as error:
         how = "" if as_json else "; --json prints what belongs into that file"
         raise UnwrittenError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import plain
+from .energy import print_cost
 from .text import print_table, wrapped
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def print_metrics(result: Evaluation) -> None:
         told = f"by the majority of {votes.clips} clips; of single clips {votes.clip_top1:.4f}"
         click.echo(f"  majority   {votes.top1:.4f} ({told})")
     _print_rest(result)
+    if result.cost is not None:
+        print_cost(result.cost)
 
 
 def print_predictions(results: Sequence[Prediction]) -> None:

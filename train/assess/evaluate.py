@@ -17,6 +17,7 @@ from ...preprocess.disk.folders import cause_of
 from ..checkpoints.names import FORMAT, METRICS
 from ..checkpoints.started import root_of
 from ..checkpoints.weights import open_weights
+from ..measure.energy import Cost, counting
 from ..measure.firing import Firing, SpikeCounts
 from ..measure.metrics import Metrics, clip_logits
 from ..measure.votes import Votes, judge_clips
@@ -46,6 +47,7 @@ class Evaluation:
         epoch: of the checkpoint, from 1.
         metrics: the result.
         firing: how often the event branch's neurons fired; None where they send graded values.
+        cost: operations and their energy; None where nobody asked.
         votes: the result by the votes of clips; None where recordings are shown whole.
         norm_gap: what the run's log says of a gap that running statistics made, with its epoch.
         notes: what a user should know of the result.
@@ -62,6 +64,7 @@ class Evaluation:
     epoch: int
     metrics: Metrics
     firing: Firing | None = None
+    cost: Cost | None = None
     votes: Votes | None = None
     norm_gap: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
@@ -70,7 +73,9 @@ class Evaluation:
         """Return plain values, metrics beside the rest; what was not found is left out."""
         content = {"format": FORMAT, **asdict(self)}
         del content["notes"]
-        for name in ("firing", "votes", "norm_gap"):
+        if self.cost is not None:
+            content["cost"] = self.cost.to_json()
+        for name in ("firing", "cost", "votes", "norm_gap"):
             if content[name] is None:
                 del content[name]
         metrics: dict[str, Any] = content.pop("metrics")
@@ -84,6 +89,7 @@ def evaluate_run(
     *,
     key: str | None = None,
     part: Part = "test",
+    picojoules: tuple[float, float] | None = None,
     on_result: Callable[[Evaluation], None] = lambda result: None,
 ) -> Evaluation:
     """Measure a run's best checkpoint, or one checkpoint, on the test part of its cache.
@@ -98,6 +104,7 @@ def evaluate_run(
         device: where to compute; ``auto`` takes CUDA where there is one.
         key: of another cache of the run's card, or its start, such as one of new recordings.
         part: of the run's protocol; ``all`` takes every recording of the cache.
+        picojoules: energy of a MAC and of an AC: counts operations too; None counts none.
         on_result: called with the result before it is written, so that a disk that fails takes
             nothing away.
 
@@ -122,7 +129,7 @@ def evaluate_run(
     on = measured_on(checkpoint, weights.path, root, key, part)
     told = told_gap(run, recipe) if weights.kind == "run" else None
     model = checkpoint.build_model(device)
-    with SpikeCounts(model) as counted:
+    with counting(model, picojoules) as cost, SpikeCounts(model) as counted:
         logits = clip_logits(model, on.cache, on.recordings, device)
     windows = on.cache.windows is not None
     metrics, votes = judge_clips(logits, on.labels, checkpoint.classes, windows)
@@ -142,6 +149,7 @@ def evaluate_run(
         epoch=checkpoint.epoch,
         metrics=metrics,
         firing=counted.firing(),
+        cost=cost(),
         votes=votes,
         norm_gap=None if told is None else told[0],
         notes=tuple(notes),

@@ -9,11 +9,14 @@ networks.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ...errors import UsageError
-from .operations import Operations
+from ..network.model import TransferModel
+from .operations import OperationCounts, Operations
 
 PJ_MAC, PJ_AC = 4.6, 0.9
 
@@ -65,9 +68,50 @@ def energy(operations: Operations, mac_pj: float = PJ_MAC, ac_pj: float = PJ_AC)
     Raises:
         UsageError: one of them is negative or no number.
     """
-    for option, value in (("--pj-mac", mac_pj), ("--pj-ac", ac_pj)):
-        if not 0 <= value < float("inf"):
-            raise UsageError(f"{option} {value}: expected picojoules, a number of 0 or more")
+    _check(mac_pj, ac_pj)
     return Energy(
         mac_pj, ac_pj, operations.macs * mac_pj, operations.acs * ac_pj, operations.dense * mac_pj
     )
+
+
+def _check(mac_pj: float, ac_pj: float) -> None:
+    for option, value in (("--pj-mac", mac_pj), ("--pj-ac", ac_pj)):
+        if not 0 <= value < float("inf"):
+            raise UsageError(f"{option} {value}: expected picojoules, a number of 0 or more")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network's event branch costs for a sample."""
+
+    operations: Operations
+    energy: Energy
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {**self.operations.to_json(), "energy": self.energy.to_json()}
+
+
+@contextmanager
+def counting(
+    model: TransferModel, picojoules: tuple[float, float] | None
+) -> Iterator[Callable[[], Cost | None]]:
+    """Yield a function that returns what the passes inside the context cost.
+
+    Args:
+        model: in evaluation mode; other contexts that watch its layers are entered after this one.
+        picojoules: of a MAC and of an AC; None counts nothing, and the function returns None.
+
+    Raises:
+        UsageError: one of them is negative or no number.
+    """
+    if picojoules is None:
+        yield lambda: None
+        return
+    _check(*picojoules)
+    with OperationCounts(model) as counts:
+        yield lambda: _cost(counts.operations(), *picojoules)
+
+
+def _cost(operations: Operations, mac_pj: float, ac_pj: float) -> Cost:
+    return Cost(operations, energy(operations, mac_pj, ac_pj))

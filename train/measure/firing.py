@@ -110,12 +110,13 @@ class SpikeCounts(_Watched):
     def __init__(self, model: TransferModel) -> None:
         super().__init__(model, self._add)
         self._graded = model.neuron.sends != "spikes"
+        self._pools = {name: layer.pool for name, layer in self._layers.items()}
         self._spikes: dict[str, Tensor] = {}
         self._samples: dict[str, int] = {}
         self._neurons: dict[str, int] = {}
 
-    def _add(self, name: str, layer: SpikingLayer, sent: Tensor) -> None:
-        windows = layer.pool * layer.pool
+    def _add(self, name: str, _: SpikingLayer, sent: Tensor) -> None:
+        windows = self._pools[name] ** 2
         # of each sample in float32, where sums of spikes are exact; flattened, they would be copied
         by_sample = sent.float().sum(tuple(range(2, sent.ndim)))
         by_step = by_sample.sum(1, dtype=torch.float64) * windows
