@@ -22,7 +22,12 @@ TRITON_VARIABLE = "TRITON_CACHE_DIR"
 FOLDER = ".kernels"
 """Name below the root of all caches; a card has no such name."""
 _PACKAGE = Path(__file__).resolve().parents[2]
-_KERNELS = ("preprocess", "preprocess/framing", "train/network/backends/compiled")
+_KERNELS = (
+    "preprocess",
+    "preprocess/framing",
+    "train/batches",
+    "train/network/backends/compiled",
+)
 
 
 _below: list[Path] = []

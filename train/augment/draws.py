@@ -31,6 +31,7 @@ class Purpose(IntEnum):
     STATIC_SUBSET = 12
     WINDOW = 13
     WINDOW_DROP = 14
+    STATIC_VIEW = 15
     STATIC_ORDER = 100
     NAMED = 101
 

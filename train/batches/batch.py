@@ -21,11 +21,13 @@ class Batch:
         static: static images in both polarities and all steps, replaced samples showing
             their event frames; same shape; None without transfer.
         labels: ``(B,)``.
-        constant: ``(B,)`` bool on the CPU: the static side is one image at every step, since
-            it was not replaced; None without transfer.
+        constant: ``(B,)`` bool on the CPU: the static side is the same at every step; None
+            without transfer.
         other_labels: ``(B,)``, the second label of each sample where recordings are mixed.
         mix: ``(B,)`` in [0, 1], the first label's share; the second has the rest.
         notes: further tensors of first dimension B that the method's own loss wants, by name.
+        images: ``(B,)`` bool on the CPU: the static side shows the image, since it was not
+            replaced; the same as ``constant``, where absent.
     """
 
     event: Tensor
@@ -35,6 +37,7 @@ class Batch:
     other_labels: Tensor | None = None
     mix: Tensor | None = None
     notes: Mapping[str, Tensor] = field(default_factory=dict)
+    images: Tensor | None = None
 
     @property
     def mixture(self) -> Mixture | None:
@@ -48,20 +51,26 @@ class Batch:
         """The same for the static side, whose images are not mixed."""
         if self.mixture is None or self.constant is None:
             return None
-        return static_mixture(self.mixture, self.constant)
+        return static_mixture(self.mixture, self._of_images(self.constant))
 
     @property
     def replaced(self) -> int:
         """Number of samples whose static image was replaced."""
-        return 0 if self.constant is None else int((~self.constant).sum())
+        return 0 if self.constant is None else int((~self._of_images(self.constant)).sum())
+
+    def _of_images(self, constant: Tensor) -> Tensor:
+        return constant if self.images is None else self.images
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """Return the batch with every tensor changed, but ``constant``, which stays on the CPU."""
+        """Return the batch with every tensor changed, but ``constant`` and ``images``.
+
+        Those two stay on the CPU.
+        """
 
         def changed(name: str, value: Any) -> Any:
             if isinstance(value, Mapping):
                 return {key: change(each) for key, each in value.items()}
-            return value if value is None or name == "constant" else change(value)
+            return value if value is None or name in ("constant", "images") else change(value)
 
         return Batch(**{name: changed(name, value) for name, value in vars(self).items()})
 

@@ -87,12 +87,3 @@ def static_channel(
         else:
             chosen = values.mean(axis=1)
     return torch.from_numpy(np.ascontiguousarray(chosen))
-
-
-def shown(images: Tensor, steps: int) -> Tensor:
-    """Return images ``(B, H, W)`` in both polarities and all steps, ``(B, T, 2, H, W)``.
-
-    The result is a view: no value is copied.
-    """
-    batch, height, width = images.shape
-    return images[:, None, None].expand(batch, steps, 2, height, width)

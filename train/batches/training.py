@@ -20,6 +20,7 @@ from .drawing import Drawn
 from .memory import hold_in_memory
 from .partners import Partners, nested_subset
 from .seen import seen_by, training_frames
+from .views import rates, tell_uniform, view_of
 
 
 def training_subset(cache: SealedCache, recipe: Recipe) -> NDArray[np.int64]:
@@ -51,7 +52,7 @@ class TrainingData(Drawn):
         cache: of frames or events; it is held in memory where it fits.
         recipe: what to draw and how; its method decides what the static branch sees.
         device: where batches are augmented and paired; draws are the CPU's everywhere.
-        say: called with a line where the free memory is not known.
+        say: called with a line where the free memory is not known, or images show nothing.
 
     Raises:
         UsageError: the cache has no such frames as the recipe asks for.
@@ -75,6 +76,8 @@ class TrainingData(Drawn):
         self._partners = Partners(cache, recipe, self.indices) if self.method.static else None
         if self._partners is not None:
             self._images = self._partners.images.to(self.device)
+            self._view = view_of(recipe)
+            tell_uniform(self._view, self._images[self._partners.statics], say)
 
     def _frames(self, recordings: NDArray[np.int64], draws: Draws) -> NDArray[np.float32]:
         return training_frames(self.cache, recordings, draws, self.recipe.augment.event_drop)
@@ -91,7 +94,11 @@ class TrainingData(Drawn):
         uniform = draws(Purpose.PARTNER).random(len(labels))
         chosen = self._partners.choose(recordings, self.labels[positions], uniform)
         images = self._images[torch.from_numpy(chosen).to(self.device)]
-        sample = Sample(event, images[:, None, None].expand_as(event), labels, recordings, chosen)
+        seen = self._view.frames(images, event.shape[1], draws(Purpose.STATIC_VIEW))
+        sample = Sample(event, seen, labels, recordings, chosen)
         place = Place(epoch, number, self.recipe.optim.epochs, self.batches)
-        static, constant, notes = self.method.show(sample, place, draws(Purpose.REPLACEMENT))
-        return Batch(event, static, labels, constant, other, share, notes)
+        static, shows, notes = self.method.show(sample, place, draws(Purpose.REPLACEMENT))
+        if self._view.still:
+            return Batch(event, static, labels, shows, other, share, notes)
+        notes = {**notes, **rates(static=seen, event=event)}
+        return Batch(event, static, labels, torch.zeros_like(shows), other, share, notes, shows)

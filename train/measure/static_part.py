@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...preprocess.cache.contents import SealedCache
-from ..batches.images import shown, shown_images
+from ..batches.images import shown_images
+from ..batches.views import view_of
 from ..network.model import TransferModel
 from ..recipe.whole import Recipe
 from .batch_statistics import ByBatch, measure_by_batch
@@ -95,11 +96,12 @@ def static_batches(
     """
     static = selection.kind == "static"
     images = shown_images(cache, recipe, selection.indices) if static else None
+    view = view_of(recipe)
 
     def classify(places: NDArray[np.int64]) -> Tensor:
         if images is None:
             return static_head_batch(model, cache, selection.indices[places], device)
-        frames = shown(images[places], cache.frame_shape[0])
+        frames = view.frames(images[places], cache.frame_shape[0], None)
         with torch.inference_mode():
             return model.forward_static(frames.to(device)).mean(0).float().cpu()
 

@@ -85,12 +85,31 @@ class Data(Declared):
         Setting("of the static image: V of HSV, grey, blue, or the mean of R, G, B"),
     ] = "V"
     static_view: Annotated[
-        Literal["image", "edges", "normalised"],
+        Literal["image", "edges", "normalised", "i2e"],
         Setting(
-            "show the static image, the magnitude of its gradient (not in the paper), or the image "
-            "less MNIST's mean 0.1307, over its deviation 0.3081"
+            "show the static image, the magnitude of its gradient (not in the paper), the image "
+            "less MNIST's mean 0.1307, over its deviation 0.3081, or events that small movements "
+            "of it would cause (I2E, arXiv 2511.08065)"
         ),
     ] = "image"
+    i2e_ratio: Annotated[
+        float,
+        Setting(
+            "with static_view = i2e, the change of brightness that makes an event, as a share of "
+            "the image's range; chosen so that static.rate in the log is near event.rate",
+            above=0,
+            high=1,
+            note="the published ratios: 0.07 for CIFAR, 0.1 for MNIST, 0.12 for Caltech and "
+            "ImageNet, 0.15 for FashionMNIST",
+        ),
+    ] = 0.12
+    i2e_random: Annotated[
+        bool,
+        Setting(
+            "draw in training which of the equivalent pairs of pixels a step compares; in "
+            "evaluation nothing is drawn"
+        ),
+    ] = True
     pairing: Annotated[
         Literal["class", "instance"],
         Setting(

@@ -112,7 +112,7 @@ def train(
     # workers have no part of the device: what they make ahead is augmented where they run
     where = None if workers else group.device
     data: Drawn = (
-        StaticOnlyData(cache, recipe)
+        StaticOnlyData(cache, recipe, say=on_note)
         if method.draws == "images"
         else TrainingData(cache, recipe, where, on_note)
     )

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..batches.batch import Batch
+from ..batches.views import RATE
 from ..method.base import Inputs
 from ..network.create import TransferModel
 from ..recipe.whole import Recipe
@@ -144,7 +145,8 @@ class Updater:
         )
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not None):
             terms: dict[str, Tensor] = self._module(inputs)
-        return terms
+        told = {name: each.mean() for name, each in here.notes.items() if name.endswith(RATE)}
+        return {**terms, **told}
 
     def _move(self, values: dict[str, float]) -> None:
         if self._clip:

@@ -11,10 +11,11 @@ from snntx.data_cards import load_card
 from snntx.errors import SnntxError
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache
-from snntx.train.batches.images import shown, static_channel
+from snntx.train.batches.images import static_channel
 from snntx.train.batches.loader import epoch_batches
 from snntx.train.batches.partners import Partners
 from snntx.train.batches.static_only import StaticOnlyData
+from snntx.train.batches.views import Still
 from snntx.train.method.base import Inputs
 from snntx.train.method.choice import make_method
 from snntx.train.method.losses import event_loss
@@ -44,7 +45,7 @@ def recipe(**changes: Any) -> Recipe:
 
 def test_an_image_is_shown_at_every_step_in_both_polarities() -> None:
     images = torch.rand(2, 4, 5)
-    frames = shown(images, 3)
+    frames = Still().frames(images, 3, None)
     assert frames.shape == (2, 3, 2, 4, 5)
     assert all(torch.equal(frames[:, t, p], images) for t in range(3) for p in range(2))
     assert frames.untyped_storage().data_ptr() == images.untyped_storage().data_ptr()
@@ -64,7 +65,7 @@ def test_batches_are_the_training_statics_with_their_labels(
         seen += chosen.tolist()
         assert batch.static is not None
         assert batch.constant is not None
-        assert torch.equal(batch.static, shown(images[torch.from_numpy(chosen)], 3))
+        assert torch.equal(batch.static, Still().frames(images[torch.from_numpy(chosen)], 3, None))
         assert batch.labels.tolist() == cache.index.static_label[chosen].tolist()
         assert bool(batch.constant.all())
         assert batch.replaced == 0
