@@ -36,13 +36,14 @@ LEAST = 4
 
 
 class Twins(NamedTuple):
-    """A batch of images at every step and recordings of the same things, both ``(B, T, 2, H, W)``.
+    """A batch of images and of recordings of the same things, both ``(B, T, 2, H, W)``.
 
-    What the images show does not change over time.
+    ``still`` says that the images show the same at every step, so that they are convolved once.
     """
 
     static: Tensor
     event: Tensor
+    still: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def compare_branches(model: TransferModel, batches: Iterable[Twins]) -> Alignmen
         if count < LEAST:
             raise ValueError(f"a batch of {count} pairs, expected {LEAST} or more")
         with torch.inference_mode(), _Grams(model) as grams:
-            constant = torch.ones(count, dtype=torch.bool)
+            constant = torch.full((count,), twins.still)
             output = model(twins.static, twins.event, constant)
         found = grams.found
         found[FEATURE] = [gram(each) for each in (output.static_features, output.event_features)]

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from ...errors import SnntxError, UsageError
 from ...preprocess.cache.roots import user_root
 from ..assess.elsewhere import Measured, Part, measured_on
-from ..batches.images import shown, shown_images
+from ..batches.images import shown_images
+from ..batches.views import view_of
 from ..checkpoints.initialise import initial_weights
 from ..checkpoints.started import root_of
 from ..checkpoints.state import Checkpoint
@@ -123,7 +124,8 @@ def diagnose_run(
     if on.cache.clip_count > 1:
         notes.append(f"the first of each recording's {on.cache.clip_count} clips")
     model = checkpoint.build_model(where)
-    alignment = compare_branches(model, (Twins(s, e) for s, e, _ in pairs.batches(where)))
+    still = pairs.view.still
+    alignment = compare_branches(model, (Twins(s, e, still) for s, e, _ in pairs.batches(where)))
     before, after = _distances(checkpoint, pairs, where, notes)
     return Diagnosis(
         checkpoint=str(weights.path),
@@ -161,6 +163,7 @@ class _Pairs:
     def __init__(self, on: Measured, checkpoint: Checkpoint, drawn: NDArray[np.int64]) -> None:
         places = np.flatnonzero(on.cache.index.twin[on.recordings] >= 0)[drawn]
         self._cache, self._recipe = on.cache, checkpoint.recipe
+        self.view = view_of(checkpoint.recipe)
         self.recordings, self.labels = on.recordings[places], on.labels[places]
         self.partners = on.cache.index.twin[self.recordings]
         count = len(places)
@@ -173,7 +176,7 @@ class _Pairs:
         for places in self._parts:
             events = torch.from_numpy(self._cache.clips(self.recordings[places])[:, 0]).to(device)
             images = shown_images(self._cache, self._recipe, self.partners[places])
-            yield shown(images, events.shape[1]).to(device), events, places
+            yield self.view.frames(images, events.shape[1], None).to(device), events, places
 
 
 def _distances(
@@ -246,7 +249,7 @@ def _terms(
                 event=event,
                 static=view.static,
                 labels=labels,
-                constant=view.constant,
+                constant=view.constant & pairs.view.still,
                 notes={name: each.to(device) for name, each in view.notes.items()},
             )
             for name, value in method.loss(model, inputs, heads).terms.items():

@@ -147,6 +147,16 @@ def test_a_branch_that_sees_the_same_is_the_same() -> None:
     assert None not in found.layers["first"].debiased
 
 
+def test_still_images_are_convolved_once_to_the_same_end() -> None:
+    model = network()
+    static, event = twins(model, 5)
+    once, again = (
+        compare_branches(model, [Twins(static, event, still)]) for still in (True, False)
+    )
+    for name, each in once.layers.items():
+        assert each.cka == pytest.approx(again.layers[name].cka)
+
+
 def test_a_layer_that_does_not_vary_has_no_likeness() -> None:
     model = network(threshold=1e6)
     found = compare_branches(model, [Twins(*twins(model, 5))])

@@ -18,7 +18,7 @@ from snntx.data_cards import load_card
 from snntx.errors import UsageError
 from snntx.preprocess.cache.contents import SealedCache
 from snntx.preprocess.cache.opening import open_cache
-from snntx.train.batches.images import shown, shown_images
+from snntx.train.batches.images import shown_images
 from snntx.train.checkpoints.state import load_checkpoint
 from snntx.train.insight import diagnostics
 from snntx.train.insight.diagnostics import diagnose_run, first_weights
@@ -84,7 +84,8 @@ def test_terms_are_the_losss_on_twins(trained: Path, small_cache: Path, cache: S
     checkpoint = load_checkpoint(trained / "best.pt")
     recordings = cache.split("holdout", "validation")
     order = recordings[np.random.default_rng(0).permutation(len(recordings))]
-    static = shown(shown_images(cache, checkpoint.recipe, cache.index.twin[order]), 3)
+    images = shown_images(cache, checkpoint.recipe, cache.index.twin[order])
+    static = images[:, None, None].expand(-1, 3, 2, -1, -1)
     event = torch.from_numpy(cache.frames(order))
     labels = torch.from_numpy(cache.labels[order])
     objective = first_weights(checkpoint, make_method(checkpoint.recipe))
@@ -140,6 +141,14 @@ def test_first_weights_of_a_file_that_is_gone_are_left_out(
     assert found.after == there.after
     assert "the weights that the run began with cannot be had again" in found.notes[-1]
     assert str(weights) in found.notes[-1]
+
+
+def test_images_that_move_are_shown_as_in_tests(small_cache: Path, tmp_path: Path) -> None:
+    out = train(tmp_path / "run", small_cache, "static_view=i2e", "epochs=1")
+    found = diagnose_run(out, small_cache / "cache", CPU)
+    assert found.after is not None
+    still = train(tmp_path / "still", small_cache, "epochs=1")
+    assert found.before != diagnose_run(still, small_cache / "cache", CPU).before
 
 
 def test_an_export_without_heads_says_so(small_cache: Path, tmp_path: Path) -> None:
