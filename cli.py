@@ -17,11 +17,11 @@ from . import __version__
 from .commands.cache import cache as _cache
 from .commands.cache import show_recording as _show
 from .commands.cards import cards as _cards
-from .commands.checkpoints import evaluate as _evaluate
 from .commands.checkpoints import export as _export
 from .commands.checkpoints import predict as _predict
 from .commands.demo import demo as _demo
 from .commands.ending import INTERRUPTED as _INTERRUPTED
+from .commands.evaluate import evaluate as _evaluate
 from .commands.fetch import fetch as _fetch
 from .commands.insight.diagnose import diagnose as _diagnose
 from .commands.options import Commands as _Commands

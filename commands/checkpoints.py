@@ -1,4 +1,4 @@
-"""``snntx evaluate``, ``predict`` and ``export``: what a trained checkpoint is good for."""
+"""``snntx predict`` and ``export``: what a trained checkpoint is good for."""
 
 from __future__ import annotations
 
@@ -6,131 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from ..errors import BadFileError, SnntxError, UsageError, plain
 from .options import (
     FOLDER,
-    cache_option,
-    cache_root,
     device_option,
     json_option,
-    key_option,
-    print_json,
     say,
 )
 from .words.misplaced import Worded
 from .words.places import RUN, existing
 
 if TYPE_CHECKING:
-    from ..train.assess.elsewhere import Part
-
-
-@click.command(cls=Worded)
-@click.argument("run", type=RUN)
-@cache_option
-@click.option("--card", help="The dataset that a published checkpoint is measured on.")
-@key_option
-@click.option(
-    "--part",
-    type=click.Choice(["test", "validation", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Of the run's protocol; all takes every recording of the cache.",
-)
-@click.option("--protocol", help="Whose test part, for a published checkpoint [default: paper].")
-@click.option("--energy", is_flag=True, help="Count operations, and estimate their energy.")
-@click.option("--pj-mac", type=float, help="Picojoules of a multiply-accumulate [default: 4.6].")
-@click.option("--pj-ac", type=float, help="Picojoules of an accumulation [default: 0.9].")
-@device_option
-@json_option
-def evaluate(
-    run: Path,
-    cache: Path | None,
-    card: str | None,
-    key: str | None,
-    part: Part,
-    protocol: str | None,
-    energy: bool,
-    pj_mac: float | None,
-    pj_ac: float | None,
-    device: str,
-    as_json: bool,
-) -> None:
-    """Measure a run, or one checkpoint, on the protocol's test split (event branch only).
-
-    RUN is a run directory (its best.pt is used) or its name below runs/, a checkpoint file or a
-    safetensors export, all of which know their data and protocol; or a checkpoint that the
-    authors of the method published (.pth.tar), with --card. With --key it is another cache of
-    the run's card, such as one of new recordings: preprocess them, and take --part all.
-    """
-    from ..train.run.distributed import pick_device
-
-    existing(run)
-    root = cache_root(cache)
-    if not energy and (pj_mac, pj_ac) != (None, None):
-        raise UsageError(f"{run}: --pj-mac and --pj-ac belong to --energy; add it")
-    if energy and card is not None:
-        raise UsageError(
-            f"{run}: --energy is of runs; train from this checkpoint with --set initial=PATH, or "
-            "leave it out"
-        )
-    if card is not None:
-        if part != "test":
-            raise UsageError(
-                f"{run}: a published checkpoint is measured on the test part alone; "
-                "leave out --part"
-            )
-        from ..data_cards import load_card
-        from ..train.assess.published import evaluate_published
-        from .terminal.checkpoints import print_published
-
-        published = evaluate_published(
-            run,
-            load_card(card, root),
-            root,
-            pick_device(device),
-            protocol=protocol or "paper",
-            key=key,
-            given=card,
-        )
-        if as_json:
-            print_json(published.to_json())
-        else:
-            print_published(published)
-        return
-    if protocol is not None:
-        raise UsageError(f"{run}: a run knows its protocol; --protocol needs --card")
-    from ..train.assess.evaluate import Evaluation, UnwrittenError, evaluate_run
-    from ..train.checkpoints.started import root_of
-    from ..train.measure.energy import PJ_AC, PJ_MAC
-    from .terminal.checkpoints import print_metrics
-
-    def show(result: Evaluation) -> None:
-        if as_json:
-            print_json(result.to_json())
-        else:
-            print_metrics(result)
-
-    source = click.get_current_context().get_parameter_source("cache")
-    if source is not ParameterSource.COMMANDLINE:
-        root = root_of(run, root)
-    each = (PJ_MAC if pj_mac is None else pj_mac, PJ_AC if pj_ac is None else pj_ac)
-    try:
-        evaluate_run(
-            run,
-            root,
-            pick_device(device),
-            key=key,
-            part=part,
-            picojoules=each if energy else None,
-            on_result=show,
-        )
-    except UnwrittenError as error:
-        how = "" if as_json else "; --json prints what belongs into that file"
-        raise UnwrittenError(
-            f"{error}; the result went to standard output and nowhere else{how}"
-        ) from error
+    pass
 
 
 @click.command(cls=Worded)

@@ -23,7 +23,8 @@ from .seal import read_seal
 from .splits import PARTS
 
 Change = Callable[[int, Events], Events]
-"""Changes the events of a window; its first argument is the window's place in the batch."""
+"""Changes the events of a window; its first argument is the window's place in the batch, or the
+recording's in the cache."""
 
 
 class SealedCache(ABC):
@@ -103,6 +104,21 @@ class SealedCache(ABC):
         """
         raise UsageError(
             f"{self.directory}: holds frames, of which no others can be made; run snntx preprocess "
+            f"{self.index.attributes['card']} --as events"
+        )
+
+    def changed(self, change: Change) -> SealedCache:
+        """Return the same cache with the events of recordings changed before they are framed.
+
+        Args:
+            change: gets the recording's number in the cache, and the events of it, or of a
+                window of it, in order of time; returns others, in order, one at least.
+
+        Raises:
+            UsageError: it holds frames.
+        """
+        raise UsageError(
+            f"{self.directory}: holds frames, whose events are gone; run snntx preprocess "
             f"{self.index.attributes['card']} --as events"
         )
 

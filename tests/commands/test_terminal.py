@@ -100,6 +100,9 @@ def alike(text: str, name: str) -> str:
         text = re.sub(r"\d+\.\d{4}|(?<=train )\d\.\d{3}", noughts, text)
         text = re.sub(r" \*$", "", text, flags=re.MULTILINE)
         text = re.sub(r"best epoch \d|: epoch \d", lambda m: m[0][:-1] + "0", text)
+    if name == "evaluate":
+        text = re.sub(r"(?m)^  confused .*(\n {13}\S.*)*", "  confused   …", text)
+        text = re.sub(r"\b\d\.\d{3}\b", "0.000", text)
     if name.startswith("compare"):
         text = re.sub(r"[+-]?\d+\.\d{4}", noughts, text)
     if name == "runs":

@@ -1,4 +1,4 @@
-"""What a run is measured on: its own cache, or another of its card with classes that it knows.
+"""What a run is measured on: its own cache, or another with classes that it knows.
 
 In: a checkpoint, the root of all caches, the key and part that were asked for. Out: the cache as
 the run's recipe sees it, the recordings, their classes in the run's order, and what a user should
@@ -15,9 +15,10 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ...data_cards import load_card
 from ...errors import SnntxError, UsageError
 from ...preprocess.cache.contents import SealedCache
-from ...preprocess.cache.opening import open_by_key, opened
+from ...preprocess.cache.opening import open_by_key, open_cache, opened
 from ..batches.seen import seen_by
 from ..checkpoints.state import Checkpoint
 
@@ -46,9 +47,14 @@ class Measured:
 
 
 def measured_on(
-    checkpoint: Checkpoint, path: Path, root: Path, key: str | None = None, part: Part = "test"
+    checkpoint: Checkpoint,
+    path: Path,
+    root: Path,
+    key: str | None = None,
+    part: Part = "test",
+    card: str | None = None,
 ) -> Measured:
-    """Return the recordings of a part of a run's own cache, or of another of its card.
+    """Return the recordings of a part of a run's own cache, or of another.
 
     Args:
         checkpoint: of the run.
@@ -56,13 +62,17 @@ def measured_on(
         root: root of all caches.
         key: of the other cache, or its start; None for the run's own.
         part: of the run's protocol.
+        card: another dataset with the run's classes; None for its own.
 
     Raises:
         SnntxError: there is no such cache, or it is damaged.
         UsageError: its classes or frames are others than the run's, or the part is empty.
     """
     protocol = checkpoint.recipe.data.protocol
-    if key is None or checkpoint.cache_key.startswith(key):
+    other = card is not None and card != checkpoint.card
+    if other:
+        cache = _of_card(checkpoint, root, str(card), key)
+    elif key is None or checkpoint.cache_key.startswith(key):
         cache = _own(checkpoint, path, root)
     else:
         cache = open_by_key(root, checkpoint.card, key)
@@ -85,6 +95,8 @@ def measured_on(
     places = _places(seen.classes, checkpoint.classes, cache.directory, path)
     labels = places[seen.labels[recordings]]
     notes = _notes(checkpoint, seen, recordings, root) if not own or part != "test" else ()
+    if other and list(seen.classes) != list(checkpoint.classes):
+        notes = ("classes stand in another order there, and are matched by name", *notes)
     return Measured(seen, recordings, labels, own and part == "test", notes)
 
 
@@ -96,6 +108,16 @@ def _own(checkpoint: Checkpoint, path: Path, root: Path) -> SealedCache:
             f"--cache, or make it again with snntx preprocess {checkpoint.card}"
         )
     return opened(directory)
+
+
+def _of_card(checkpoint: Checkpoint, root: Path, card: str, key: str | None) -> SealedCache:
+    """Return a cache of another card, by its key or with frames of the run's shape."""
+    known = load_card(card, root)
+    if key is not None:
+        return open_by_key(root, known.name, key)
+    steps, _, height, width = checkpoint.frames.frame_shape
+    size = height if height == width else None
+    return open_cache(root, known, steps=steps, size=size, given=card)
 
 
 def _places(

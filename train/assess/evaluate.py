@@ -1,85 +1,41 @@
-"""A run's best checkpoint, or one checkpoint, on a part of its cache or of another of its card."""
+"""A run's best checkpoint, or one checkpoint, on a part of its cache or of another."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 
 from ...errors import SnntxError, UsageError, shell_word
 from ...preprocess.cache.roots import user_root
 from ...preprocess.disk.atomic import write_atomic
 from ...preprocess.disk.folders import cause_of
-from ..checkpoints.names import FORMAT, METRICS
+from ..checkpoints.names import METRICS
 from ..checkpoints.started import root_of
+from ..checkpoints.state import Checkpoint
 from ..checkpoints.weights import open_weights
-from ..measure.energy import Cost, counting
-from ..measure.firing import Firing, SpikeCounts
-from ..measure.metrics import Metrics, clip_logits
-from ..measure.votes import Votes, judge_clips
+from ..measure.answers import answers
+from ..measure.calibration import calibration
+from ..measure.energy import counting
+from ..measure.firing import SpikeCounts
+from ..measure.interval import bootstrap_interval
+from ..measure.metrics import measure
+from ..measure.votes import judge_clips
 from ..method.choice import make_method
+from ..network.model import TransferModel
 from ..run.distributed import pick_device
 from ..run.gap import told_gap
-from .elsewhere import Part, measured_on
+from .corruption import Corruption, corrupted, curves
+from .elsewhere import Measured, Part, measured_on
+from .evaluation import CurvePoint, Evaluation, Evidence
+from .twins import static_result
 
 
 class UnwrittenError(SnntxError):
     """A result was measured and could not be kept beside its run."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A checkpoint's result on one part of a cache, with what it takes to read it.
-
-    Attributes:
-        checkpoint: the file that was measured.
-        card: the dataset.
-        cache_key: key of the cache that was measured on.
-        protocol: whose part was measured.
-        part: of the protocol, ``test`` unless another was asked for.
-        selected_on: part by which the epoch was chosen.
-        seed: of the run.
-        transfer: whether static images were shown in training.
-        epoch: of the checkpoint, from 1.
-        metrics: the result.
-        firing: how often the event branch's neurons fired; None where they send graded values.
-        cost: operations and their energy; None where nobody asked.
-        votes: the result by the votes of clips; None where recordings are shown whole.
-        norm_gap: what the run's log says of a gap that running statistics made, with its epoch.
-        notes: what a user should know of the result.
-    """
-
-    checkpoint: str
-    card: str
-    cache_key: str
-    protocol: str
-    part: str
-    selected_on: str
-    seed: int
-    transfer: bool
-    epoch: int
-    metrics: Metrics
-    firing: Firing | None = None
-    cost: Cost | None = None
-    votes: Votes | None = None
-    norm_gap: dict[str, Any] | None = None
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values, metrics beside the rest; what was not found is left out."""
-        content = {"format": FORMAT, **asdict(self)}
-        del content["notes"]
-        if self.cost is not None:
-            content["cost"] = self.cost.to_json()
-        for name in ("firing", "cost", "votes", "norm_gap"):
-            if content[name] is None:
-                del content[name]
-        metrics: dict[str, Any] = content.pop("metrics")
-        return content | metrics
 
 
 def evaluate_run(
@@ -87,9 +43,12 @@ def evaluate_run(
     root: Path | str | None = None,
     device: torch.device | str = "auto",
     *,
+    card: str | None = None,
     key: str | None = None,
     part: Part = "test",
     picojoules: tuple[float, float] | None = None,
+    static: bool = False,
+    corruption: Sequence[str] = (),
     on_result: Callable[[Evaluation], None] = lambda result: None,
 ) -> Evaluation:
     """Measure a run's best checkpoint, or one checkpoint, on the test part of its cache.
@@ -102,9 +61,13 @@ def evaluate_run(
         root: root of all caches; None for the one that the run was trained on, while its cache is
             there, or else the one that is implied.
         device: where to compute; ``auto`` takes CUDA where there is one.
-        key: of another cache of the run's card, or its start, such as one of new recordings.
+        card: another dataset with the run's classes; None for its own.
+        key: of another cache of the card, or its start, such as one of new recordings.
         part: of the run's protocol; ``all`` takes every recording of the cache.
         picojoules: energy of a MAC and of an AC: counts operations too; None counts none.
+        static: measure the static branch too, on the twins of the recordings.
+        corruption: kinds of corruption to measure under too, such as ``drop`` or
+            ``noise=0.1,1`` (:mod:`snntx.train.assess.corruption`).
         on_result: called with the result before it is written, so that a disk that fails takes
             nothing away.
 
@@ -112,7 +75,8 @@ def evaluate_run(
         SnntxError: the checkpoint is damaged or its cache is not there.
         UnwrittenError: the result was measured and ``metrics.json`` cannot be written.
         UsageError: no such run, weights that do not name their data, a run on static images
-            alone, a part without recordings here, or a cache of other classes or frames.
+            alone, a part without recordings here, a cache of other classes or frames, a static
+            branch that was not trained, or a corruption that this cache does not allow.
     """
     run = Path(run)
     root = root_of(run, user_root()) if root is None else Path(root)
@@ -126,20 +90,31 @@ def evaluate_run(
             f"fine-tune it with snntx train {checkpoint.card} --set "
             f"{shell_word(f'initial={run}')}"
         )
-    on = measured_on(checkpoint, weights.path, root, key, part)
+    on = measured_on(checkpoint, weights.path, root, key, part, card)
+    asked = curves(corruption, on.cache.frame_shape[0])
+    for each in asked:
+        corrupted(on.cache, each)  # what is refused is refused before anything is computed
     told = told_gap(run, recipe) if weights.kind == "run" else None
     model = checkpoint.build_model(device)
+    beside = static_result(model, on, checkpoint, weights.path, device) if static else None
     with counting(model, picojoules) as cost, SpikeCounts(model) as counted:
-        logits = clip_logits(model, on.cache, on.recordings, device)
+        found = answers(model, on.cache, on.recordings, on.labels, device)
     windows = on.cache.windows is not None
-    metrics, votes = judge_clips(logits, on.labels, checkpoint.classes, windows)
+    metrics, votes = judge_clips(found.logits, on.labels, checkpoint.classes, windows)
+    curve = tuple(_point(model, on, checkpoint, device, each) for each in asked)
     notes = [] if told is None else [f"in training, {told[1]}"]
     notes += on.notes
+    if getattr(recipe.method, "loss", "entropy") == "squared":
+        notes.append(
+            "trained by the squared loss, so its outputs are firing rates and not logits; their "
+            "softmax is nearly even, whatever it is worth, and ECE tells that distance"
+        )
     if not on.own and weights.kind == "run":
         notes.append(f"{METRICS} keeps the result on the run's own test part")
+    names = [on.cache.identities[i] for i in on.recordings.tolist()]
     result = Evaluation(
         checkpoint=str(weights.path),
-        card=checkpoint.card,
+        card=checkpoint.card if card is None else card,
         cache_key=on.cache.key,
         protocol=recipe.data.protocol,
         part=part,
@@ -148,6 +123,13 @@ def evaluate_run(
         transfer=recipe.transfer,
         epoch=checkpoint.epoch,
         metrics=metrics,
+        balanced=float(np.mean([share for _, share in metrics.per_class.values()])),
+        interval=bootstrap_interval(found.predicted == on.labels),
+        by_step=found.by_step,
+        calibration=calibration(found.probabilities, on.labels),
+        evidence=Evidence(names, on.labels, checkpoint.classes, found),
+        static=beside,
+        corruption=curve,
         firing=counted.firing(),
         cost=cost(),
         votes=votes,
@@ -158,6 +140,21 @@ def evaluate_run(
     if weights.kind == "run" and on.own:
         _write(run / METRICS, result)
     return result
+
+
+def _point(
+    model: TransferModel,
+    on: Measured,
+    checkpoint: Checkpoint,
+    device: torch.device,
+    what: Corruption,
+) -> CurvePoint:
+    """Return the accuracy under one corruption."""
+    worse = corrupted(on.cache, what)
+    found = answers(model, worse.cache, on.recordings, on.labels, device, worse.change)
+    metrics = measure(found.logits.mean(1), on.labels, checkpoint.classes)
+    interval = bootstrap_interval(found.predicted == on.labels)
+    return CurvePoint(what.kind, what.severity, metrics.top1, metrics.top5, interval)
 
 
 def _write(path: Path, result: Evaluation) -> None:

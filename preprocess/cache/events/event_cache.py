@@ -44,6 +44,7 @@ class EventCache(SealedCache):
         super().__init__(directory)
         self._framing = super().options
         self._held: dict[int, NDArray[np.uint8]] = {}
+        self._change: Change | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_held": {}}
@@ -65,6 +66,17 @@ class EventCache(SealedCache):
         other._framing, other.frame_shape = options, options.frame_shape
         other.windows = windows
         return other
+
+    def changed(self, change: Change) -> Self:
+        """Return the same cache with the events of recordings changed, see :meth:`.changed`."""
+        other = copy.copy(self)
+        other._change = change
+        return other
+
+    def _shown(self, i: int, start_us: int | None = None, stop_us: int | None = None) -> Events:
+        """Return the events that frames are made of."""
+        events = self.events(i, start_us, stop_us)
+        return events if self._change is None else self._change(i, events)
 
     def duration_us(self, i: int) -> int:
         """Return the time from the first to the last event of recording ``i``."""
@@ -130,7 +142,7 @@ class EventCache(SealedCache):
         taken = np.empty((wanted.size, *self.frame_shape), np.float32)
         for place, i in enumerate(wanted.tolist()):
             where = self.directory / self.identities[i]
-            taken[place] = frame_recording(self.events(i), where, self.options)
+            taken[place] = frame_recording(self._shown(i), where, self.options)
         return taken[0] if np.ndim(which) == 0 else taken
 
     def window(
@@ -155,7 +167,7 @@ class EventCache(SealedCache):
             SnntxError: a chunk does not match its checksum.
             UsageError: the options frame whole recordings alone.
         """
-        return self.framed_events(i, self.events(i, start_us, stop_us), options)
+        return self.framed_events(i, self._shown(i, start_us, stop_us), options)
 
     def framed_events(
         self, i: int, events: Events, options: FrameOptions | None = None
@@ -187,7 +199,7 @@ class EventCache(SealedCache):
         starts = random_starts(uniform, self.index.rows.duration_us[wanted], length).tolist()
         taken = np.empty((wanted.size, *self.frame_shape), np.float32)
         for place, (i, start) in enumerate(zip(wanted.tolist(), starts, strict=True)):
-            events = self.events(i, start, start + length)
+            events = self._shown(i, start, start + length)
             if change is not None:
                 events = change(place, events)
             taken[place] = self.framed_events(i, events)

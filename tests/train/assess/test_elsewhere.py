@@ -136,7 +136,7 @@ def test_its_own_cache_is_not_there(snntx: Snntx, trained: Path, new: Path) -> N
     ("words", "says"),
     [
         (["--key", "zz"], "no cache has key 'zz' (sealed: "),
-        (["--protocol", "paper"], "--protocol needs --card"),
+        (["--protocol", "paper"], "--protocol is of published ones alone"),
         (["--part", "tset"], "'tset' is not one of 'test', 'validation'"),
     ],
 )
@@ -146,6 +146,36 @@ def test_wrong_words(snntx: Snntx, trained: Path, words: list[str], says: str) -
     assert done.out == ""
     assert says in done.err
     assert done.err.count("\n") == 1
+
+
+def test_another_card_of_the_same_classes(
+    snntx: Snntx, trained: Path, new: Path, small_cache: Path, tmp_path: Path
+) -> None:
+    """Classes go by name, whatever their order; other classes are refused."""
+    text = own_card("atis").replace("{class}/", "Train/{class}/").replace("size = 12", "size = 34")
+    text = text.replace("steps = 2", "steps = 3").replace('["a"]', '["8", "5", "2"]')
+    card = tmp_path / "mine.toml"
+    card.write_text(text)
+    snntx.preprocess(str(card), new)
+    told = snntx.json(trained / "run", "--card", "mine", "--part", "all")
+    key = snntx.preprocess(CARD, new, "--steps", 3)
+    same = snntx.json(trained / "run", "--key", key, "--part", "all")
+    assert told["card"] == "mine"
+    assert list(told["per_class"]) == list(same["per_class"]) == ["2", "5", "8"]
+    assert told["recordings"] == same["recordings"]
+    printed = snntx("evaluate", trained / "run", "--card", "mine", "--part", "all").out
+    assert "classes stand in another order there, and are matched by name" in " ".join(
+        printed.split()
+    )
+    shutil.move(new / "Train/8", new / "Train/eight")
+    card.write_text(text.replace('"8", ', '"eight", '))
+    snntx.preprocess(str(card), new)
+    key = max(
+        snntx.root.glob("mine/*/SEALED"), key=lambda seal: seal.stat().st_mtime_ns
+    ).parent.name
+    done = snntx("evaluate", trained / "run", "--card", "mine", "--part", "all", "--key", key)
+    assert done.code == 2
+    assert "has the class eight, which" in done.err
 
 
 def test_frames_of_other_steps(snntx: Snntx, trained: Path, new: Path) -> None:
