@@ -1,28 +1,33 @@
 """What each layer's neurons did: silent shares, membrane updates, neurons that never rest or fire.
 
-In: a model, over the forward passes inside a context. Out: numbers of every spiking layer. While
-the context lasts, a layer that pools sends its neurons' own spikes, which are pooled as it would
-have pooled them, and every layer keeps its membranes.
+In: a model, over the forward passes inside a context. Out: numbers of every spiking layer. The
+compiled loops of the CPU count as they compute. Any other layer keeps its membranes while the
+context lasts, and one that pools sends its neurons' own spikes, which are pooled behind it as it
+would have pooled them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..network.backends.names import resolve_backend
-from ..network.backends.order import dense, is_channels_last
+from ..network.backends.order import dense
 from ..network.layers import LayerOutput, SpikingLayer
 from ..network.model import TransferModel
 from ..network.pools import average_pool
 from ..network.synapses import Activity
+
+if TYPE_CHECKING:
+    from ..network.backends.numba_fused import Counts
 
 
 @dataclass(frozen=True)
@@ -49,18 +54,17 @@ class Neurons:
 class _Tally:
     """One layer's sums over the passes."""
 
-    def __init__(self, last: bool) -> None:
-        self.last, self.samples = last, 0
+    def __init__(self) -> None:
+        self.samples = 0
         self.fired: Any = 0
         self.by_step: Any = 0
         self.moved: Any = 0
 
     def add(self, sent: Tensor, membrane: Tensor) -> None:
         """Add spikes and membranes ``(T, B, ...)``."""
-        if sent.ndim == 5:
-            sent, membrane = (dense(each, last=self.last) for each in (sent, membrane))
-            if self.last:
-                sent, membrane = (each.permute(0, 1, 3, 4, 2) for each in (sent, membrane))
+        if sent.ndim == 5:  # in the order in which compiled layers count
+            last = (dense(each, last=True) for each in (sent, membrane))
+            sent, membrane = (each.permute(0, 1, 3, 4, 2) for each in last)
         found = (_compiled if _is_compiled(sent, membrane) else counted)(
             sent.flatten(2), membrane.flatten(2)
         )
@@ -69,6 +73,12 @@ class _Tally:
             self.fired + fired, self.by_step + by_step, self.moved + moved
         )  # fmt: skip
         self.samples += sent.shape[1]
+
+    def told(self, counts: Counts) -> None:
+        """Add what a compiled layer counted itself."""
+        self.fired = self.fired + counts.fired.sum(0, dtype=np.int64)
+        self.by_step, self.moved = self.by_step + counts.by_step, self.moved + counts.moved
+        self.samples += len(counts.fired)
 
     def found(self) -> Neurons:
         """Return what it comes to."""
@@ -119,6 +129,15 @@ def _compiled(sent: Tensor, membrane: Tensor) -> tuple[Any, Any, Any]:
     return fired, by_step.reshape(tiles, steps).sum(0), moved.reshape(tiles, steps).sum(0)
 
 
+def _counts_itself(layer: SpikingLayer, given: Tensor) -> bool:
+    """Say whether a layer's compiled loop can count, so that nothing has to be kept for it.
+
+    An attention before neurons has to see maps of the neurons' shape, which it does not return.
+    """
+    backend = resolve_backend(layer.backend, given.device, given.dtype)
+    return backend == "numba" and not layer.neuron.graded and layer.attention_place != "neuron"
+
+
 class NeuronCounts:
     """Counts what every layer's neurons do in the passes inside the context.
 
@@ -132,6 +151,7 @@ class NeuronCounts:
         self._tallies: dict[str, _Tally] = {}
         self._hooks: list[Any] = []
         self._pools: dict[str, int] = {}
+        self._telling: dict[str, ExitStack] = {}
         self._spikes: dict[str, Tensor] = {}
         self.drive: dict[str, Callable[[Tensor], None] | None] = {
             f"{name}.attention": None
@@ -158,26 +178,39 @@ class NeuronCounts:
             self._hooks.pop().remove()
         for name, pool in self._pools.items():  # of a layer that failed
             self._layers[name].pool = pool
+        for stack in self._telling.values():
+            stack.close()
         self._pools.clear()
+        self._telling.clear()
 
     def found(self) -> dict[str, Neurons]:
         """Return what was counted of each layer, in their order."""
         return {name: self._tallies[name].found() for name in self._layers if name in self._tallies}
 
     def _before(self, name: str, layer: SpikingLayer, args: Any, kwargs: Any) -> Any:
+        given = args[0].values if isinstance(args[0], Activity) else args[0]
+        if _counts_itself(layer, given) and not kwargs.get("membrane"):
+            from ..network.backends.numba_fused import telling  # imports Numba
+
+            self._telling[name] = stack = ExitStack()
+            stack.enter_context(telling(self._tallies.setdefault(name, _Tally()).told))
+            return None
         self._pools[name], layer.pool = layer.pool, 1
         return args, {**kwargs, "membrane": True}
 
-    def _attended(self, name: str, _: Any, given: tuple[Tensor]) -> tuple[Tensor]:
+    def _attended(self, name: str, _: Any, given: tuple[Tensor]) -> tuple[Tensor] | None:
+        if name in self._telling:
+            return None
         self._spikes[name] = given[0]
         return (self._pooled(name, given[0]),)
 
-    def _after(self, name: str, layer: SpikingLayer, _: Any, output: LayerOutput) -> LayerOutput:
+    def _after(self, name: str, layer: SpikingLayer, _: Any, output: LayerOutput) -> Any:
+        if name in self._telling:
+            self._telling.pop(name).close()
+            return None
         spikes = self._spikes.pop(name, output.spikes)
         assert output.membrane is not None
-        if name not in self._tallies:
-            self._tallies[name] = _Tally(spikes.ndim == 5 and is_channels_last(spikes))
-        self._tallies[name].add(spikes, output.membrane)
+        self._tallies.setdefault(name, _Tally()).add(spikes, output.membrane)
         driven = self.drive.get(f"{name}.attention")
         if driven is not None:
             driven(output.membrane)

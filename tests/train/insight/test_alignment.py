@@ -116,7 +116,7 @@ def test_layers_are_compared_as_by_hand_over_batches() -> None:
     assert list(found.layers) == ["first", "second", "hidden", FEATURE, LOGITS]
     recorded = Recorded(model)
     with torch.inference_mode():
-        outputs = [model(*batch) for batch in batches]
+        outputs = [model(batch.static, batch.event) for batch in batches]
     for name in ("first", "second", "hidden", FEATURE, LOGITS):
         if name in recorded.sent:
             calls = recorded.sent[name]

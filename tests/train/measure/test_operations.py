@@ -391,3 +391,48 @@ def test_json_has_neurobenchs_names() -> None:
     assert {"Footprint", "ConnectionSparsity", "ActivationSparsity", "MembraneUpdates"} < set(told)
     assert told["neurons"]["hidden"]["ActivationSparsity"] == found.layers["hidden"].sparsity
     assert told["synapses"]["first.conv"]["operations"] == "MACs"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"norm": "per-step"},
+        {"norm": "per-step-own", "reset": "soft"},
+        {"norm": "none", "kind": "if"},
+        {"attention": Attention(place="spikes")},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_compiled_layers_count_what_they_would_have_kept(
+    options: dict[str, Any], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    options = {"size": (25, 19), "width": 1 / 16, "threshold": 0.1, **options}
+    model = create_model("vgg", num_classes=3, steps=4, backend="numba", **options)
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_var"):
+            buffer.uniform_(0.001, 0.1)
+    model.eval()
+    given = torch.poisson(torch.full((3, 4, 2, 25, 19), 0.5))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        itself = counted(model, given, at_once=2)
+        monkeypatch.setattr(neurons, "_counts_itself", lambda layer, given: False)
+        kept = counted(model, given, at_once=2)
+    finally:
+        torch.set_num_threads(before)
+    assert itself == kept
+    assert sum(layer.sparsity < 1 for layer in itself.layers.values()) > 3
+
+
+def test_a_compiled_layer_in_half_precision_counts_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, given = small("numba"), frames()
+    found = []
+    for keeps in (False, True):
+        if keeps:
+            monkeypatch.setattr(neurons, "_counts_itself", lambda layer, given: False)
+        with torch.autocast("cpu", torch.bfloat16):
+            found.append(counted(model, given))
+    assert found[0] == found[1]

@@ -7,13 +7,16 @@ into that order first, so results come channels-last. No result depends on the n
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from .compiled import gradients, kernels
+from .compiled import counting, gradients, kernels
 from .compiled.threads import NUMPY, spread
 from .interface import Arrived, Fired, Gradients, Layer, Normalised
 from .order import array_of, dense, empty, wide
@@ -66,6 +69,33 @@ def statistics(current: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     return rounded[0], rounded[1]
 
 
+class Counts(NamedTuple):
+    """What the neurons of a layer did in one call.
+
+    Attributes:
+        fired: steps in which each fired, ``(B, M)`` int32, pixels first and channels innermost.
+        by_step: how many fired at each step, ``(T,)``.
+        moved: how many membranes each step changed, ``(T,)``; at the first all.
+    """
+
+    fired: NDArray[np.int32]
+    by_step: NDArray[np.int64]
+    moved: NDArray[np.int64]
+
+
+_told: list[Callable[[Counts], None]] = []
+
+
+@contextmanager
+def telling(call: Callable[[Counts], None]) -> Iterator[None]:
+    """Call a function with the counts of every call that keeps no membranes, inside the context."""
+    _told.append(call)
+    try:
+        yield
+    finally:
+        _told.remove(call)
+
+
 def forward(layer: Layer, *, membrane: bool) -> Fired:
     """Run the whole sequence from rest (see :class:`.interface.FusedBackend`)."""
     affine, population, pool = layer[1:]
@@ -77,12 +107,12 @@ def forward(layer: Layer, *, membrane: bool) -> Fired:
     codes = empty(current, *pooled, torch.uint8, last=True)
     kept = empty(current, height, width, kind, last=True) if membrane else None
     scale = _rows(affine and affine.scale, kind)
-    border = pool - 1 if membrane else 0
+    counts = bool(_told) and not membrane
+    border = pool - 1 if membrane or counts else 0
     rows, columns = (height + border) // pool, (width + border) // pool
     run = _run(columns, pool * channels)
-    spread(
-        kernels.forward,
-        batch * rows * -(-columns // run),
+    tiles = batch * rows * -(-columns // run)
+    given = (
         array_of(current),
         scale.reshape(-1),
         _flat(affine and affine.shift, kind),
@@ -93,10 +123,18 @@ def forward(layer: Layer, *, membrane: bool) -> Fired:
         (steps, batch, height, width, channels, pool, len(scale), run),
         array_of(values),
         array_of(codes),
-        np.empty(0, number) if kept is None else array_of(kept),
-        room=((pool + 2) * pool + 1) * run * channels,
-        kind=number,
     )
+    room = ((pool + 2) * pool + 1) * run * channels
+    if counts:
+        fired = np.zeros(batch * height * width * channels, np.int32)
+        sums = np.zeros((2, tiles * steps), np.int64)
+        spread(counting.counted_forward, tiles, *given, fired, *sums, room=room, kind=number)
+        by_step, moved = sums.reshape(2, tiles, steps).sum(1)
+        for call in _told:
+            call(Counts(fired.reshape(batch, -1), by_step, moved))
+    else:
+        membranes = np.empty(0, number) if kept is None else array_of(kept)
+        spread(kernels.forward, tiles, *given, membranes, room=room, kind=number)
     return Fired(values, codes, current.new_empty(0) if kept is None else kept)
 
 

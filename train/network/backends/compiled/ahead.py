@@ -37,12 +37,13 @@ KERNELS = {
     "through": attention.through,
     "arriving": counting.arriving,
     "firing": counting.firing,
+    "counted_forward": counting.counted_forward,
 }
 NEURONS = ("forward", "through_time")
 GRADED = ("run_graded", "through_graded")
 NORM = ("sums", "through_norm")
 ATTENTION = ("summaries", "pooled", "gated", "by_spatial", "through")
-COUNTING = ("arriving", "firing")
+COUNTING = ("arriving", "firing", "counted_forward")
 LINE = "compiling the kernels, once: "
 _running: list[tuple[subprocess.Popen[bytes], Callable[[str], None]]] = []
 
@@ -82,11 +83,21 @@ def signature(name: str, kind: str) -> tuple[Any, ...]:
     if name in ATTENTION:
         return (current, *_of_attention(name, current), *part)
     if name in COUNTING:
-        places = types.Array(whole, 1, "C")
-        if name == "arriving":
-            return (current, places, whole, types.UniTuple(whole, 2), places, places, *part)
-        return (numbers, numbers, types.UniTuple(whole, 3), places, places, places, *part)
+        return (current, *_of_counting(name, rows, codes), *part)
     return (current, *rows, numbers, types.UniTuple(whole, 4), current, *part)
+
+
+def _of_counting(name: str, rows: Any, codes: Any) -> tuple[Any, ...]:
+    """Return what the counting kernels are called with, likewise; ``firing`` in float32 alone."""
+    f32, whole, flag = types.float32, types.int64, types.boolean
+    numbers, places = types.Array(f32, 1, "C"), types.Array(whole, 1, "C")
+    two, three, eight = (types.UniTuple(whole, count) for count in (2, 3, 8))
+    if name == "arriving":
+        return (places, whole, two, places, places)
+    if name == "firing":
+        return (numbers, three, places, places, places)
+    fired = types.Array(types.int32, 1, "C")
+    return (*rows, f32, f32, flag, flag, eight, numbers, codes, fired, places, places)
 
 
 def _of_graded(name: str, current: Any) -> tuple[Any, ...]:
