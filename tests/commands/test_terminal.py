@@ -90,6 +90,7 @@ def alike(text: str, name: str) -> str:
     def noughts(found: re.Match[str]) -> str:
         return re.sub(r"\d", "0", found[0]).replace("-", "+") if "." in found[0] else found[0]
 
+    text = re.sub(r"(?m)^snntx: compiling the kernels, once: .*\n", "", text)
     text = re.sub(r"\b[0-9a-f]{16}\b", "0" * 16, text)
     text = re.sub(r"^[0-9a-f]{8}(?=  )", "0" * 8, text, flags=re.MULTILINE)
     text = re.sub(r"\d+\.\d s\b|\b\d{3,} s\b", "0.0 s", text)
@@ -100,7 +101,7 @@ def alike(text: str, name: str) -> str:
         text = re.sub(r"\d+\.\d{4}|(?<=train )\d\.\d{3}", noughts, text)
         text = re.sub(r" \*$", "", text, flags=re.MULTILINE)
         text = re.sub(r"best epoch \d|: epoch \d", lambda m: m[0][:-1] + "0", text)
-    if name == "evaluate":
+    if name in ("evaluate", "evaluate-energy"):
         text = re.sub(r"(?m)^  confused .*(\n {13}\S.*)*", "  confused   …", text)
         text = re.sub(r"\b\d\.\d{3}\b", "0.000", text)
     if name.startswith("compare"):
