@@ -14,6 +14,7 @@ import click
 from click.shell_completion import add_completion_class as _add_completion_class
 
 from . import __version__
+from .commands.assess.evaluate import evaluate as _evaluate
 from .commands.cache import cache as _cache
 from .commands.cache import show_recording as _show
 from .commands.cards import cards as _cards
@@ -21,7 +22,6 @@ from .commands.checkpoints import export as _export
 from .commands.checkpoints import predict as _predict
 from .commands.demo import demo as _demo
 from .commands.ending import INTERRUPTED as _INTERRUPTED
-from .commands.evaluate import evaluate as _evaluate
 from .commands.fetch import fetch as _fetch
 from .commands.insight.diagnose import diagnose as _diagnose
 from .commands.options import Commands as _Commands

@@ -92,10 +92,11 @@ def hands(label: int, turn: NDArray[np.float64], draw: np.random.Generator) -> N
     else:  # one's own: each hand its own figure
         for side in range(2):
             speed = draw.uniform(0.6, 1.6, 2)
-            phase = draw.uniform(0, 2 * np.pi, 2)
-            reach, middle = draw.uniform(0.15, 0.5, 2), draw.uniform([0.0, -0.3], [0.5, 0.5])
+            start = draw.uniform(0, 2 * np.pi, 2)
+            reach = draw.uniform(0.15, 0.5, 2)
+            middle = np.array([draw.uniform(0.0, 0.5), draw.uniform(-0.3, 0.5)])
             for axis in range(2):
-                moved = middle[axis] + reach[axis] * np.sin(speed[axis] * turn + phase[axis])
+                moved = middle[axis] + reach[axis] * np.sin(speed[axis] * turn + start[axis])
                 both[:, side, axis] = moved
     return both
 
@@ -105,14 +106,14 @@ def figure(label: int, frames: int, user: np.random.Generator, draw: np.random.G
     size, place = user.uniform(0.8, 1.15), user.uniform(-7, 7, 2)
     rate, reach = user.uniform(0.8, 1.7), user.uniform(0.8, 1.1)
     bend = user.uniform(0.1, 0.3)
-    seconds = np.arange(frames) * STEP_US * 1e-6
+    seconds = np.arange(frames, dtype=np.float64) * STEP_US * 1e-6
     rate *= draw.uniform(0.85, 1.2)
     turn = 2 * np.pi * (rate * seconds + draw.random())
     turn += 0.3 * np.sin(2 * np.pi * (0.3 * seconds + draw.random()))  # nobody keeps time
     sway = 1.2 * np.sin(2 * np.pi * (0.35 * seconds + draw.random()))
-    arm = 36 * size
+    arm = 36.0 * size
     x, y = 64 + place[0] + sway, 48 + place[1] + 0.3 * sway
-    ends = np.empty((frames, 6, 4))
+    ends = np.empty((frames, 6, 4), np.float64)
     ends[:, 0] = np.stack([x, y + 6 * size, x, y + 60 * size], -1)
     ends[:, 1] = np.stack([x, y - 22 * size, x, y - 16 * size], -1)
     at = reach * hands(label, turn, draw)
@@ -154,13 +155,13 @@ def _with_noise(signal: Events, draw: np.random.Generator, hertz: float, length_
     count = int(draw.poisson(hertz * SIDE * SIDE * whole_us * 1e-6))
     y, x = np.divmod(draw.integers(0, SIDE * SIDE, count), SIDE)
     t, p = draw.integers(0, whole_us, count) - PAUSE_US // 2, draw.random(count) < 0.7
-    columns = [
-        np.concatenate((ours.astype(np.int64), noise))
-        for ours, noise in zip((signal.x, signal.y, signal.t, signal.p), (x, y, t, p), strict=True)
-    ]
-    order = np.argsort(columns[2], kind="stable")
-    x, y, t, p = (column[order] for column in columns)
-    return Events(x.astype(np.int16), y.astype(np.int16), t, p.astype(np.int8))
+    both = Events(
+        np.concatenate((signal.x, x.astype(np.int16))),
+        np.concatenate((signal.y, y.astype(np.int16))),
+        np.concatenate((signal.t, t)),
+        np.concatenate((signal.p, p.astype(np.int8))),
+    )
+    return both.take(np.argsort(both.t, kind="stable"))
 
 
 def write_file(folder: Path, user: int, light: int, length_us: int) -> str:

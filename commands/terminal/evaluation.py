@@ -105,7 +105,7 @@ def print_several(results: Sequence[Evaluation]) -> None:
 
 def _some_steps(by_step: Sequence[float]) -> str:
     count = len(by_step)
-    shown = range(count)
+    shown: Sequence[int] = range(count)
     if count > MOST_STEPS:
         shown = sorted({round(i * (count - 1) / (MOST_STEPS - 1)) for i in range(MOST_STEPS)})
     return ", ".join(f"{t + 1}: {by_step[t]:.3f}" for t in shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,17 +13,23 @@ import numpy as np
 import pytest
 
 from snntx.cli import run
-from snntx.commands.sheets import cell, csv_text
+from snntx.commands.assess.sheets import cell, csv_text
 
 CARD = "simulated-digits"
 TINY = ("steps=3", "epochs=1", "batch_size=16", "width=0.25", "recordings_per_class=0",
         "draws_per_epoch=0")  # fmt: skip
 
 
+Runs = tuple[Path, Path]
+
+
 class Output(NamedTuple):
     code: int
     out: str
     err: str
+
+
+Evaluate = Callable[..., Output]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,7 @@ def runs(small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 
 @pytest.fixture
-def evaluate(small_cache: Path, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+def evaluate(small_cache: Path, capsys: pytest.CaptureFixture[str]) -> Evaluate:
     def call(*words: object) -> Output:
         capsys.readouterr()
         cache = ["--cache", str(small_cache / "cache"), "--device", "cpu"]
@@ -47,7 +54,9 @@ def evaluate(small_cache: Path, capsys: pytest.CaptureFixture[str]):  # type: ig
     return call
 
 
-def test_every_number_follows_from_the_predictions(runs, evaluate, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_every_number_follows_from_the_predictions(
+    runs: Runs, evaluate: Evaluate, tmp_path: Path
+) -> None:
     done = evaluate(runs[0], "--json", "--predictions", tmp_path / "all.csv")
     assert done.code == 0, done.err
     assert f"are in {tmp_path / 'all.csv'}" in done.err.replace("\n", " ")
@@ -87,7 +96,7 @@ def test_every_number_follows_from_the_predictions(runs, evaluate, tmp_path: Pat
     assert told["by_step"][-1] == told["top1"]
 
 
-def test_several_runs_stand_side_by_side(runs, evaluate, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_several_runs_stand_side_by_side(runs: Runs, evaluate: Evaluate, tmp_path: Path) -> None:
     done = evaluate(*runs)
     assert done.code == 0, done.err
     header, *rows = done.out.splitlines()
@@ -103,14 +112,14 @@ def test_several_runs_stand_side_by_side(runs, evaluate, tmp_path: Path) -> None
     assert one.splitlines() == printed.splitlines()[:2]
 
 
-def test_the_result_beside_the_run_is_what_is_printed(runs, evaluate) -> None:  # type: ignore[no-untyped-def]
+def test_the_result_beside_the_run_is_what_is_printed(runs: Runs, evaluate: Evaluate) -> None:
     told = json.loads(evaluate(runs[0], "--json").out)
     assert json.loads((runs[0] / "metrics.json").read_text()) == told
 
 
 def test_what_was_measured_is_printed_when_a_later_run_fails(
-    runs, evaluate, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+    runs: Runs, evaluate: Evaluate, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "best.pt").write_bytes(b"nothing")
@@ -120,7 +129,7 @@ def test_what_was_measured_is_printed_when_a_later_run_fails(
     assert done.err.splitlines()[-1].startswith(f"snntx: error: {broken}")
 
 
-def test_the_static_branch_on_the_twins(runs, evaluate) -> None:  # type: ignore[no-untyped-def]
+def test_the_static_branch_on_the_twins(runs: Runs, evaluate: Evaluate) -> None:
     done = evaluate(runs[0], "--static", "--json")
     static = json.loads(done.out)["static"]
     assert 0 < static["images"] <= static["recordings"]
@@ -131,7 +140,7 @@ def test_the_static_branch_on_the_twins(runs, evaluate) -> None:  # type: ignore
     assert "was trained on events alone" in refused.err
 
 
-def test_curves_under_corruption(runs, evaluate) -> None:  # type: ignore[no-untyped-def]
+def test_curves_under_corruption(runs: Runs, evaluate: Evaluate) -> None:
     words = (runs[0], "--corruption", "drop=0,0.9", "--corruption", "steps=3")
     told = json.loads(evaluate(*words, "--json").out)
     curve = {(each["kind"], each["severity"]): each for each in told["corruption"]}
@@ -145,8 +154,8 @@ def test_curves_under_corruption(runs, evaluate) -> None:  # type: ignore[no-unt
     assert "--as events" in refused.err
 
 
-def test_files_of_other_names_are_refused_before_anything_is_computed(  # type: ignore[no-untyped-def]
-    runs, evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_files_of_other_names_are_refused_before_anything_is_computed(
+    runs: Runs, evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = evaluate(runs[0], "--predictions", tmp_path / "all.xlsx")
     assert (done.code, done.out) == (2, "")
@@ -158,7 +167,7 @@ def test_files_of_other_names_are_refused_before_anything_is_computed(  # type: 
     assert evaluate(runs[0], "--csv", "--json").code == 2
 
 
-def test_parquet_holds_the_same(runs, evaluate, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_parquet_holds_the_same(runs: Runs, evaluate: Evaluate, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     for name in ("all.csv", "all.parquet"):
         assert evaluate(runs[0], "--predictions", tmp_path / name).code == 0

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from snntx.cli import run
 from snntx.data_cards import load_card
 from snntx.preprocess.cache.frame_cache import FrameCache
-from snntx.train.batches.images import shown, shown_images
+from snntx.train.batches.images import shown_images
 from snntx.train.batches.partners import Partners
+from snntx.train.batches.views import Still
 from snntx.train.recipe.sources import load_recipe
 
 pytestmark = pytest.mark.real
@@ -85,7 +86,7 @@ def test_frames_and_digits(cache: FrameCache, golden: Golden) -> None:
     np.testing.assert_array_equal(cache.static_images()[digits][:, 0], golden["static_resized"])
     seen = shown_images(cache, recipe, np.array(digits))
     np.testing.assert_array_equal(seen.numpy(), golden["static_final"])
-    batch = shown(seen, 10)
+    batch = Still().frames(seen, 10, None)
     assert batch.shape == (8, 10, 2, 34, 34)
     np.testing.assert_array_equal(batch[:, 9, 1].numpy(), golden["static_final"])
 

@@ -169,7 +169,12 @@ def noise(events: Events, rate: float, area: Area, draw: np.random.Generator) ->
         draw.integers(events.t[0], events.t[-1] + 1, count),
         draw.integers(0, 2, count).astype(np.int8),
     )
-    both = Events(*(np.concatenate(pair) for pair in zip(events, added, strict=True)))
+    both = Events(
+        np.concatenate((events.x, added.x)),
+        np.concatenate((events.y, added.y)),
+        np.concatenate((events.t, added.t)),
+        np.concatenate((events.p, added.p)),
+    )
     return both.take(np.argsort(both.t, kind="stable"))
 
 

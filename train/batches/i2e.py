@@ -43,7 +43,8 @@ FRAMES = len(DISPLACEMENTS)
 def placements(frame: int) -> NDArray[np.int64]:
     """Return all ``a`` of a frame that keep near and far in the neighbourhood, ``(n, 2)``."""
     each = np.array([(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)], np.int64)
-    return each[(np.abs(each + DISPLACEMENTS[frame]) <= 1).all(1)]
+    inside: NDArray[np.int64] = each[(np.abs(each + DISPLACEMENTS[frame]) <= 1).all(1)]
+    return inside
 
 
 def repetitions(steps: int) -> int:

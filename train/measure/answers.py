@@ -46,7 +46,8 @@ class Answers:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """The class of highest mean logit, the first of equal ones, ``(n,)``."""
-        return self.logits.mean(1).numpy().argmax(1).astype(np.int64)
+        highest: NDArray[np.int64] = self.logits.mean(1).numpy().argmax(1).astype(np.int64)
+        return highest
 
     @property
     def probabilities(self) -> NDArray[np.float64]:

@@ -119,7 +119,7 @@ def test_fewer_steps_count_and_more_repeat() -> None:
     six = as_events(images, 6, 0.2, draw_placements(2, 6, None))
     groups = [(0, 1), (2,), (3,), (4, 5), (6,), (7,)]
     for step, members in enumerate(groups):
-        assert torch.equal(six[:, step], sum(eight[:, k] for k in members))
+        assert torch.equal(six[:, step], eight[:, list(members)].sum(1))
     twelve = as_events(images, 12, 0.2, draw_placements(2, 12, None))
     assert torch.equal(twelve[:, 8:], eight[:, :4])
     drawn = draw_placements(500, 16, np.random.default_rng(0))
@@ -142,7 +142,8 @@ def test_a_value_that_is_no_number_is_refused() -> None:
 
 
 def test_images_of_one_brightness_are_counted() -> None:
-    images, said = torch.rand(4, 3, 3), []
+    images = torch.rand(4, 3, 3)
+    said: list[str] = []
     images[2] = 0.5
     tell_uniform(Moving(0.1), images, said.append)
     assert said == [

@@ -11,7 +11,8 @@ import torch
 from snntx.data_cards import load_card
 from snntx.preprocess.cache.frame_cache import FrameCache
 from snntx.preprocess.cache.opening import open_cache
-from snntx.train.batches.images import shown, static_channel
+from snntx.train.batches.images import static_channel
+from snntx.train.batches.views import Still
 from snntx.train.measure.metrics import measure
 from snntx.train.measure.static_part import StaticSelection, evaluate_static, static_selection
 from snntx.train.network.create import create_model
@@ -65,7 +66,7 @@ def test_the_selection_is_measured_through_the_static_head(
     assert not model.training
     if kind == "static":
         images = static_channel(cache.static_images(), list(cache.index.planes), "V")
-        frames, labels = shown(images[:7], 3), cache.index.static_label[:7]
+        frames, labels = Still().frames(images[:7], 3, None), cache.index.static_label[:7]
     else:
         frames, labels = torch.from_numpy(cache.frames(indices)), cache.labels[:7]
     with torch.no_grad():

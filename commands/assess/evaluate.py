@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..errors import UsageError
-from .options import (
+from ...errors import UsageError
+from ..options import (
     FOLDER,
     cache_option,
     cache_root,
@@ -19,12 +19,12 @@ from .options import (
     print_json,
     say,
 )
+from ..words.misplaced import Worded
+from ..words.places import RUN, existing
 from .sheets import check_sheet, csv_text, prediction_rows, result_row, write_sheet
-from .words.misplaced import Worded
-from .words.places import RUN, existing
 
 if TYPE_CHECKING:
-    from ..train.assess.evaluation import Evaluation
+    from ...train.assess.evaluation import Evaluation
 
 
 @click.command(cls=Worded)
@@ -110,7 +110,7 @@ def evaluate(
 
 def _knows_its_data(path: Path) -> bool:
     """Return whether weights are a run's, which say what they were trained on."""
-    from ..train.checkpoints.weights import open_weights
+    from ...train.checkpoints.weights import open_weights
 
     return open_weights(path).kind not in ("published", "state")
 
@@ -126,10 +126,10 @@ def _measure(
     results: list[Evaluation],
 ) -> None:
     """Measure one run and append its result; print it first where it is the only one."""
-    from ..train.assess.evaluate import UnwrittenError, evaluate_run
-    from ..train.checkpoints.started import root_of
-    from ..train.run.distributed import pick_device
-    from .terminal.evaluation import print_metrics
+    from ...train.assess.evaluate import UnwrittenError, evaluate_run
+    from ...train.checkpoints.started import root_of
+    from ...train.run.distributed import pick_device
+    from ..terminal.evaluation import print_metrics
 
     def take(result: Evaluation) -> None:
         results.append(result)
@@ -161,7 +161,7 @@ def _measure(
 
 def _picojoules(run: Path, asked: dict[str, Any]) -> tuple[float, float] | None:
     """Return the energy of a MAC and of an AC, None where operations are not to be counted."""
-    from ..train.measure.energy import PJ_AC, PJ_MAC
+    from ...train.measure.energy import PJ_AC, PJ_MAC
 
     mac, ac = asked["pj_mac"], asked["pj_ac"]
     if not asked["energy"]:
@@ -173,7 +173,7 @@ def _picojoules(run: Path, asked: dict[str, Any]) -> tuple[float, float] | None:
 
 def _print(results: list[Evaluation], alone: bool, as_csv: bool, as_json: bool) -> None:
     """Print what was not printed one by one: several results, or CSV."""
-    from .terminal.evaluation import print_several
+    from ..terminal.evaluation import print_several
 
     if not results or (alone and not as_csv):
         return
@@ -195,10 +195,10 @@ def _published(
     given: dict[str, Any],
 ) -> None:
     """Measure a checkpoint that the authors of a method published."""
-    from ..data_cards import load_card
-    from ..train.assess.published import evaluate_published
-    from ..train.run.distributed import pick_device
-    from .terminal.evaluation import print_published
+    from ...data_cards import load_card
+    from ...train.assess.published import evaluate_published
+    from ...train.run.distributed import pick_device
+    from ..terminal.evaluation import print_published
 
     key, part = given.pop("key"), given.pop("part")
     if part != "test":

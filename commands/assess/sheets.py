@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
-from ..preprocess.disk.atomic import placing, write_atomic
-from ..preprocess.disk.folders import cause_of
+from ...errors import UsageError
+from ...preprocess.disk.atomic import placing, write_atomic
+from ...preprocess.disk.folders import cause_of
 
 if TYPE_CHECKING:
-    from ..train.assess.evaluation import Evaluation
+    from ...train.assess.evaluation import Evaluation
 
 SUFFIXES = (".csv", ".parquet")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
