@@ -107,6 +107,11 @@ def twins(model: TransferModel, count: int) -> list[Tensor]:
     return [images[:, None, None].expand(shape), event]
 
 
+def pairs(model: TransferModel, count: int) -> Twins:
+    static, event = twins(model, count)
+    return Twins(static, event)
+
+
 def test_layers_are_compared_as_by_hand_over_batches() -> None:
     model = network()
     static, event = twins(model, 11)
@@ -120,18 +125,21 @@ def test_layers_are_compared_as_by_hand_over_batches() -> None:
     for name in ("first", "second", "hidden", FEATURE, LOGITS):
         if name in recorded.sent:
             calls = recorded.sent[name]
-            pairs = list(zip(calls[::2], calls[1::2], strict=True))
+            both_calls = list(zip(calls[::2], calls[1::2], strict=True))
         else:
             kind = "features" if name == FEATURE else "logits"
-            pairs = [(getattr(o, f"static_{kind}"), getattr(o, f"event_{kind}")) for o in outputs]
+            both_calls = [
+                (getattr(each, f"static_{kind}"), getattr(each, f"event_{kind}"))
+                for each in outputs
+            ]
         for step in range(STEPS):
-            at = [(s[step].numpy(), e[step].numpy()) for s, e in pairs]
+            at = [(s[step].numpy(), e[step].numpy()) for s, e in both_calls]
             both = sum(plain_hsic(s, e) for s, e in at)
             own = sum(plain_hsic(s, s) for s, _ in at) * sum(plain_hsic(e, e) for _, e in at)
             if own > 0:
                 debiased = found.layers[name].debiased[step]
                 assert debiased == pytest.approx(both / own**0.5, rel=1e-8), (name, step)
-        cka = torch.stack([linear_cka(s, e) for s, e in pairs]).mean(0)
+        cka = torch.stack([linear_cka(s, e) for s, e in both_calls]).mean(0)
         assert found.layers[name].cka == pytest.approx(cka.tolist(), rel=1e-8)
     assert all(value is not None for value in found.layers["first"].debiased)
 
@@ -159,14 +167,14 @@ def test_still_images_are_convolved_once_to_the_same_end() -> None:
 
 def test_a_layer_that_does_not_vary_has_no_likeness() -> None:
     model = network(threshold=1e6)
-    found = compare_branches(model, [Twins(*twins(model, 5))])
+    found = compare_branches(model, [pairs(model, 5)])
     assert found.layers["first"].debiased == (None,) * STEPS
     assert found.layers["first"].cka == (0.0,) * STEPS
 
 
 def test_layers_of_one_branch_are_told() -> None:
     model = network("nmnist-published", width=0.02)
-    found = compare_branches(model, [Twins(*twins(model, 5))])
+    found = compare_branches(model, [pairs(model, 5)])
     assert found.left_out == ("static_head", "event_head")
     assert "hidden" in found.layers
 
@@ -174,7 +182,7 @@ def test_layers_of_one_branch_are_told() -> None:
 def test_too_few_pairs_are_an_error() -> None:
     model = network()
     with pytest.raises(ValueError, match="a batch of 3 pairs, expected 4 or more"):
-        compare_branches(model, [Twins(*twins(model, 3))])
+        compare_branches(model, [pairs(model, 3)])
     with pytest.raises(ValueError, match="no twins"):
         compare_branches(model, [])
     assert not any(layer._forward_hooks for layer in model.modules())

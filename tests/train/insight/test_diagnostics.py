@@ -18,6 +18,7 @@ from snntx.data_cards import load_card
 from snntx.errors import UsageError
 from snntx.preprocess.cache.contents import SealedCache
 from snntx.preprocess.cache.opening import open_cache
+from snntx.train.assess import elsewhere
 from snntx.train.batches.images import shown_images
 from snntx.train.checkpoints.state import load_checkpoint
 from snntx.train.insight import diagnostics
@@ -167,7 +168,7 @@ def test_an_export_without_heads_says_so(small_cache: Path, tmp_path: Path) -> N
 def test_too_few_twins_are_refused(
     trained: Path, small_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured = diagnostics.measured_on
+    measured = elsewhere.measured_on
 
     def without(*arguments: Any) -> Any:
         on = measured(*arguments)

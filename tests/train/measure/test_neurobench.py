@@ -90,7 +90,7 @@ def test_numbers_are_neurobenchs(frames: str, other_python: str, tmp_path: Path)
         "first": model.first.conv,
         "second": model.second.conv,
         "hidden": model.hidden.linear,
-        "head": model.event_head,
+        "head": model.head("event"),
     }
     weights = {name: each.weight.detach().numpy() for name, each in layers.items()}
     biases = {
@@ -99,7 +99,8 @@ def test_numbers_are_neurobenchs(frames: str, other_python: str, tmp_path: Path)
         if each.bias is not None
     }
     numbers = {"stride": np.array(STRIDE), "threshold": np.array(THRESHOLD)}
-    np.savez(tmp_path / "twin.npz", frames=given.numpy(), **weights, **biases, **numbers)
+    arrays: dict[str, Any] = {"frames": given.numpy(), **weights, **biases, **numbers}
+    np.savez(tmp_path / "twin.npz", **arrays)
     call = [other_python, str(TWIN), str(tmp_path / "twin.npz")]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ both_backends = pytest.mark.parametrize("backend", ["torch", "numba"])
 def by_hand(values: Tensor, conv: nn.Conv2d, *, dense: bool = False) -> int:
     """Count a convolution's operations on one sample ``(C, H, W)``, one product at a time."""
     outputs, deep, tall, wide = conv.weight.shape
-    (down, right), (top, left) = conv.stride, conv.padding  # type: ignore[misc]
+    (down, right), (top, left) = conv.stride, cast(tuple[int, int], conv.padding)
     (apart, beside), (channels, height, width) = conv.dilation, values.shape
     rows = (height + 2 * top - apart * (tall - 1) - 1) // down + 1
     columns = (width + 2 * left - beside * (wide - 1) - 1) // right + 1
@@ -98,9 +98,12 @@ def test_other_types_are_counted_by_torch(monkeypatch: pytest.MonkeyPatch) -> No
     counter = Counter(fan_out(nn.functional.linear, (3,), torch.ones(2, 3)))
     called = []
     plain = fanout.Counter._plain
-    monkeypatch.setattr(
-        fanout.Counter, "_plain", lambda self, rows: called.append(1) or plain(self, rows)
-    )
+
+    def watched(self: Counter, rows: Tensor) -> fanout.Arrived:
+        called.append(1)
+        return plain(self, rows)
+
+    monkeypatch.setattr(fanout.Counter, "_plain", watched)
     found = counter.count(torch.tensor([[1, 0, 1]], dtype=torch.float16))
     assert (found.caused.tolist(), found.strange, called) == ([4], 0, [1])
 
@@ -153,7 +156,7 @@ def frames(samples: int = 4, *, binary: bool = False) -> Tensor:
 def counted(model: TransferModel, given: Tensor, *, at_once: int = 99) -> Operations:
     counts = OperationCounts(model)
     with torch.inference_mode(), counts:
-        for part in given.split(at_once):
+        for part in torch.split(given, at_once):
             model.forward_event(part)
     return counts.operations()
 
@@ -239,7 +242,7 @@ def test_weights_are_counted_without_what_events_do_not_need() -> None:
     model = small()
     with torch.no_grad():
         model.first.conv.weight.flatten()[:7] = 0
-        model.static_head.weight.zero_()
+        model.head("static").weight.zero_()
     found = counted(model, frames())
     weights = [3 * 2 * 9, 4 * 3 * 9, 6 * 4 * 2 * 2, 2 * 6]
     assert found.connection_sparsity == 7 / sum(weights)
@@ -350,7 +353,8 @@ def test_a_layer_that_fails_is_left_as_it_was() -> None:
 def test_weights_that_no_known_operation_uses_are_named() -> None:
     class Other(Small):
         def classify(self, code: Any, branch: str) -> Tensor:
-            return code.values @ self.event_head.weight.t()
+            logits: Tensor = code.values @ self.head("event").weight.t()
+            return logits
 
     torch.manual_seed(5)
     model = Other(ModelOptions("other", 2, STEPS, Neuron(), "none", backend="torch")).eval()
