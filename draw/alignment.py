@@ -6,6 +6,7 @@ the picture is read without seeing red or green, and in grey.
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ MAP = "cividis"
 """Made for people with and without colour vision (Nuñez, Anderton and Renslow, 2018)."""
 LONGEST = 26
 """Signs of a layer's name that are shown."""
+FEW = 8
+"""Epochs below which each is a dot too: a line of one is not seen."""
 WRITTEN = 12
 """Steps up to which each field has its number."""
 
@@ -57,7 +60,7 @@ def draw_alignment(found: Diagnosis, went: Trajectories | None, path: Path) -> N
         title = f"{found.checkpoint}: {found.alignment.pairs:,} twins of part {found.part}"
         figure.suptitle(plain(title), x=0.01, ha="left", fontsize=10, color=INK)
         if found.before is not None and found.after is not None:
-            figure.supxlabel(plain(_told(found)), x=0.01, ha="left", fontsize=7.5, color=GREY)
+            figure.supxlabel(_told(found), x=0.01, ha="left", fontsize=7.5, color=GREY)
         write_picture(path, lambda file: figure.savefig(file))
 
 
@@ -92,17 +95,18 @@ def _ticks(steps: int) -> tuple[list[int], list[str]]:
 def _epochs(panel: Any, went: Trajectories) -> None:
     """Draw P and the coefficients of the steps over the epochs."""
     coefficients = np.array(went.coefficients)
+    few: dict[str, Any] = {"marker": "o", "markersize": 3} if len(went.epochs) < FEW else {}
     steps = coefficients.shape[1]
     for step in range(steps):
         shade = 0.25 + 0.75 * (step + 1) / steps
         label = f"g of step {step + 1}" if step in (0, steps - 1) else None
         look = {"color": ON_COLOUR, "alpha": shade, "linewidth": 1.2, "label": label}
-        panel.plot(went.epochs, coefficients[:, step], **look)
+        panel.plot(went.epochs, coefficients[:, step], **look, **few)
     look = {"color": OFF_COLOUR, "linestyle": "--", "linewidth": 1.6, "label": "P"}
-    panel.plot(went.epochs, went.probability, **look)
+    panel.plot(went.epochs, went.probability, **look, **few)
     mean = [float(np.mean(row)) if row else np.nan for row in went.cka]
     look = {"color": INK, "linestyle": ":", "linewidth": 1.6, "label": "CKA of the loss"}
-    panel.plot(went.epochs, mean, **look)
+    panel.plot(went.epochs, mean, **look, **few)
     panel.set(
         xlabel="epoch", ylabel="share, weight or CKA", ylim=(-0.02, 1.02), title="in training"
     )
@@ -118,4 +122,5 @@ def _told(found: Diagnosis) -> str:
         for name, value in found.after.items()
         if not name.rpartition(".")[2].isdigit()
     ]
-    return f"method {found.method}, before → after training: {', '.join(told)}"
+    line = f"method {found.method}, before → after training: {', '.join(told)}"
+    return "\n".join(textwrap.wrap(plain(line), 150))

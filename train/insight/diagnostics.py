@@ -10,39 +10,25 @@ The first weights are not kept. They are drawn anew by the run's seed, as traini
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from ...errors import SnntxError, UsageError
-from ...preprocess.cache.roots import user_root
-from ..assess.elsewhere import Measured, Part, measured_on
-from ..batches.images import shown_images
-from ..batches.views import view_of
+from ...errors import SnntxError
+from ..assess.elsewhere import Part
 from ..checkpoints.initialise import initial_weights
-from ..checkpoints.started import root_of
 from ..checkpoints.state import Checkpoint
-from ..checkpoints.weights import open_weights
 from ..measure.batch_statistics import batch_statistics
 from ..method.base import Inputs, Method, Place, Sample
 from ..method.choice import make_method
 from ..network.model import TransferModel
 from ..recipe.networks import build_model
-from ..run.distributed import pick_device
 from ..run.objective import Objective
-from .alignment import LEAST, Alignment, Twins, compare_branches
-
-BATCH = 64
-"""Most pairs that are shown at once; the biased CKA depends on it."""
-MOST = 512
-"""Twins that are compared where there are more."""
-SEED = 0
-"""Of the draws, so that the same run always has the same numbers."""
+from .alignment import Alignment, Twins, compare_branches
+from .pairs import MOST, SEED, Pairs, pair_up
 
 
 @dataclass(frozen=True)
@@ -109,34 +95,22 @@ def diagnose_run(
         SnntxError: the checkpoint is damaged or its cache is not there.
         UsageError: no such run, weights that do not name their data, or too few twins.
     """
-    run = Path(run)
-    root = root_of(run, user_root()) if root is None else Path(root)
-    where = pick_device(device) if isinstance(device, str) else device
-    weights = open_weights(run)
-    checkpoint = weights.trained()
-    on = measured_on(checkpoint, weights.path, root, key, part)
-    recordings, notes = _twins(on, part), list(on.notes)
-    found = len(recordings)
-    drawn = np.random.default_rng(SEED).permutation(found)[:most]
-    pairs = _Pairs(on, checkpoint, drawn)
-    if found > most:
-        notes.append(f"{most:,} of {found:,} twins, drawn")
-    if on.cache.clip_count > 1:
-        notes.append(f"the first of each recording's {on.cache.clip_count} clips")
-    model = checkpoint.build_model(where)
-    still = pairs.view.still
+    paired = pair_up(run, root, device, key=key, part=part, most=most)
+    checkpoint, pairs, where = paired.checkpoint, paired.pairs, paired.device
+    notes = list(paired.notes)
+    model, still = checkpoint.build_model(where), pairs.view.still
     alignment = compare_branches(model, (Twins(s, e, still) for s, e, _ in pairs.batches(where)))
     before, after = _distances(checkpoint, pairs, where, notes)
     return Diagnosis(
-        checkpoint=str(weights.path),
+        checkpoint=str(paired.path),
         card=checkpoint.card,
-        cache_key=on.cache.key,
+        cache_key=paired.cache_key,
         protocol=checkpoint.recipe.data.protocol,
         part=part,
         seed=checkpoint.recipe.run.seed,
         epoch=checkpoint.epoch,
         method=checkpoint.recipe.method.name,
-        twins=found,
+        twins=paired.twins,
         alignment=alignment,
         before=before,
         after=after,
@@ -144,43 +118,8 @@ def diagnose_run(
     )
 
 
-def _twins(on: Measured, part: str) -> NDArray[np.int64]:
-    """Return places among a part's recordings that have a twin."""
-    found = np.flatnonzero(on.cache.index.twin[on.recordings] >= 0)
-    if len(found) < LEAST:
-        raise UsageError(
-            f"{on.cache.directory}: {len(found)} of {len(on.recordings):,} {part} recordings have "
-            f"a static twin, and {LEAST} are needed to compare the branches; take another --part, "
-            "or a cache that was preprocessed with --static (its card says which recordings have "
-            "twins)"
-        )
-    return found
-
-
-class _Pairs:
-    """Twins in batches of like size: images, recordings, and places among the part's twins."""
-
-    def __init__(self, on: Measured, checkpoint: Checkpoint, drawn: NDArray[np.int64]) -> None:
-        places = np.flatnonzero(on.cache.index.twin[on.recordings] >= 0)[drawn]
-        self._cache, self._recipe = on.cache, checkpoint.recipe
-        self.view = view_of(checkpoint.recipe)
-        self.recordings, self.labels = on.recordings[places], on.labels[places]
-        self.partners = on.cache.index.twin[self.recordings]
-        count = len(places)
-        self._parts = np.array_split(np.arange(count), -(-count // BATCH))
-
-    def batches(
-        self, device: torch.device
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, NDArray[np.int64]]]:
-        """Yield images and recordings ``(B, T, 2, H, W)``, and their places."""
-        for places in self._parts:
-            events = torch.from_numpy(self._cache.clips(self.recordings[places])[:, 0]).to(device)
-            images = shown_images(self._cache, self._recipe, self.partners[places])
-            yield self.view.frames(images, events.shape[1], None).to(device), events, places
-
-
 def _distances(
-    checkpoint: Checkpoint, pairs: _Pairs, device: torch.device, notes: list[str]
+    checkpoint: Checkpoint, pairs: Pairs, device: torch.device, notes: list[str]
 ) -> tuple[dict[str, float] | None, dict[str, float] | None]:
     """Return the method's terms with the first and with the checkpoint's weights."""
     method = make_method(checkpoint.recipe)
@@ -229,7 +168,7 @@ def first_weights(checkpoint: Checkpoint, method: Method[Any]) -> Objective:
 
 
 def _terms(
-    objective: Objective, method: Method[Any], pairs: _Pairs, device: torch.device
+    objective: Objective, method: Method[Any], pairs: Pairs, device: torch.device
 ) -> dict[str, float]:
     """Return the terms of a method's loss, means over pairs.
 

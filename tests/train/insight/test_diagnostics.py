@@ -21,7 +21,7 @@ from snntx.preprocess.cache.opening import open_cache
 from snntx.train.assess import elsewhere
 from snntx.train.batches.images import shown_images
 from snntx.train.checkpoints.state import load_checkpoint
-from snntx.train.insight import diagnostics
+from snntx.train.insight import pairs
 from snntx.train.insight.diagnostics import diagnose_run, first_weights
 from snntx.train.method.choice import make_method
 from snntx.train.method.losses import TransferLoss
@@ -175,7 +175,7 @@ def test_too_few_twins_are_refused(
         on.cache.index.twin[:] = -1
         return on
 
-    monkeypatch.setattr(diagnostics, "measured_on", without)
+    monkeypatch.setattr(pairs, "measured_on", without)
     with pytest.raises(UsageError, match=r"0 of \d+ test recordings have a static twin, and 4"):
         diagnose_run(trained, small_cache / "cache", CPU)
 

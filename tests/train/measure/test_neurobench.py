@@ -86,7 +86,7 @@ def test_numbers_are_neurobenchs(frames: str, other_python: str, tmp_path: Path)
     with torch.inference_mode(), counts:
         logits = model.forward_event(given).mean(0)
     ours = counts.operations()
-    layers = {
+    layers: dict[str, torch.nn.Conv2d | torch.nn.Linear] = {
         "first": model.first.conv,
         "second": model.second.conv,
         "hidden": model.hidden.linear,
