@@ -14,6 +14,8 @@ earlier steps are reached through ``u`` and through the silent neurons' membrane
 learns its leak, ``k = σ(w)`` (Fang et al., ICCV 2021). ρ and β are 0 but in the neuron of Yao et
 al. (ICCV 2023), whose decay α is ``1 - k``. What is sent on is ``s``, or graded as in LIAF networks
 (Wu et al., 2021): ``max(u, 0)`` or ``max(u - θ, 0)``, the reset going by ``s`` all the same.
+``relu`` is the ANN of the same layers: k = 1 and no spike, so that ``u = x`` at every step, what is
+sent is ``max(x, 0)`` and the membrane is ``x``; no step knows of another.
 These functions define the result that every other backend has to reproduce.
 """
 
@@ -30,9 +32,11 @@ from torch import Tensor
 from ...errors import UsageError, nearest
 from .surrogates import QGate, Surrogate
 
-KINDS = ("lif", "plif", "lif-undecayed", "if")
+KINDS = ("lif", "plif", "lif-undecayed", "if", "relu")
 RESETS = ("hard", "soft")
 FIRES = ("above", "at")
+NEVER = 1e9
+"""A threshold that no current reaches."""
 SENDS = ("spikes", "membrane", "excess")
 
 
@@ -54,7 +58,8 @@ class Neuron:
 
     Attributes:
         kind: ``lif``, ``plif`` (learnable time constant), ``lif-undecayed`` (the input is not
-            scaled by 1/τ) or ``if`` (no leak).
+            scaled by 1/τ), ``if`` (no leak) or ``relu`` (an ANN's unit, which has neither time
+            constant, threshold nor reset: those are not looked at).
         tau: time constant in steps; ``plif`` starts from it, ``if`` ignores it.
         threshold: the membrane fires above it.
         reset: ``hard`` (to 0) or ``soft`` (the threshold is subtracted).
@@ -92,6 +97,8 @@ class Neuron:
                     f"neuron: unknown {what} '{value}', known: {', '.join(known)}"
                     f"{nearest(value, known)}"
                 )
+        if self.kind == "relu":
+            self._as_unit()
         least = math.nextafter(1, 2) if self.kind == "plif" else 1
         if not (self.tau >= least and math.isfinite(self.tau)):
             more = "more than 1 step" if self.kind == "plif" else "1 step or more"
@@ -108,6 +115,16 @@ class Neuron:
                 f"neuron: offset is {self.offset} with kind {self.kind}, expected 0, or a number "
                 "with kind lif-undecayed or if"
             )
+
+    def _as_unit(self) -> None:
+        """Take the constants under which the equations give ``max(x, 0)``."""
+        if self.learn_threshold or self.sends == "excess":
+            raise UsageError(
+                "neuron: kind relu has no threshold; leave out learn_threshold and sends"
+            )
+        unit = {"tau": 1.0, "threshold": NEVER, "reset": "hard", "sends": "membrane"}
+        for name, value in {**unit, "rest": 0.0, "offset": 0.0}.items():
+            object.__setattr__(self, name, value)
 
     @property
     def graded(self) -> bool:

@@ -47,10 +47,10 @@ class Network(Declared):
         ),
     ] = None
     neuron: Annotated[
-        Literal["lif", "plif", "lif-undecayed", "if"] | None,
+        Literal["lif", "plif", "lif-undecayed", "if", "relu"] | None,
         Setting(
-            "leaky integrate-and-fire, with a learnt leak, with its input undecayed, or none; "
-            "absent takes the model's, of most lif"
+            "leaky integrate-and-fire, with a learnt leak, with its input undecayed, or none; or "
+            "an ANN's unit, without spikes or time; absent takes the model's, of most lif"
         ),
     ] = None
     tau: Annotated[
@@ -160,6 +160,11 @@ class Network(Declared):
                 object.__setattr__(self, name, own[option])
         super().__post_init__()
         self.attending()
+
+    @property
+    def graded(self) -> bool:
+        """Whether neurons send anything but spikes, and so have no firing rate."""
+        return self.sends != "spikes" or self.neuron == "relu"
 
     def attending(self) -> Attention | None:
         """Return the attention of each layer that has pixels; None for none.

@@ -99,7 +99,7 @@ def train(
         from ..network.backends.compiled.ahead import compile_ahead, needed
 
         normed, attended = recipe.network.norm != "none", recipe.network.attention != "none"
-        graded = recipe.network.sends != "spikes"
+        graded = recipe.network.graded
         names = needed(trains=True, normed=normed, attended=attended, graded=graded)
         compile_ahead(names, recipe.optim.precision, on_note)
     cache = seen_by(cache, recipe)

@@ -98,11 +98,10 @@ def read_metrics(run: Path) -> dict[str, Any] | None:
 
 def without_firing(run: Path, recipe: Recipe) -> str:
     """Return why a run's metrics do not say how often its neurons fire, and what to do."""
-    if recipe.network.sends != "spikes":
-        return (
-            f"its neurons send graded values (sends = {recipe.network.sends}), which have no "
-            "firing rate; leave it out"
-        )
+    if recipe.network.graded:
+        network = recipe.network
+        how = "neuron = relu" if network.neuron == "relu" else f"sends = {network.sends}"
+        return f"its neurons send graded values ({how}), which have no firing rate; leave it out"
     return (
         f"{METRICS} has no NASFR, being of an earlier release; "
         f"{measuring(run, 'make it again with')}"

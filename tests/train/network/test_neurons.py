@@ -269,7 +269,7 @@ def test_learnable_leak_starts_at_the_time_constant(tau: float) -> None:
         ({"threshold": math.inf}, "threshold is inf"),
         (
             {"kind": "plf"},
-            "unknown kind 'plf', known: lif, plif, lif-undecayed, if; did you mean 'plif'",
+            "unknown kind 'plf', known: lif, plif, lif-undecayed, if, relu; did you mean 'plif'",
         ),
         ({"reset": "sot"}, "unknown reset 'sot', known: hard, soft; did you mean 'soft'"),
     ],
