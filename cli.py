@@ -24,6 +24,7 @@ from .commands.demo import demo as _demo
 from .commands.ending import INTERRUPTED as _INTERRUPTED
 from .commands.fetch import fetch as _fetch
 from .commands.insight.diagnose import diagnose as _diagnose
+from .commands.insight.report import report as _report
 from .commands.options import Commands as _Commands
 from .commands.options import say as _say
 from .commands.preprocess import preprocess as _preprocess
@@ -48,6 +49,7 @@ for _command in (
     _train,
     _evaluate,
     _diagnose,
+    _report,
     _predict,
     _export,
     _demo,

@@ -9,7 +9,7 @@ from setuptools.command.build_py import build_py
 
 WINGS = [
     f"{wing}{deeper}"
-    for wing in ("commands", "data_cards", "declared", "draw", "preprocess", "train")
+    for wing in ("commands", "data_cards", "declared", "draw", "preprocess", "report", "train")
     for deeper in ("", ".*")
 ]
 
@@ -29,6 +29,7 @@ setup(
     package_data={
         "snntx": ["py.typed"],
         "snntx.data_cards": ["shipped/*.toml"],
+        "snntx.report": ["templates/*"],
         "snntx.train.study.sweeps": ["*.toml"],
     },
     cmdclass={"build_py": BuildPy},

@@ -12,7 +12,7 @@ import pytest
 import snntx
 
 ROOT = Path(__file__).resolve().parent.parent
-WINGS = ("commands", "data_cards", "declared", "draw", "preprocess", "train")
+WINGS = ("commands", "data_cards", "declared", "draw", "preprocess", "report", "train")
 MOST_FILES, MOST_LINES = 14, 300
 HEAVY = ("numpy", "h5py", "numba", "torch", "tonic", "PIL", "sklearn", "matplotlib")
 PUBLIC = (

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     help="Twins that are compared; of more, so many are drawn.",
 )
 @click.option("--plot", type=FOLDER, help="Also draw it, as .png.")
+@click.option(
+    "--features", type=FOLDER, help="Also draw both branches' features by t-SNE, as .png."
+)
 @device_option
 @json_option
 def diagnose(
@@ -54,6 +57,7 @@ def diagnose(
     part: Part,
     most: int,
     plot: Path | None,
+    features: Path | None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -64,12 +68,13 @@ def diagnose(
     it. What is printed is the debiased CKA of what each layer sends on, from 0 to 1; --json has
     the one of the training loss too. P and the coefficients are read from a run's log.
     """
-    if plot is not None:
-        from ...draw.style import need_matplotlib
+    for option, path in (("--plot", plot), ("--features", features)):
+        if path is not None:
+            from ...draw.style import need_matplotlib
 
-        if plot.suffix != ".png":
-            raise UsageError(f"--plot {plot}: the name has to end with .png")
-        need_matplotlib("--plot")
+            if path.suffix != ".png":
+                raise UsageError(f"{option} {path}: the name has to end with .png")
+            need_matplotlib(option)
     from ...train.checkpoints.started import root_of
     from ...train.insight.diagnostics import diagnose_run
     from ...train.insight.trajectories import trajectories
@@ -93,3 +98,10 @@ def diagnose(
 
         draw_alignment(found, went, plot)
         say(f"wrote {plot}")
+    if features is not None:
+        from ...draw.features import draw_features
+        from ...train.insight.embedding import embed_run
+
+        placed = embed_run(run, root, pick_device(device), key=key, part=part, most=most)
+        draw_features(placed, features)
+        say(f"wrote {features}")

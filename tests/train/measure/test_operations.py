@@ -14,6 +14,7 @@ from snntx.errors import SnntxError, UsageError
 from snntx.train.measure import fanout, neurons
 from snntx.train.measure.energy import energy
 from snntx.train.measure.fanout import Counter, fan_out
+from snntx.train.measure.firing import SpikeCounts
 from snntx.train.measure.operations import OperationCounts, Operations
 from snntx.train.network.attention.options import Attention
 from snntx.train.network.create import create_model
@@ -331,6 +332,23 @@ def test_every_network_answers_as_before(name: str, backend: str) -> None:
     assert found.uncounted == ()
     assert kept == {n: m.pool for n, m in model.named_modules() if isinstance(m, SpikingLayer)}
     assert set(found.layers) >= {name for name in kept if "static" not in name}
+
+
+@both_backends
+@pytest.mark.parametrize("place", [None, "neuron", "spikes", "convolution"])
+def test_spikes_counted_inside_are_those_counted_alone(backend: str, place: str | None) -> None:
+    torch.manual_seed(0)
+    model = create_model(
+        "vgg", num_classes=3, steps=4, width=1 / 32, size=(25, 19), threshold=0.01,
+        backend=backend, attention=None if place is None else Attention(place=place),
+    ).eval()  # fmt: skip
+    given = torch.poisson(torch.full((2, 4, 2, 25, 19), 0.5))
+    with torch.inference_mode():
+        with SpikeCounts(model) as alone:
+            model.forward_event(given)
+        with OperationCounts(model), SpikeCounts(model) as inside:
+            model.forward_event(given)
+    assert inside.firing() == alone.firing()
 
 
 def test_graded_neurons_send_macs() -> None:
