@@ -15,13 +15,13 @@ from markupsafe import Markup
 
 from ..errors import plain
 
-WIDTH, HEIGHT = 460, 270
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 10, 46
-LETTER, LINE = 6.4, 17
+WIDTH, HEIGHT = 400, 260
+LEFT, RIGHT, TOP, BOTTOM = 70, 16, 10, 46
+LETTER, LINE = 6.6, 17
 """Room for a letter of a legend, and for a line of it, in units of the picture."""
 MOST = 24
 """Series that can be told apart: six colours by four kinds of dashes."""
-COLOURS = 6
+COLOURS, KINDS = 6, 4
 POINTS = 40
 """Points of a line up to which each is marked."""
 LONGEST = 34
@@ -132,10 +132,10 @@ def _axes(x: Axis, y: Axis, across: _Scale, up: _Scale, top: float, height: floa
         out.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
             LEFT, WIDTH - RIGHT, place, place))  # fmt: skip
         out.append(Markup('<text class="tick" x="{}" y="{}" dy="4" text-anchor="end">{}</text>')
-                   .format(LEFT - 6, place, f"{value:.4g}"))  # fmt: skip
+                   .format(LEFT - 6, place, f"{value:.6g}"))  # fmt: skip
     below = Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>')
     out += [
-        below.format(f"{across(value):.1f}", height - BOTTOM + 16, f"{value:.4g}")
+        below.format(f"{across(value):.1f}", height - BOTTOM + 16, f"{value:.6g}")
         for value in ticks(across.low, across.high, x.whole)
     ]
     out.append(Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
@@ -149,7 +149,12 @@ def _axes(x: Axis, y: Axis, across: _Scale, up: _Scale, top: float, height: floa
 
 
 def _look(i: int) -> str:
-    return f"s{i % COLOURS} d{i // COLOURS % 4 if i >= COLOURS else i % 4}"
+    return f"s{i % COLOURS} d{_kind(i)}"
+
+
+def _kind(i: int) -> int:
+    """Return which dashes and points line ``i`` has; those of one colour differ."""
+    return (i + i // COLOURS) % KINDS
 
 
 def _line(i: int, places: Sequence[float], series: Series, across: _Scale, up: _Scale) -> Markup:
@@ -171,7 +176,7 @@ def _line(i: int, places: Sequence[float], series: Series, across: _Scale, up: _
 def _mark(i: int, x: float, y: float) -> Markup:
     """Return a circle, a square, a diamond or a triangle."""
     look = f"mark {_look(i)}"
-    if i % 4 == 0:
+    if _kind(i) == 0:
         return Markup('<circle class="{}" cx="{}" cy="{}" r="2.6"/>').format(
             look, f"{x:.1f}", f"{y:.1f}"
         )
@@ -179,7 +184,7 @@ def _mark(i: int, x: float, y: float) -> Markup:
         1: ((-2.5, -2.5), (2.5, -2.5), (2.5, 2.5), (-2.5, 2.5)),
         2: ((0, -3.4), (3.4, 0), (0, 3.4), (-3.4, 0)),
         3: ((0, -3.2), (3, 2.4), (-3, 2.4)),
-    }[i % 4]
+    }[_kind(i)]
     path = " ".join(f"{x + a:.1f},{y + b:.1f}" for a, b in corners)
     return Markup('<polygon class="{}" points="{}"/>').format(look, path)
 

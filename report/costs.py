@@ -74,5 +74,5 @@ def _figure(
     told = f"{caption} {left} further layers are in the table." if left > 0 else caption
     header = ["step", *(each.name for each in series)]
     numbers = columns(title, header, steps, *(each.values for each in series))
-    drawn = lines(title, Axis("time step", whole=True), axis, steps, series[:MOST])
+    drawn = lines(title, Axis("time step (number)", whole=True), axis, steps, series[:MOST])
     return Figure(title, drawn, told, numbers)

@@ -8,7 +8,7 @@ from .blocks import Block, Cell, Figure, Figures, Missing, Section, Table, colum
 from .charts import MOST, Axis, Series, lines
 from .gather import Found
 
-EPOCH = Axis("epoch", whole=True)
+EPOCH = Axis("epoch (number)", whole=True)
 NOT_TERMS = ("accuracy", "replaced", "cka")
 
 
@@ -34,7 +34,7 @@ def learning(found: Found) -> Section:
     figures = [
         _figure("Loss", Axis("loss (nats)"), epochs, terms[:MOST],
                 f"Terms of the training loss, means over an epoch, and the {chosen} part's."),
-        _figure("Accuracy", Axis("share right", 0, 1), epochs, accuracy,
+        _figure("Accuracy", Axis("share right (0 to 1)", 0, 1), epochs, accuracy,
                 f"The epoch was chosen on the {chosen} part: {records[-1]['best_epoch']}."),
     ]  # fmt: skip
     names = list(records[-1].get("rates") or {})
@@ -45,7 +45,7 @@ def learning(found: Found) -> Section:
                     f"Rates of each layer in training{_left(len(rates))}.")
         )  # fmt: skip
     figures.append(
-        _figure("Learning rate", Axis("learning rate (1)", 0), epochs,
+        _figure("Learning rate", Axis("learning rate (no unit)", 0), epochs,
                 [Series("learning rate", [_value(each, "lr") for each in records])],
                 "At the end of each epoch.")
     )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ..errors import UsageError, plain, shell_word
+from ..preprocess.cache.roots import user_root
 from ..train.assess.elsewhere import Part
 from ..train.checkpoints.started import root_of
 from ..train.study.runs import find_runs
@@ -45,7 +46,7 @@ def make_report(
     *,
     part: Part = "test",
     baseline: str = "",
-    default_root: Path,
+    default_root: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> str:
     """Return the page on some runs.
@@ -56,7 +57,7 @@ def make_report(
         device: where to compute.
         part: of each run's protocol that is measured.
         baseline: what groups of runs are compared with, as by ``snntx compare``.
-        default_root: of all caches, where a run does not say.
+        default_root: of all caches, where a run does not say; None for the user's own.
         say: told what is being done, and what is left out.
 
     Raises:
@@ -72,7 +73,7 @@ def make_report(
     found = []
     if len(runs) <= DETAILED:
         for run, name in named:
-            where = root_of(run, default_root) if root is None else root
+            where = root_of(run, default_root or user_root()) if root is None else root
             found.append(gather(run, name, where, device, part, say))
     else:
         notes.append(

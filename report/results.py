@@ -58,7 +58,7 @@ def results(found: Found) -> Section:
 def _by_step(result: Evaluation) -> Figure:
     steps = [float(t) for t in range(1, len(result.by_step) + 1)]
     series = [Series("top-1", list(result.by_step))]
-    x, y = Axis("time steps seen", whole=True), Axis("share right", 0, 1)
+    x, y = Axis("time steps seen (count)", whole=True), Axis("share right (0 to 1)", 0, 1)
     return Figure(
         "How early the answer is there",
         lines("Accuracy by time step", x, y, steps, series),
@@ -73,7 +73,7 @@ def _reliability(result: Evaluation) -> Figure:
     confidence = [found.confidence[i] for i in kept]
     right = [found.right[i] for i in kept]
     series = [Series("answers", right), Series("as sure as right", confidence)]
-    x, y = Axis("confidence (probability)", 0, 1), Axis("share right", 0, 1)
+    x, y = Axis("confidence (probability)", 0, 1), Axis("share right (0 to 1)", 0, 1)
     return Figure(
         "Calibration",
         lines("Reliability", x, y, confidence, series),

@@ -133,7 +133,13 @@ def _curves(runs: Sequence[tuple[Path, str]]) -> list[Block]:
     title = "Accuracy that the epoch was chosen by"
     figure = Figure(
         title,
-        lines(title, Axis("epoch", whole=True), Axis("share right", 0, 1), epochs, series),
+        lines(
+            title,
+            Axis("epoch (number)", whole=True),
+            Axis("share right (0 to 1)", 0, 1),
+            epochs,
+            series,
+        ),
         f"Top-1 of the {parts} part after each epoch.",
         columns(title, ("epoch", *shown), epochs, *(each.values for each in series)),
     )

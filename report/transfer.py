@@ -75,19 +75,19 @@ def _went(found: Found) -> list[Block]:
         Series(f"step {t + 1}", [row[t] for row in went.coefficients])
         for t in range(min(len(went.coefficients[0]), 12))
     ]
-    epoch = Axis("epoch", whole=True)
+    epoch = Axis("epoch (number)", whole=True)
     return [
         Figures((
             Figure(
                 "Events in place of images",
-                lines("P and CKA", epoch, Axis("share or CKA (1)", 0, 1), epochs, shares),
+                lines("P and CKA", epoch, Axis("share or CKA (0 to 1)", 0, 1), epochs, shares),
                 "P: share of events that the static branch was to show; replaced: that it showed.",
                 columns("P by epoch", ("epoch", *(s.name for s in shares)), epochs,
                         *(s.values for s in shares)),
             ),
             Figure(
                 "Coefficients of the steps",
-                lines("Coefficients", epoch, Axis("weight of the domain term (1)"), epochs,
+                lines("Coefficients", epoch, Axis("weight of the domain term (0 to 1)"), epochs,
                       coefficients),
                 "Learnt, at the end of each epoch." if went.moved else "They are not learnt.",
                 columns("Coefficients by epoch", ("epoch", *(s.name for s in coefficients)),

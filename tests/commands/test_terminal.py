@@ -61,6 +61,7 @@ SHOWN = {
     "evaluate": "evaluate runs/one --device cpu",
     "evaluate-energy": "evaluate runs/one --device cpu --energy",
     "diagnose": "diagnose runs/one --device cpu",
+    "report": "report runs/one --device cpu --out one.html",
     "predict": "predict runs/one data/raw/Train/0/00001.bin data/raw/Train/0/00001.bin",
     "export": "export runs/one --to safetensors",
     "sweep-plan": "sweep few.toml simulated-digits --dry-run",
