@@ -25,6 +25,7 @@ from .commands.ending import INTERRUPTED as _INTERRUPTED
 from .commands.fetch import fetch as _fetch
 from .commands.insight.diagnose import diagnose as _diagnose
 from .commands.insight.report import report as _report
+from .commands.insight.saliency import saliency as _saliency
 from .commands.options import Commands as _Commands
 from .commands.options import say as _say
 from .commands.preprocess import preprocess as _preprocess
@@ -49,6 +50,7 @@ for _command in (
     _train,
     _evaluate,
     _diagnose,
+    _saliency,
     _report,
     _predict,
     _export,
