@@ -6,8 +6,6 @@ standard error, where that is a terminal.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ import click
 
 from ..options import print_json
 from .checkpoints import print_predictions
+from .spreadsheet import sheet_text
 
 if TYPE_CHECKING:
     from ...train.assess.predict import Prediction
@@ -40,7 +39,8 @@ def print_as(form: str, results: Sequence[Prediction], classes: Sequence[str]) -
 
     Args:
         form: ``table``, ``json`` (one list), ``jsonl`` (an object a line) or ``csv`` (a row a file
-            below a header; a column for the probability of each class).
+            below a header; a column for the probability of each class; names that a spreadsheet
+            would calculate are defused).
         results: the predictions.
         classes: names in label order.
     """
@@ -52,13 +52,12 @@ def print_as(form: str, results: Sequence[Prediction], classes: Sequence[str]) -
         for result in results:
             _write(json.dumps(vars(result), ensure_ascii=False) + "\n")
     else:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["file", "events", "predicted", *(f"probability {c}" for c in classes)])
-        for result in results:
-            shares = (result.probabilities[name] for name in classes)
-            writer.writerow([result.file, result.events, result.predicted, *shares])
-        _write(text.getvalue())
+        header = ["file", "events", "predicted", *(f"probability {c}" for c in classes)]
+        rows = [
+            [r.file, r.events, r.predicted, *(r.probabilities[name] for name in classes)]
+            for r in results
+        ]
+        _write(sheet_text([header, *rows]))
 
 
 def _write(text: str) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from snntx.cli import run
-from snntx.commands.assess.sheets import cell, csv_text
+from snntx.commands.assess.sheets import csv_text
+from snntx.commands.terminal.spreadsheet import cell
 
 CARD = "simulated-digits"
 TINY = ("steps=3", "epochs=1", "batch_size=16", "width=0.25", "recordings_per_class=0",
