@@ -24,6 +24,7 @@ from .commands.demo import demo as _demo
 from .commands.ending import INTERRUPTED as _INTERRUPTED
 from .commands.fetch import fetch as _fetch
 from .commands.insight.diagnose import diagnose as _diagnose
+from .commands.insight.landscape import landscape as _landscape
 from .commands.insight.report import report as _report
 from .commands.insight.saliency import saliency as _saliency
 from .commands.options import Commands as _Commands
@@ -51,6 +52,7 @@ for _command in (
     _evaluate,
     _diagnose,
     _saliency,
+    _landscape,
     _report,
     _predict,
     _export,
