@@ -18,10 +18,9 @@ from .commands.assess.evaluate import evaluate as _evaluate
 from .commands.cache import cache as _cache
 from .commands.cache import show_recording as _show
 from .commands.cards import cards as _cards
-from .commands.checkpoints import export as _export
-from .commands.checkpoints import predict as _predict
 from .commands.demo import demo as _demo
 from .commands.ending import INTERRUPTED as _INTERRUPTED
+from .commands.export import export as _export
 from .commands.fetch import fetch as _fetch
 from .commands.insight.diagnose import diagnose as _diagnose
 from .commands.insight.landscape import landscape as _landscape
@@ -29,6 +28,7 @@ from .commands.insight.report import report as _report
 from .commands.insight.saliency import saliency as _saliency
 from .commands.options import Commands as _Commands
 from .commands.options import say as _say
+from .commands.predict import predict as _predict
 from .commands.preprocess import preprocess as _preprocess
 from .commands.runs import runs as _runs
 from .commands.settings import settings as _settings

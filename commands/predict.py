@@ -1,24 +1,15 @@
-"""``snntx predict`` and ``export``: what a trained checkpoint is good for."""
+"""``snntx predict``: classes of new recordings by a trained checkpoint."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import BadFileError, SnntxError, UsageError, plain
-from .options import (
-    FOLDER,
-    device_option,
-    json_option,
-    say,
-)
+from ..errors import BadFileError, SnntxError, UsageError
+from .options import FOLDER, device_option, json_option, say
 from .words.misplaced import Worded
 from .words.places import RUN, existing
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(cls=Worded)
@@ -78,29 +69,3 @@ def predict(
         say(f"skipped {len(bad)} of {len(wanted)} files")
     elif bad:
         raise SnntxError(f"{len(bad)} of {len(wanted)} files could not be classified")
-
-
-@click.command(cls=Worded)
-@click.argument("run", type=RUN)
-@click.option(
-    "--to",
-    "kind",
-    type=click.Choice(["safetensors", "torch"]),
-    required=True,
-    help="Weights with everything about them, or torch's plain state.",
-)
-@click.option("--out", type=FOLDER, help="The file [default: beside the checkpoint].")
-def export(run: Path, kind: str, out: Path | None) -> None:
-    """Write a run's weights for other programs.
-
-    RUN is a run directory (its best.pt is used) or its name below runs/, a checkpoint file or a
-    safetensors export.
-    """
-    from ..train.checkpoints.export import default_out
-    from ..train.checkpoints.export import export as write
-    from ..train.checkpoints.weights import open_weights
-
-    weights = open_weights(existing(run))
-    out = out or default_out(weights.path, kind)
-    write(weights.trained(), kind, out)
-    click.echo(f"wrote {plain(out)}")
