@@ -103,7 +103,7 @@ def grad_cam(
             raise UsageError(
                 f"--layer {name}: does not run once a step; take another of: {', '.join(known)}"
             )
-        values, slope = (each.unflatten(0, (steps, batch)) for each in (values, slope))
+        values, slope = (each.view(steps, batch, *each.shape[1:]) for each in (values, slope))
     weights = slope.mean((3, 4), keepdim=True)
     maps = (weights * values).sum(2).relu().transpose(0, 1)
     maps = maps.transpose(2, 3) if model.layout == "xy" else maps

@@ -138,5 +138,5 @@ def read_landscape(path: Path) -> Landscape:
     asked = Asked(**{name: settings[name] for name in Asked.__dataclass_fields__})
     values = np.full((2, *[asked.points] * (2 if asked.two else 1)), np.nan)
     for at, value in points.items():
-        values[(slice(None), *at)] = value
+        values[0][at], values[1][at] = value
     return Landscape(settings, np.array(asked.axis), values[0], values[1])
