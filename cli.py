@@ -15,11 +15,11 @@ from click.shell_completion import add_completion_class as _add_completion_class
 
 from . import __version__
 from .commands.assess.evaluate import evaluate as _evaluate
+from .commands.assess.export import export as _export
+from .commands.assess.predict import predict as _predict
 from .commands.cache import cache as _cache
 from .commands.cache import show_recording as _show
 from .commands.cards import cards as _cards
-from .commands.checkpoints import export as _export
-from .commands.checkpoints import predict as _predict
 from .commands.demo import demo as _demo
 from .commands.ending import INTERRUPTED as _INTERRUPTED
 from .commands.fetch import fetch as _fetch

@@ -1,23 +1,27 @@
 """What ``snntx predict`` prints: a table for people, JSON, JSON lines or CSV for machines.
 
-In: predictions, and the classes in label order. Out: text on standard output; the bar goes to
-standard error, where that is a terminal.
+In: predictions one by one, and the classes in label order. Out: text on standard output or in a
+file; lines of CSV and JSON lines as they come, so that a process that is killed leaves whole ones.
+The bar goes to standard error, where that is a terminal. Names of files and classes are foreign
+text: for people they are printed on one line, without control characters.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import print_json
-from .checkpoints import print_predictions
+from ...errors import UsageError
+from ...preprocess.disk.atomic import write_atomic
+from ...preprocess.disk.folders import cause_of
+from .columns import table_lines
+from .sheets import csv_text
+from .text import print_table
 
 if TYPE_CHECKING:
     from ...train.assess.predict import Prediction
@@ -35,32 +39,74 @@ def classifying(files: Sequence[Path]) -> Iterator[Iterable[Path]]:
         bar.close()
 
 
-def print_as(form: str, results: Sequence[Prediction], classes: Sequence[str]) -> None:
-    """Print predictions.
+class Told:
+    """Predictions on their way out.
 
     Args:
         form: ``table``, ``json`` (one list), ``jsonl`` (an object a line) or ``csv`` (a row a file
             below a header; a column for the probability of each class).
-        results: the predictions.
         classes: names in label order.
+        out: a file to write at the end instead, whole or not at all.
+
+    Attributes:
+        count: predictions so far.
     """
-    if form == "table":
-        print_predictions(results)
-    elif form == "json":
-        print_json([vars(result) for result in results])
-    elif form == "jsonl":
-        for result in results:
-            _write(json.dumps(vars(result), ensure_ascii=False) + "\n")
-    else:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["file", "events", "predicted", *(f"probability {c}" for c in classes)])
-        for result in results:
-            shares = (result.probabilities[name] for name in classes)
-            writer.writerow([result.file, result.events, result.predicted, *shares])
-        _write(text.getvalue())
 
+    def __init__(self, form: str, classes: Sequence[str], out: Path | None = None) -> None:
+        self.count = 0
+        self._form, self._classes, self._out = form, classes, out
+        self._kept: list[Prediction] = []
+        self._text: list[str] = []
 
-def _write(text: str) -> None:
-    """Print text; a byte of a file name that is no UTF-8 becomes an escape."""
-    click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=False)
+    def add(self, result: Prediction) -> None:
+        """Take one prediction; print its line at once where lines are printed."""
+        self.count += 1
+        if self._form in ("table", "json"):
+            self._kept.append(result)
+        elif self._form == "jsonl":
+            self._tell(json.dumps(vars(result), ensure_ascii=False) + "\n")
+        else:
+            lines = csv_text([self._row(result)])
+            self._tell(lines if self.count == 1 else lines.split("\n", 1)[1])
+
+    def end(self) -> None:
+        """Print what is told as a whole, and write the file.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        if self._form == "json" and self._kept:
+            held = [vars(result) for result in self._kept]
+            self._tell(json.dumps(held, indent=1, ensure_ascii=False) + "\n")
+        elif self._form == "table" and self._kept:
+            header, rows = ["file", "class", "events", "probabilities"], self._rows()
+            if self._out is None:
+                print_table(header, rows, right=9)
+            else:
+                self._tell("\n".join(table_lines([header, *rows], right=9)) + "\n")
+        if self._out is not None:
+            try:
+                write_atomic(self._out, "".join(self._text))
+            except OSError as error:
+                raise UsageError(f"{self._out}: cannot be written: {cause_of(error)}") from error
+
+    def _row(self, result: Prediction) -> dict[str, Any]:
+        shares = {f"probability {name}": result.probabilities[name] for name in self._classes}
+        told = {"file": result.file, "events": result.events, "predicted": result.predicted}
+        return {**told, **shares}
+
+    def _rows(self) -> list[list[str]]:
+        rows = []
+        for result in self._kept:
+            best = list(result.probabilities.items())[:3]
+            shown = ", ".join(f"{name} {probability:.3f}" for name, probability in best)
+            rows.append([result.file, result.predicted, f"{result.events:,}", shown])
+        return rows
+
+    def _tell(self, text: str) -> None:
+        """Print text, or keep it for the file; a byte that is no UTF-8 becomes an escape."""
+        plain = text.encode("utf-8", "backslashreplace").decode()
+        if self._out is None:
+            click.echo(plain, nl=False)
+        else:
+            self._text.append(plain)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from snntx.cli import run
-from snntx.commands.assess.sheets import cell, csv_text
+from snntx.commands.terminal.sheets import cell, csv_text
 
 CARD = "simulated-digits"
 TINY = ("steps=3", "epochs=1", "batch_size=16", "width=0.25", "recordings_per_class=0",
