@@ -24,7 +24,9 @@ from .commands.demo import demo as _demo
 from .commands.ending import INTERRUPTED as _INTERRUPTED
 from .commands.fetch import fetch as _fetch
 from .commands.insight.diagnose import diagnose as _diagnose
+from .commands.insight.landscape import landscape as _landscape
 from .commands.insight.report import report as _report
+from .commands.insight.saliency import saliency as _saliency
 from .commands.options import Commands as _Commands
 from .commands.options import say as _say
 from .commands.preprocess import preprocess as _preprocess
@@ -49,6 +51,8 @@ for _command in (
     _train,
     _evaluate,
     _diagnose,
+    _saliency,
+    _landscape,
     _report,
     _predict,
     _export,

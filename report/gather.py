@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..data_cards import load_card
 from ..errors import SnntxError, UsageError, shell_word
@@ -24,6 +26,8 @@ from ..train.checkpoints.account import read_account
 from ..train.checkpoints.names import BEST
 from ..train.checkpoints.weights import open_weights
 from ..train.insight.diagnostics import Diagnosis, diagnose_run
+from ..train.insight.gradcam import layer_names
+from ..train.insight.saliency import CHOSEN, Saliency, saliency_of
 from ..train.insight.trajectories import Trajectories, trajectories
 from ..train.measure.energy import PJ_AC, PJ_MAC
 from ..train.recipe.departures import departures
@@ -60,6 +64,7 @@ class Found:
         data: of its cache.
         diagnosis: of its branches; None where there is a reason.
         went: trajectories of its log; None without a log.
+        saliency: where its branches look; None where there is a reason.
         missing: why a part is not there, by the part's name.
     """
 
@@ -74,6 +79,7 @@ class Found:
     data: Statistics
     diagnosis: Diagnosis | None
     went: Trajectories | None
+    saliency: Saliency | None = None
     missing: dict[str, str] = field(default_factory=dict)
 
 
@@ -115,6 +121,10 @@ def gather(
         result = _with_note(result, f"in training, {told[1]}")
     say(f"{run}: comparing its branches")
     diagnosis = _diagnosed(best, root, device, part, missing)
+    say(f"{run}: drawing where they look")
+    layers = layer_names(checkpoint.build_model(torch.device("cpu")))
+    chosen = _to_look_at(result, on.cache.index.twin[on.recordings] >= 0)
+    saliency = _looked(best, root, device, part, chosen, layers, missing)
     records = read_records(run)
     account = read_account(run)
     return Found(
@@ -129,6 +139,7 @@ def gather(
         data=statistics(on.cache),
         diagnosis=diagnosis,
         went=trajectories(records),
+        saliency=saliency,
         missing=missing,
     )
 
@@ -169,6 +180,45 @@ def _diagnosed(
     except UsageError as error:
         missing["transfer"] = str(error)
         return None
+
+
+def _to_look_at(result: Evaluation, paired: NDArray[np.bool_]) -> list[str]:
+    """Return recordings whose own class is least likely, then most, each of another class.
+
+    Those with a twin come first, for there both branches can be looked at.
+    """
+    evidence = result.evidence
+    labels = evidence.labels.tolist()
+    own = evidence.answers.probabilities[range(len(labels)), labels]
+    half = CHOSEN // 2
+    found: list[int] = []
+    for likeliness in (own, -own):
+        seen: set[int] = set()
+        for n in np.lexsort((likeliness, ~paired)).tolist():
+            if len(seen) < half and labels[n] not in seen and n not in found:
+                seen.add(labels[n])
+                found.append(n)
+    return [evidence.identities[n] for n in found]
+
+
+def _looked(
+    best: Path,
+    root: Path,
+    device: torch.device,
+    part: Part,
+    chosen: list[str],
+    layers: list[str],
+    missing: dict[str, str],
+) -> Saliency | None:
+    """Return the maps of the last layer that has pixels."""
+    reasons = []
+    for layer in reversed(layers):
+        try:
+            return saliency_of(best, layer, chosen, root, device, part=part)
+        except UsageError as error:
+            reasons.append(str(error))
+    missing["saliency"] = reasons[-1] if reasons else "the network has no spiking layer"
+    return None
 
 
 def _changed(

@@ -18,13 +18,12 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..errors import SnntxError, plain
-from . import about, costs, learning, results, transfer
-from .blocks import Gallery, Missing, Section
+from . import about, costs, learning, results, saliency, transfer
+from .blocks import Gallery, Section
 from .gather import Found
 
 MOST_BYTES = 5_000_000
 """Of a page."""
-SALIENCY = "No saliency gallery: this release does not draw saliency."
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def part_of(found: Found, number: int) -> Part:
         learning.learning(found),
         costs.costs(found),
         transfer.transfer(found),
-        Section("saliency", "Saliency", (Missing(SALIENCY),)),
+        saliency.saliency(found),
         about.recipe(found),
         about.data(found),
         about.environment(found),

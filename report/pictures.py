@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..draw.contact_sheet import frame_colours
+from ..draw.saliency import overlaid
 from ..draw.tiles import grey
+from ..train.insight.saliency import Salient
 from .blocks import Picture, Shown
 from .gather import Mistake
 
@@ -47,6 +49,22 @@ def shown(mistake: Mistake) -> Shown:
     if row.static is None:
         text += "; no twin"
     return Shown(row.identity, text, tuple(found))
+
+
+def looked(each: Salient) -> Shown:
+    """Return a recording with the maps of the branches over what they were shown."""
+    found, said = [], [f"class {each.true}, maps of class {each.explained}"]
+    for name, look in (("event", each.event), ("static", each.static)):
+        if look is None:  # the section's notes say why
+            continue
+        strip, across, down = _strip(overlaid(look))
+        alt = (
+            f"maps of the {name} branch over the {len(look.maps)} steps of {each.identity}, "
+            "left to right and top to bottom"
+        )
+        found.append(_picture(strip, alt, across, down))
+        said.append(f"{name} branch answers {look.predicted}, probability {look.probability:.2f}")
+    return Shown(each.identity, "; ".join(said), tuple(found))
 
 
 def _picture(colours: NDArray[np.uint8], alt: str, across: int, down: int) -> Picture:

@@ -19,9 +19,9 @@ from ..options import (
     print_json,
     say,
 )
-from ..terminal.sheets import check_sheet, csv_text, prediction_rows, result_row, write_sheet
 from ..words.misplaced import Worded
 from ..words.places import RUN, existing
+from .sheets import check_sheet, csv_text, prediction_rows, result_row, write_sheet
 
 if TYPE_CHECKING:
     from ...train.assess.evaluation import Evaluation

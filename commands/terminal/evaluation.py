@@ -51,6 +51,8 @@ def print_published(result: PublishedEvaluation) -> None:
 
 def print_metrics(result: Evaluation) -> None:
     """Print a run's result on some recordings."""
+    from ...train.measure.calibration import BINS
+
     metrics, (low, high) = result.metrics, result.interval
     click.echo(plain(f"{result.checkpoint}: epoch {result.epoch} of card {result.card}"))
     chosen = f"chosen on {result.selected_on}"
@@ -64,7 +66,9 @@ def print_metrics(result: Evaluation) -> None:
         told = f"by the majority of {votes.clips} clips; of single clips {votes.clip_top1:.4f}"
         click.echo(f"  majority   {votes.top1:.4f} ({told})")
     click.echo(f"  loss       {metrics.loss:.4f}")
-    click.echo(f"  ECE        {result.calibration.ece:.4f} (confidence against accuracy)")
+    click.echo(
+        f"  ECE        {result.calibration.ece:.4f} (confidence against accuracy, {BINS} bins)"
+    )
     steps = _some_steps(result.by_step)
     click.echo(wrapped(f"top-1 after {steps}", "  by step    ", " " * 13))
     if (static := result.static) is not None:

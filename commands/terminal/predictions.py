@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,7 +20,7 @@ from ...errors import UsageError
 from ...preprocess.disk.atomic import write_atomic
 from ...preprocess.disk.folders import cause_of
 from .columns import table_lines
-from .sheets import csv_text
+from .spreadsheet import sheet_text
 from .text import print_table
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Told:
 
     Args:
         form: ``table``, ``json`` (one list), ``jsonl`` (an object a line) or ``csv`` (a row a file
-            below a header; a column for the probability of each class).
+            below a header; a column for the probability of each class; names that a spreadsheet
+            would calculate are defused).
         classes: names in label order.
         out: a file to write at the end instead, whole or not at all.
 
@@ -66,8 +67,11 @@ class Told:
         elif self._form == "jsonl":
             self._tell(json.dumps(vars(result), ensure_ascii=False) + "\n")
         else:
-            lines = csv_text([self._row(result)])
-            self._tell(lines if self.count == 1 else lines.split("\n", 1)[1])
+            header = ["file", "events", "predicted"]
+            header += [f"probability {name}" for name in self._classes]
+            shares = [result.probabilities[name] for name in self._classes]
+            row = [result.file, result.events, result.predicted, *shares]
+            self._tell(sheet_text([header, row] if self.count == 1 else [row]))
 
     def end(self) -> None:
         """Print what is told as a whole, and write the file.
@@ -89,11 +93,6 @@ class Told:
                 write_atomic(self._out, "".join(self._text))
             except OSError as error:
                 raise UsageError(f"{self._out}: cannot be written: {cause_of(error)}") from error
-
-    def _row(self, result: Prediction) -> dict[str, Any]:
-        shares = {f"probability {name}": result.probabilities[name] for name in self._classes}
-        told = {"file": result.file, "events": result.events, "predicted": result.predicted}
-        return {**told, **shares}
 
     def _rows(self) -> list[list[str]]:
         rows = []

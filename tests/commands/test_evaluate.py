@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from sklearn import metrics
+from sklearn.calibration import calibration_curve
 
 from snntx.cli import run
-from snntx.commands.terminal.sheets import cell, csv_text
+from snntx.commands.assess.sheets import csv_text
+from snntx.commands.terminal.spreadsheet import cell
 
 CARD = "simulated-digits"
 TINY = ("steps=3", "epochs=1", "batch_size=16", "width=0.25", "recordings_per_class=0",
@@ -94,6 +97,31 @@ def test_every_number_follows_from_the_predictions(
     assert told["calibration"]["ece"] == pytest.approx(ece)
     assert len(told["by_step"]) == 3
     assert told["by_step"][-1] == told["top1"]
+
+
+def test_every_number_is_that_of_scikit_learn(
+    runs: Runs, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "all.csv"
+    words = ("--part", "all", "--json", "--predictions", sheet)
+    told = json.loads(evaluate(runs[0], *words).out)
+    rows = list(csv.DictReader(sheet.read_text().splitlines()))
+    names = [name.removeprefix("probability ") for name in rows[0] if name.startswith("prob")]
+    true, guess = ([row[column] for row in rows] for column in ("class", "predicted"))
+    chances = np.array([[float(row[f"probability {name}"]) for name in names] for row in rows])
+    assert told["top1"] == pytest.approx(metrics.accuracy_score(true, guess))
+    assert told["balanced"] == pytest.approx(metrics.balanced_accuracy_score(true, guess))
+    assert told["confusion"] == metrics.confusion_matrix(true, guess, labels=names).tolist()
+    recalls = metrics.recall_score(true, guess, labels=names, average=None, zero_division=0)
+    assert [told["per_class"][name][1] for name in names] == pytest.approx(recalls.tolist())
+    assert told["top5"] == metrics.top_k_accuracy_score(true, chances, k=5, labels=names)
+    assert told["loss"] == pytest.approx(metrics.log_loss(true, chances, labels=names), rel=1e-5)
+    right, confidence = np.array(true) == np.array(guess), chances.max(1)
+    bins = told["calibration"]
+    kept, said = calibration_curve(right, confidence, n_bins=15)
+    assert bins["right"] == pytest.approx(kept.tolist())
+    assert bins["confidence"] == pytest.approx(said.tolist())
+    assert sum(bins["answers"]) == len(rows)
 
 
 def test_several_runs_stand_side_by_side(runs: Runs, evaluate: Evaluate, tmp_path: Path) -> None:

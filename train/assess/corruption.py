@@ -34,6 +34,7 @@ from ...errors import UsageError
 from ...preprocess.cache.contents import SealedCache
 from ...preprocess.framing.events import Events
 from ..measure.answers import FrameChange
+from .as_events import with_events
 
 SEED = 0
 SEVERITIES: dict[str, tuple[float, ...]] = {
@@ -105,7 +106,7 @@ def corrupted(cache: SealedCache, what: Corruption) -> Corrupted:
     """Return what to classify at one severity.
 
     Raises:
-        UsageError: the kind wants events, and the cache holds frames.
+        UsageError: the kind wants events and the cache holds frames, or frames of no counts.
     """
     if what.kind == "steps":
         return Corrupted(cache, _fewer(int(what.severity)))
@@ -113,14 +114,18 @@ def corrupted(cache: SealedCache, what: Corruption) -> Corrupted:
         return Corrupted(cache.changed(_changer(cache, what)), None)
     if what.kind in ("jitter", "time"):
         raise UsageError(
-            f"{cache.directory}: holds frames, and {what.kind} moves events; {_with_events(cache)}"
+            f"{cache.directory}: holds frames, and {what.kind} moves events; {with_events(cache)}"
         )
+    if cache.options.values != "counts":
+        raise _no_counts(cache, f"{cache.options.values} and")
     return Corrupted(cache, _counts(cache, what))
 
 
-def _with_events(cache: SealedCache) -> str:
-    card = cache.index.attributes["card"]
-    return f"run snntx preprocess {card} --as events with its folders, then give that cache's --key"
+def _no_counts(cache: SealedCache, values: str) -> UsageError:
+    return UsageError(
+        f"{cache.directory}: its frames hold {values} no counts, of which no events can be taken "
+        f"or added; {with_events(cache)}"
+    )
 
 
 def _draw(what: Corruption, *place: int) -> np.random.Generator:
@@ -215,10 +220,7 @@ def _fewer(count: int) -> FrameChange:
 def _counts(cache: SealedCache, what: Corruption) -> FrameChange:
     def change(recordings: NDArray[np.int64], clips: NDArray[np.float32]) -> NDArray[np.float32]:
         if (clips < 0).any() or (clips != np.floor(clips)).any():
-            raise UsageError(
-                f"{cache.directory}: its frames hold values that are no counts, of which no events "
-                f"can be taken or added; {_with_events(cache)}"
-            )
+            raise _no_counts(cache, "values that are")
         out = np.empty_like(clips)
         for place, i in enumerate(recordings.tolist()):
             draw, counts = _draw(what, i), clips[place].astype(np.int64)

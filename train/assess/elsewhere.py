@@ -66,7 +66,8 @@ def measured_on(
 
     Raises:
         SnntxError: there is no such cache, or it is damaged.
-        UsageError: its classes or frames are others than the run's, or the part is empty.
+        UsageError: its classes or frames are others than the run's, or it has no such protocol or
+            no recording of the part.
     """
     protocol = checkpoint.recipe.data.protocol
     other = card is not None and card != checkpoint.card
@@ -83,6 +84,11 @@ def measured_on(
         raise UsageError(
             f"{cache.directory}: has frames of {_shape(seen.frame_shape)}, but {path} was trained "
             f"on {_shape(wanted)}; give the key of a cache that has them, see: snntx cache ls"
+        )
+    if part != "all" and protocol not in seen.protocols:
+        raise UsageError(
+            f"{cache.directory}: has no protocol '{protocol}', by which {path} was trained (it "
+            f"has: {', '.join(seen.protocols)}); --part all takes every recording"
         )
     recordings = (
         np.arange(len(seen), dtype=np.int64) if part == "all" else seen.split(protocol, part)

@@ -7,8 +7,6 @@ it in CSV; Parquet, which no program calculates, keeps names as they are.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +14,12 @@ from typing import TYPE_CHECKING, Any
 from ...errors import UsageError
 from ...preprocess.disk.atomic import placing, write_atomic
 from ...preprocess.disk.folders import cause_of
+from ..terminal.spreadsheet import sheet_text
 
 if TYPE_CHECKING:
     from ...train.assess.evaluation import Evaluation
 
 SUFFIXES = (".csv", ".parquet")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def cell(value: Any) -> Any:
-    """Return a value as a cell of CSV; text that would be a formula is defused."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -37,12 +28,13 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     A row that lacks a name has an empty cell there.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([cell(name) for name in names])
-    for row in rows:
-        writer.writerow([cell(row.get(name, "")) for name in names])
-    return text.getvalue().encode("utf-8", "backslashreplace").decode()
+    text = sheet_text([names, *([row.get(name, "") for name in names] for row in rows)])
+    return _readable(text)
+
+
+def _readable(text: str) -> str:
+    """Return text with escapes in place of bytes of file names that are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def result_row(result: Evaluation) -> dict[str, Any]:
@@ -122,7 +114,11 @@ def write_sheet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         with placing(path) as file:
             from pyarrow import parquet
 
-            parquet.write_table(arrow.Table.from_pylist(list(rows)), file)
+            told = [
+                {_readable(k): _readable(v) if isinstance(v, str) else v for k, v in row.items()}
+                for row in rows
+            ]
+            parquet.write_table(arrow.Table.from_pylist(told), file)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {cause_of(error)}") from error
 
