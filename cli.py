@@ -15,12 +15,13 @@ from click.shell_completion import add_completion_class as _add_completion_class
 
 from . import __version__
 from .commands.assess.evaluate import evaluate as _evaluate
+from .commands.assess.export import export as _export
+from .commands.assess.predict import predict as _predict
 from .commands.cache import cache as _cache
 from .commands.cache import show_recording as _show
 from .commands.cards import cards as _cards
 from .commands.demo import demo as _demo
 from .commands.ending import INTERRUPTED as _INTERRUPTED
-from .commands.export import export as _export
 from .commands.fetch import fetch as _fetch
 from .commands.insight.diagnose import diagnose as _diagnose
 from .commands.insight.landscape import landscape as _landscape
@@ -28,7 +29,6 @@ from .commands.insight.report import report as _report
 from .commands.insight.saliency import saliency as _saliency
 from .commands.options import Commands as _Commands
 from .commands.options import say as _say
-from .commands.predict import predict as _predict
 from .commands.preprocess import preprocess as _preprocess
 from .commands.runs import runs as _runs
 from .commands.settings import settings as _settings

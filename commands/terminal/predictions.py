@@ -1,7 +1,9 @@
 """What ``snntx predict`` prints: a table for people, JSON, JSON lines or CSV for machines.
 
-In: predictions, and the classes in label order. Out: text on standard output; the bar goes to
-standard error, where that is a terminal.
+In: predictions one by one, and the classes in label order. Out: text on standard output or in a
+file; lines of CSV and JSON lines as they come, so that a process that is killed leaves whole ones.
+The bar goes to standard error, where that is a terminal. Names of files and classes are foreign
+text: for people they are printed on one line, without control characters.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import print_json
-from .checkpoints import print_predictions
+from ...errors import UsageError
+from ...preprocess.disk.atomic import write_atomic
+from ...preprocess.disk.folders import cause_of
+from .columns import table_lines
 from .spreadsheet import sheet_text
+from .text import print_table
 
 if TYPE_CHECKING:
     from ...train.assess.predict import Prediction
@@ -34,32 +39,73 @@ def classifying(files: Sequence[Path]) -> Iterator[Iterable[Path]]:
         bar.close()
 
 
-def print_as(form: str, results: Sequence[Prediction], classes: Sequence[str]) -> None:
-    """Print predictions.
+class Told:
+    """Predictions on their way out.
 
     Args:
         form: ``table``, ``json`` (one list), ``jsonl`` (an object a line) or ``csv`` (a row a file
             below a header; a column for the probability of each class; names that a spreadsheet
             would calculate are defused).
-        results: the predictions.
         classes: names in label order.
+        out: a file to write at the end instead, whole or not at all.
+
+    Attributes:
+        count: predictions so far.
     """
-    if form == "table":
-        print_predictions(results)
-    elif form == "json":
-        print_json([vars(result) for result in results])
-    elif form == "jsonl":
-        for result in results:
-            _write(json.dumps(vars(result), ensure_ascii=False) + "\n")
-    else:
-        header = ["file", "events", "predicted", *(f"probability {c}" for c in classes)]
-        rows = [
-            [r.file, r.events, r.predicted, *(r.probabilities[name] for name in classes)]
-            for r in results
-        ]
-        _write(sheet_text([header, *rows]))
 
+    def __init__(self, form: str, classes: Sequence[str], out: Path | None = None) -> None:
+        self.count = 0
+        self._form, self._classes, self._out = form, classes, out
+        self._kept: list[Prediction] = []
+        self._text: list[str] = []
 
-def _write(text: str) -> None:
-    """Print text; a byte of a file name that is no UTF-8 becomes an escape."""
-    click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=False)
+    def add(self, result: Prediction) -> None:
+        """Take one prediction; print its line at once where lines are printed."""
+        self.count += 1
+        if self._form in ("table", "json"):
+            self._kept.append(result)
+        elif self._form == "jsonl":
+            self._tell(json.dumps(vars(result), ensure_ascii=False) + "\n")
+        else:
+            header = ["file", "events", "predicted"]
+            header += [f"probability {name}" for name in self._classes]
+            shares = [result.probabilities[name] for name in self._classes]
+            row = [result.file, result.events, result.predicted, *shares]
+            self._tell(sheet_text([header, row] if self.count == 1 else [row]))
+
+    def end(self) -> None:
+        """Print what is told as a whole, and write the file.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        if self._form == "json" and self._kept:
+            held = [vars(result) for result in self._kept]
+            self._tell(json.dumps(held, indent=1, ensure_ascii=False) + "\n")
+        elif self._form == "table" and self._kept:
+            header, rows = ["file", "class", "events", "probabilities"], self._rows()
+            if self._out is None:
+                print_table(header, rows, right=9)
+            else:
+                self._tell("\n".join(table_lines([header, *rows], right=9)) + "\n")
+        if self._out is not None:
+            try:
+                write_atomic(self._out, "".join(self._text))
+            except OSError as error:
+                raise UsageError(f"{self._out}: cannot be written: {cause_of(error)}") from error
+
+    def _rows(self) -> list[list[str]]:
+        rows = []
+        for result in self._kept:
+            best = list(result.probabilities.items())[:3]
+            shown = ", ".join(f"{name} {probability:.3f}" for name, probability in best)
+            rows.append([result.file, result.predicted, f"{result.events:,}", shown])
+        return rows
+
+    def _tell(self, text: str) -> None:
+        """Print text, or keep it for the file; a byte that is no UTF-8 becomes an escape."""
+        plain = text.encode("utf-8", "backslashreplace").decode()
+        if self._out is None:
+            click.echo(plain, nl=False)
+        else:
+            self._text.append(plain)

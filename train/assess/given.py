@@ -21,11 +21,22 @@ KINDS: tuple[tuple[bytes, str, tuple[str, ...]], ...] = (
     (b"\x93NUMPY", "an array of numpy", ("npy",)),
     (b"MATLAB 5.0 MAT-file", "a MATLAB 5 file", ("mat",)),
     (b"PK\x03\x04", "a zip file, as numpy's archives of arrays are", ("npz",)),
+    (b"\x89PNG\r\n\x1a\n", "a PNG picture", ()),
+    (b"\xff\xd8\xff", "a JPEG picture", ()),
+    (b"#ROSBAG V", "a ROS bag", ()),
+    (b"% Date ", "a Prophesee recording", ()),
+    (b"% camera", "a Prophesee recording", ()),
+    (b"% evt ", "a Prophesee recording", ()),
+    (b"<!DOCTYPE html", "a page of the web, saved instead of the file", ()),
+    (b"<!doctype html", "a page of the web, saved instead of the file", ()),
+    (b"<html", "a page of the web, saved instead of the file", ()),
+    (b"\xfd7zXZ\x00", "an xz archive", ()),
 )
 """First bytes, what such a file is, and the formats of a card that are made to read it."""
 TOLD = frozenset({"atis", "csv", *(name for _, _, formats in KINDS for name in formats)})
 """Formats whose files cannot begin as those of another kind do; others' files may."""
-LONGEST = max(len(start) for start, _, _ in KINDS)
+TAR_AT, TAR = 257, b"ustar"
+LONGEST = TAR_AT + len(TAR)
 
 
 def recordings_in(paths: Iterable[Path]) -> list[Path]:
@@ -80,7 +91,13 @@ def refuse_other(path: Path, format: str) -> None:
         return
     for start, what, formats in KINDS:
         if first.startswith(start) and name not in formats:
+            other = f", or a run of a card with format = {' or '.join(formats)}" * bool(formats)
             raise BadFileError(
                 f"{path}: {what}, but the run reads files of format {name}; give recordings of "
-                f"that format, or a run of a card with format = {' or '.join(formats)}"
+                f"that format{other}"
             )
+    if first[TAR_AT : TAR_AT + len(TAR)] == TAR:
+        raise BadFileError(
+            f"{path}: a tar archive, but the run reads files of format {name}; unpack it and give "
+            "the recordings"
+        )

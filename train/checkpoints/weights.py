@@ -120,6 +120,12 @@ def open_weights(path: Path) -> Weights:
     file = checkpoint_path(path)
     if is_export(file):
         return Weights(file, "export", read_export(file))
+    with file.open("rb") as opened:
+        if opened.read(4) == b"\x89HDF":
+            raise UsageError(
+                f"{file}: an HDF5 file, as exports to NIR are, which hold no run; give the run, a "
+                "checkpoint or a safetensors export"
+            )
     content = load_foreign(file)
     if isinstance(content, dict) and MARK in content:
         kind: Kind = "run" if path.is_dir() else "checkpoint"

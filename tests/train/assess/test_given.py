@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -36,13 +37,20 @@ def test_a_file_of_another_format_is_told_by_its_first_bytes(
     with pytest.raises(BadFileError) as raised:
         refuse_other(path, "atis")
     assert f"{path}: {what}, but the run reads files of format atis" in str(raised.value)
-    assert f"format = {' or '.join(formats)}" in str(raised.value)
+    assert (f"format = {' or '.join(formats)}" in str(raised.value)) == bool(formats)
     assert "download" not in str(raised.value)
     for name in formats:  # the advice: a run of such a card takes it
         assert name in READERS.shipped()
         refuse_other(path, name)
     refuse_other(path, "tonic:NMNIST")
     refuse_other(path, "birds.reader:Birds")
+
+
+def test_an_archive_is_told_by_what_stands_within(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "all.bin", "w") as archive:
+        archive.add(__file__, "recording.bin")
+    with pytest.raises(BadFileError, match="a tar archive, but the run reads files of format atis"):
+        refuse_other(tmp_path / "all.bin", "atis")
 
 
 def test_every_form_says_the_same(
@@ -70,6 +78,22 @@ def test_every_form_says_the_same(
         )  # fmt: skip
         for name, probability in each["probabilities"].items():
             assert float(row[f"probability {name}"]) == probability
+    for batch in ("1", "3"):  # the same in any batch, and in a file
+        for form in ("csv", "jsonl", "json", "table"):
+            words = ["--format", form, "--batch-size", batch, "--out", str(tmp_path / "told")]
+            assert run(["predict", str(out), str(folder), *words]) == 0
+            assert capsys.readouterr().out == ""
+            text = (tmp_path / "told").read_text()
+            if form == "csv":
+                found = list(csv.DictReader(io.StringIO(text)))
+                assert [row["file"] for row in found] == [row["file"] for row in rows]
+                for row, other in zip(found, rows, strict=True):
+                    for name in list(other)[3:]:
+                        assert float(row[name]) == pytest.approx(float(other[name]), abs=1e-5)
+            elif form == "jsonl":
+                assert [json.loads(line)["predicted"] for line in text.splitlines()] == [
+                    each["predicted"] for each in expected
+                ]
     assert run(["predict", str(out), str(folder), "--json", "--format", "csv"]) == 2
     assert "--json and --format csv are two forms of one output" in capsys.readouterr().err
     other = tmp_path / "other.bin"

@@ -1,0 +1,1 @@
+"""A trained network in; the same in other programs' formats, out."""
