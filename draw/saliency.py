@@ -47,8 +47,9 @@ def overlaid(look: Look) -> NDArray[np.uint8]:
 
 def _enlarged(values: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.floating]:
     image = Image.fromarray(np.asarray(values, np.float32))
-    resized: NDArray[np.floating] = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
-    return np.clip(resized, 0, 1)
+    resized = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+    clipped: NDArray[np.floating] = np.clip(resized, 0, 1)
+    return clipped
 
 
 def saliency_picture(recordings: Sequence[Salient], layer: str) -> Image.Image:
