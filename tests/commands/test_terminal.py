@@ -61,6 +61,8 @@ SHOWN = {
     "evaluate": "evaluate runs/one --device cpu",
     "evaluate-energy": "evaluate runs/one --device cpu --energy",
     "diagnose": "diagnose runs/one --device cpu",
+    "saliency": "saliency runs/one --layer first --device cpu --out look.png",
+    "landscape": "landscape runs/one --device cpu --points 3 --recordings 8 --out one.json",
     "report": "report runs/one --device cpu --out one.html",
     "predict": "predict runs/one data/raw/Train/0/00001.bin data/raw/Train/0/00001.bin",
     "export": "export runs/one --to safetensors",
