@@ -24,7 +24,8 @@ MOST = 24
 COLOURS, KINDS = 6, 4
 POINTS = 40
 """Points of a line up to which each is marked."""
-LONGEST = 34
+LONGEST = 52
+"""Letters of a name that have room in the legend."""
 
 
 @dataclass(frozen=True)
@@ -189,15 +190,24 @@ def _mark(i: int, x: float, y: float) -> Markup:
     return Markup('<polygon class="{}" points="{}"/>').format(look, path)
 
 
+def shortened(name: str, most: int) -> str:
+    """Return a name of at most so many letters: what is too much is left out in the middle."""
+    if len(name) <= most:
+        return name
+    end = (most - 1) // 2
+    return f"{name[: most - 1 - end]}…{name[-end:]}"
+
+
 def _legend(series: Sequence[Series]) -> tuple[Markup, int]:
     """Return the legend and its lines."""
-    out, x, row = [], float(LEFT), 0
-    for i, each in enumerate(series):
-        name = plain(each.name)
-        name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    names = [shortened(plain(each.name), LONGEST) for each in series]
+    widest = 30 + LETTER * max(map(len, names), default=0)
+    left = float(LEFT if LEFT + widest <= WIDTH - RIGHT + 12 else 8)
+    out, x, row = [], left, 0
+    for i, name in enumerate(names):
         room = 30 + LETTER * len(name) + 12
-        if x > LEFT and x + room > WIDTH - RIGHT + 12:
-            x, row = float(LEFT), row + 1
+        if x > left and x + room > WIDTH - RIGHT + 12:
+            x, row = left, row + 1
         y = TOP + row * LINE
         out.append(Markup('<line class="line {}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
             _look(i), f"{x:.1f}", f"{x + 22:.1f}", y, y))  # fmt: skip

@@ -17,6 +17,7 @@ from ..train.study.statistics import Sample
 from ..train.study.tables import footnotes, headline, p_text
 from .blocks import Block, Cell, Figure, Figures, Missing, Section, Table, columns, notes, number
 from .charts import MOST, Axis, Series, lines
+from .dots import Dots, dots
 from .gather import Found
 
 
@@ -37,8 +38,14 @@ def together(
     blocks: list[Block] = []
     if found:
         blocks.append(_measured(found))
-    blocks += _compared(paths, baseline)
-    blocks += _curves(runs)
+    told, reason = _told(paths, baseline)
+    if told is None:
+        blocks.append(Missing(f"Groups over seeds are not compared: {reason}."))
+        blocks += _curves(runs)
+    else:
+        blocks += _compared(told)
+        grouped = any(len(row.group.runs) > 1 for row in told.rows)
+        blocks += _group_curves(told) if grouped else _curves(runs)
     return Section("together", "Runs side by side", tuple(blocks))
 
 
@@ -67,24 +74,55 @@ def _measured(found: Sequence[Found]) -> Table:
     return Table(caption, header, tuple(rows))
 
 
-def _compared(paths: Sequence[Path], baseline: str) -> list[Block]:
+def _told(paths: Sequence[Path], baseline: str) -> tuple[Comparison | None, str]:
     """Return groups over seeds; where they cannot be compared, why."""
     try:
-        told = compare(paths, baseline=baseline)
+        return compare(paths, baseline=baseline), ""
     except SnntxError as error:
         if baseline:
             raise
-        return [Missing(f"Groups over seeds are not compared: {error}.")]
+        return None, str(error)
+
+
+def _compared(told: Comparison) -> list[Block]:
     header = ["group", "runs", "mean", "standard deviation", "95 % interval of the mean"]
     if told.baseline:
         header += ["difference", "95 % interval of the difference", "p (Holm)", "pairs"]
     rows = tuple(_row(told, i) for i in range(len(told.rows)))
     out: list[Block] = [Table(f"Groups: {headline(told)}", tuple(header), rows)]
+    out.append(Figures(tuple(_means(told))))
     if not told.baseline:
         out.append(Missing("No differences: --baseline names the group to compare with."))
     out += notes(f"left out {each}" for each in told.left_out)
     out += notes(footnotes(told))
     return out
+
+
+def _means(told: Comparison) -> list[Figure]:
+    """Return the groups' means, and their differences where there is a baseline."""
+    by = "group of runs (by its settings)"
+    title = "Means of the groups"
+    groups = [
+        Dots(r.group.label, list(r.group.values.values()), r.sample.mean, r.sample.low,
+             r.sample.high)
+        for r in told.rows
+    ]  # fmt: skip
+    reading = "a diamond is their mean, the line its 95 % interval; the table has the numbers."
+    figures = [
+        Figure(title, dots(title, Axis("top-1 (share right, 0 to 1)", 0, 1), by, groups),
+               f"Circles are runs, {reading}")
+    ]  # fmt: skip
+    pairs = [
+        Dots(r.group.label, list(r.paired.differences.values()), r.paired.sample.mean,
+             r.paired.sample.low, r.paired.sample.high)
+        for r in told.rows if r.paired is not None
+    ]  # fmt: skip
+    if pairs:
+        title = "Differences from the baseline"
+        axis = Axis("difference of top-1 (share right)")
+        figures.append(Figure(title, dots(title, axis, by, pairs),
+                              f"Circles are pairs of runs of one seed, {reading}"))  # fmt: skip
+    return figures
 
 
 def _row(told: Comparison, i: int) -> tuple[Cell, ...]:
@@ -110,6 +148,38 @@ def _interval(sample: Sample, form: str) -> Cell:
     return Cell(f"{sample.low:{form}} to {sample.high:{form}}", sample.low)
 
 
+def _group_curves(told: Comparison) -> list[Block]:
+    """Return the accuracy that epochs were chosen by, the mean of each group's runs."""
+    series, parts, last = [], [], 0
+    for row in told.rows[:MOST]:
+        logs = [read_records(run.path) for run in row.group.runs.values()]
+        parts += [log[0]["selection"]["part"] for log in logs if log]
+        shortest = min(map(len, logs))
+        means = [
+            sum(log[e]["selection"]["top1"] for log in logs) / len(logs) for e in range(shortest)
+        ]
+        series.append((row.group.label, means))
+        last = max(last, shortest)
+    if not last:
+        return [Missing("No curves: a run of each group has no log of a finished epoch.")]
+    out: list[Block] = []
+    if len(told.rows) > MOST:
+        out.append(Missing(f"Curves of {MOST} groups; {len(told.rows) - MOST} are left out."))
+    drawn = [Series(label, [*means, *[None] * (last - len(means))]) for label, means in series]
+    where = " or ".join(dict.fromkeys(parts))
+    caption = f"Top-1 of the {where} part after each epoch, the mean of each group's runs."
+    return [Figures((_chosen_by(drawn, last, caption),)), *out]
+
+
+def _chosen_by(series: Sequence[Series], last: int, caption: str) -> Figure:
+    title = "Accuracy that the epoch was chosen by"
+    epochs = [float(e) for e in range(1, last + 1)]
+    x, y = Axis("epoch (number)", whole=True), Axis("share right (0 to 1)", 0, 1)
+    header = ("epoch", *(each.name for each in series))
+    numbers = columns(title, header, epochs, *(each.values for each in series))
+    return Figure(title, lines(title, x, y, epochs, series), caption, numbers)
+
+
 def _curves(runs: Sequence[tuple[Path, str]]) -> list[Block]:
     """Return the accuracy that each run's epoch was chosen by."""
     out: list[Block] = []
@@ -124,23 +194,10 @@ def _curves(runs: Sequence[tuple[Path, str]]) -> list[Block]:
     if not shown:
         return out
     last = max(len(records) for records in shown.values())
-    epochs = [float(e) for e in range(1, last + 1)]
     series = [
         Series(name, [r["selection"]["top1"] for r in records] + [None] * (last - len(records)))
         for name, records in shown.items()
     ]
     parts = " or ".join(dict.fromkeys(r[0]["selection"]["part"] for r in shown.values()))
-    title = "Accuracy that the epoch was chosen by"
-    figure = Figure(
-        title,
-        lines(
-            title,
-            Axis("epoch (number)", whole=True),
-            Axis("share right (0 to 1)", 0, 1),
-            epochs,
-            series,
-        ),
-        f"Top-1 of the {parts} part after each epoch.",
-        columns(title, ("epoch", *shown), epochs, *(each.values for each in series)),
-    )
+    figure = _chosen_by(series, last, f"Top-1 of the {parts} part after each epoch.")
     return [Figures((figure,)), *out]
