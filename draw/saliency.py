@@ -1,8 +1,9 @@
 """Where a run's branches look, drawn on what they were shown: one line of frames a branch.
 
-In: recordings with their maps. Out: pictures, or PNG bytes. What was shown is grey; over it lies
-the map, from nothing over purple and orange to pale yellow, which differ in lightness too, so that
-it is read without seeing red or green. A branch's maps share one scale over all of its steps.
+In: recordings with their maps. Out: pictures, or PNG bytes. What was shown is grey and dimmed; over
+it lies the map, from nothing over purple and orange to pale yellow, which differ in lightness too,
+so that it is read without seeing red or green. A branch's maps share one scale over all of its
+steps.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ STOPS = np.array([[0, 0, 4], [81, 18, 124], [183, 55, 121], [252, 137, 97], [252
 """RGB of magma (Smith and van der Walt, matplotlib) at 0, 1/4, … 1."""
 STRONGEST = 0.8
 """Share of a picture that the strongest map covers."""
+DIMMED = 0.55
+"""Light that what was shown keeps: the upper half of the map outshines it, wherever it lies."""
 
 
 def overlaid(look: Look) -> NDArray[np.uint8]:
@@ -33,7 +36,7 @@ def overlaid(look: Look) -> NDArray[np.uint8]:
     light -= light.min()
     fired = light[light > 0]
     brightest = float(np.percentile(fired, 99)) if fired.size else 1.0
-    grey = (np.clip(light / brightest, 0, 1) ** 0.6 * 255)[..., None]
+    grey = (np.clip(light / brightest, 0, 1) ** 0.6 * DIMMED * 255)[..., None]
     height, width = light.shape[1:]
     strongest = float(look.maps.max())
     scaled = look.maps / strongest if strongest > 0 else look.maps
@@ -64,7 +67,8 @@ def saliency_picture(recordings: Sequence[Salient], layer: str) -> Image.Image:
         _one(sheet, draw, each, y)
         y += height
     draw.line((MARGIN_PX, y + 4, sheet.width - MARGIN_PX, y + 4), RULE)
-    words = f"Grad-CAM of layer {plain(layer)}; each branch from 0 to its largest over all steps"
+    scale = "each branch from 0 to its largest over all steps; %: score"
+    words = f"Grad-CAM of layer {plain(layer)}; {scale}"
     for place in range(96):
         share = place / 95 * (len(STOPS) - 1)
         low = min(int(share), len(STOPS) - 2)
@@ -94,7 +98,8 @@ def _one(sheet: Image.Image, draw: ImageDraw.ImageDraw, each: Salient, y: int) -
     top = y + HEAD_PX
     for name, look in _looks(each).items():
         words = (name, 14, BRIGHT), (f"predicted {plain(look.predicted)}", 11, SOFT)
-        lines = (*words, (f"score {look.probability:.1%}", 11, SOFT))
+        score = f"{look.probability:.1%} for {plain(each.explained)}"
+        lines = (*words, (score, 11, SOFT))
         for line, (text, size, colour) in enumerate(lines):
             place = (MARGIN_PX, top + 36 + 17 * line)
             write_text(draw, place, text, size, colour, "ls", TEXT_PX - 10)

@@ -151,7 +151,23 @@ def saliency_of(
     without = sum(each.static is None for each in found) if branches[1] else 0
     if without:
         notes.append(f"{without} of {len(found)} recordings have no twin, so no static branch")
+    notes += _empty(found)
     return Saliency(str(weights.path), checkpoint.card, layer, part, tuple(found), tuple(notes))
+
+
+def _empty(found: Sequence[Salient]) -> list[str]:
+    """Return how many maps of each branch are 0 all over."""
+    notes = []
+    for branch in ("event", "static"):
+        looks: list[Look | None] = [getattr(each, branch) for each in found]
+        maps = [step for look in looks if look is not None for step in look.maps]
+        empty = sum(not step.any() for step in maps)
+        if empty:
+            notes.append(
+                f"{empty} of {len(maps)} maps of the {branch} branch are 0: at those steps nothing "
+                "in the layer spoke for the class"
+            )
+    return notes
 
 
 def _place(on: Measured, name: str, part: str) -> int:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from snntx.cli import run
 from snntx.data_cards import load_card
-from snntx.draw.saliency import STOPS, overlaid, saliency_png
+from snntx.draw.saliency import DIMMED, STOPS, overlaid, saliency_png
 from snntx.errors import UsageError
 from snntx.preprocess.cache.opening import open_cache
 from snntx.train.assess import elsewhere
@@ -110,6 +110,21 @@ def test_a_missing_twin_is_said(
     assert saliency_png(found.recordings, "second")
 
 
+def test_maps_that_are_nought_are_counted(
+    trained: Path, small_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(model: Any, frames: torch.Tensor, *rest: Any) -> Any:
+        maps, logits = grad_cam(model, frames, *rest)
+        maps[:, 1] = 0
+        maps[:, [0, 2]] += 1
+        return maps, logits
+
+    monkeypatch.setattr(saliency, "grad_cam", nothing)
+    notes = saliency_of(trained, "second", (), small_cache / "cache", CPU).notes
+    for branch in ("event", "static"):
+        assert any(f"6 of 18 maps of the {branch} branch are 0" in note for note in notes)
+
+
 def test_an_untrained_branch_is_left_out(small_cache: Path, tmp_path: Path) -> None:
     out = train(tmp_path / "run", small_cache, "method=event-only")
     found = saliency_of(out, "second", (), small_cache / "cache", CPU)
@@ -128,7 +143,7 @@ def test_the_strongest_shines_and_nothing_stays_grey() -> None:
     shown[0, :, 0] = 0  # what is darkest is black
     colours = overlaid(Look(np.array([[[0.0, 2.0]] * 2], np.float32), shown, "", 0.0))[0]
     assert colours[0, 0].tolist() == [0, 0, 0]
-    assert colours[2, 0].tolist() == [255, 255, 255]
+    assert colours[2, 0].tolist() == [round(255 * DIMMED)] * 3
     assert colours[0, 3].tolist() == pytest.approx((0.8 * STOPS[-1]).tolist(), abs=1)
     nothing = overlaid(Look(np.zeros((1, 2, 2), np.float32), shown, "", 0.0))[0]
     assert (nothing == nothing[..., :1]).all()
