@@ -129,7 +129,7 @@ def _answers(
     frames = torch.from_numpy(np.concatenate([clips for _, _, clips in waiting]))
     with torch.inference_mode():
         mean = model.forward_event(frames.to(device)).mean(0).float()
-    parts = mean.split([len(clips) for _, _, clips in waiting])
+    parts = torch.split(mean, [len(clips) for _, _, clips in waiting])
     for (file, count, _), logits in zip(waiting, parts, strict=True):
         probability, order = logits.mean(0).softmax(0).cpu().sort(stable=True, descending=True)
         named = {classes[i]: p for i, p in zip(order.tolist(), probability.tolist(), strict=True)}
