@@ -85,8 +85,12 @@ def _surface(figure: Figure, found: Landscape) -> None:
     names = {"xlabel": "first direction", "ylabel": "second direction"}
     flat = figure.add_subplot(1, 2, 1)
     drawn = flat.contourf(found.axis, found.axis, values, LEVELS, cmap=MAP)
-    lines = flat.contour(found.axis, found.axis, values, LEVELS, colors="white", linewidths=0.5)
-    flat.clabel(lines, fontsize=6, colors="white")
+    levels = drawn.levels
+    middle = (levels[0] + levels[-1]) / 2  # the map is dark below and pale above
+    inks = ["white" if level < middle else "black" for level in levels]
+    lines = flat.contour(found.axis, found.axis, values, levels, colors=inks, linewidths=0.5)
+    flat.clabel(lines, fontsize=6)
+    flat.locator_params(nbins=5)
     flat.plot(0, 0, marker="+", color="white", markersize=9)
     flat.set(**names, aspect="equal", title="loss (nats); +: the run's weights")
     figure.colorbar(drawn, ax=flat, pad=0.02).set_label("loss (nats)", fontsize=7.5)

@@ -109,7 +109,14 @@ def landscape(
             bar.update(done - bar.n)
 
         found = compute(
-            run, out, root, pick_device(device).type, asked, workers=workers, on_point=on_point
+            run,
+            out,
+            root,
+            pick_device(device).type,
+            asked,
+            workers=workers,
+            on_point=on_point,
+            on_note=say,
         )
     say(f"wrote {out}: {found.loss.size} points, norm statistics {norm_statistics}")
     if plot is not None:

@@ -30,6 +30,7 @@ from ...preprocess.disk.atomic import write_atomic
 from ...preprocess.disk.locks import BusyError, Lock
 from ..assess.elsewhere import measured_on
 from ..checkpoints.weights import open_weights
+from ..measure.batch_statistics import running_norms
 from ..measure.metrics import event_batch, event_logits, measure
 from ..method.choice import make_method
 from .directions import Origin, draw_direction, remade_statistics
@@ -47,6 +48,10 @@ class Ground:
         root: root of all caches.
         device: where to compute.
         asked: see :class:`Asked`.
+
+    Attributes:
+        settings: what decides the values.
+        notes: what a user should know of them.
     """
 
     def __init__(self, run: Path, root: Path, device: str, asked: Asked) -> None:
@@ -63,6 +68,10 @@ class Ground:
         drawn = np.random.default_rng(asked.seed).permutation(len(on.recordings))
         chosen = np.sort(drawn[: asked.recordings])
         self._recordings, self._labels = on.recordings[chosen], on.labels[chosen]
+        self.notes = list(on.notes)
+        if len(chosen) < len(on.recordings):
+            whole = f"{len(on.recordings):,} {asked.part}"
+            self.notes.append(f"{len(chosen):,} of {whole} recordings, drawn by --seed")
         self._shown: list[NDArray[np.int64]] = []
         if asked.norm_statistics == "recompute":
             train = on.cache.split(checkpoint.recipe.data.protocol, "train")
@@ -74,6 +83,8 @@ class Ground:
                 )
             self._shown = np.array_split(order, -(-len(order) // BATCH))
         self._model = checkpoint.build_model(self._device).eval()
+        if self._shown and not running_norms(self._model):
+            self.notes.append("the network has no running statistics, so none are made anew")
         self._origin = Origin(self._model)
         count, norms = (2 if asked.two else 1), asked.norm_directions
         self._directions = [
@@ -147,6 +158,7 @@ def landscape(
     *,
     workers: int = 1,
     on_point: Callable[[int, int], None] = lambda done, of: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Landscape:
     """Compute a landscape, or what is missing of it, into its file.
 
@@ -158,6 +170,7 @@ def landscape(
         asked: see :class:`Asked`.
         workers: processes.
         on_point: called with how many points are done, of how many.
+        on_note: called with what a user should know, before the first point.
 
     Raises:
         SnntxError: the checkpoint, its cache or the file is damaged, the file is being written by
@@ -169,6 +182,8 @@ def landscape(
         out.parent.mkdir(parents=True, exist_ok=True)
         with Lock(out.with_name(f".{out.name}.lock")), _one_thread():
             ground = Ground(run, root, device, asked)
+            for note in ground.notes:
+                on_note(note)
             done = read_points(out, ground.settings, set(asked.grid))
             missing = [point for point in asked.grid if point not in done]
             on_point(len(done), len(asked.grid))

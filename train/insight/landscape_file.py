@@ -135,7 +135,14 @@ def read_landscape(path: Path) -> Landscape:
         settings, points = _content(path)
     except OSError as error:
         raise SnntxError(f"{path}: cannot be read: {error.strerror}") from error
-    asked = Asked(**{name: settings[name] for name in Asked.__dataclass_fields__})
+    try:
+        asked = Asked(**{name: settings[name] for name in Asked.__dataclass_fields__})
+        if not points.keys() <= set(asked.grid):
+            raise ValueError("a point is not on the grid")
+    except (LookupError, TypeError, ValueError, UsageError) as error:
+        raise SnntxError(
+            f"{path}: is no whole landscape: its settings and points do not fit: {error}"
+        ) from error
     values = np.full((2, *[asked.points] * (2 if asked.two else 1)), np.nan)
     for at, value in points.items():
         values[0][at], values[1][at] = value

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from snntx.train.assess.evaluate import evaluate_run
 from snntx.train.insight import landscape as module
 from snntx.train.insight.directions import Origin, draw_direction, remade_statistics
 from snntx.train.insight.landscape import landscape
-from snntx.train.insight.landscape_file import Asked, read_landscape
+from snntx.train.insight.landscape_file import Asked, read_landscape, text_of
 from snntx.train.network.norm import StepNorm
 
 CARD = "simulated-digits"
@@ -179,6 +181,29 @@ def test_a_call_that_is_terminated_is_gone_on_with(
     assert run([*words, "--out", str(out)]) == 0
     assert run([*words, "--out", str(whole)]) == 0
     assert out.read_bytes() == whole.read_bytes()
+
+
+def test_what_is_drawn_and_known_is_said(trained: Path, root: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    asked = Asked(points=2, recordings=8, part="train", norm_statistics="recompute")
+    landscape(trained, tmp_path / "a.json", root, asked=asked, on_note=told.append)
+    assert len(told) == 2
+    assert "recordings it was trained on" in told[0]
+    assert re.fullmatch(r"8 of \d+ train recordings, drawn by --seed", told[1])
+
+
+@pytest.mark.parametrize(
+    "change", [{"points": 2}, {"points": "x"}, {"two": True}, {"low": 3.0}, {"part": None}]
+)
+def test_a_file_that_does_not_fit_itself_is_no_landscape(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    settings = {**asdict(Asked(points=3)), **change}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    path = tmp_path / "a.json"
+    path.write_text(text_of(settings, {(2,): (1.0, 0.5)}))
+    with pytest.raises(SnntxError, match="is no whole landscape"):
+        read_landscape(path)
 
 
 def test_other_settings_in_the_file_are_named(trained: Path, root: Path, tmp_path: Path) -> None:
