@@ -85,7 +85,7 @@ def _surface(figure: Figure, found: Landscape) -> None:
     names = {"xlabel": "first direction", "ylabel": "second direction"}
     flat = figure.add_subplot(1, 2, 1)
     drawn = flat.contourf(found.axis, found.axis, values, LEVELS, cmap=MAP)
-    levels = drawn.levels
+    levels = list(drawn.levels)
     middle = (levels[0] + levels[-1]) / 2  # the map is dark below and pale above
     inks = ["white" if level < middle else "black" for level in levels]
     lines = flat.contour(found.axis, found.axis, values, levels, colors=inks, linewidths=0.5)
