@@ -61,7 +61,8 @@ def make_report(
         say: told what is being done, and what is left out.
 
     Raises:
-        UsageError: a path is no run and holds none, or a run has no best checkpoint.
+        UsageError: a path is no run and holds none, or the only run cannot be measured; one of
+            several is named on the page, with the reason.
         SnntxError: a run or its cache is damaged or not there.
     """
     folders = [folder_of(path) for path in paths]
@@ -74,7 +75,13 @@ def make_report(
     if len(runs) <= DETAILED:
         for run, name in named:
             where = root_of(run, default_root or user_root()) if root is None else root
-            found.append(gather(run, name, where, device, part, say))
+            try:
+                found.append(gather(run, name, where, device, part, say))
+            except UsageError as error:
+                if len(runs) == 1:
+                    raise
+                notes.append(f"Run {name} has no sections of its own: {error}.")
+                say(notes[-1])
     else:
         notes.append(
             f"With {len(runs)} runs (more than {DETAILED}) the sections of each run are left out; "

@@ -47,8 +47,8 @@ def report(
 
     RUN is a run directory (its best.pt is measured), a sweep's folder or file, or the name of
     either below runs/. Of one run the page has the result, confusions, classes with pictures of
-    mistakes, learning curves, spikes and energy, transfer, recipe, data and environment; several
-    stand side by side, and up to four have their own sections too.
+    mistakes, learning curves, spikes and energy, transfer, saliency, recipe, data and environment;
+    several stand side by side, and up to four have their own sections too.
     """
     out = out or Path("report.html")
     if out.suffix not in (".html", ".htm"):

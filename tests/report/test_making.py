@@ -63,6 +63,19 @@ def test_unmeasured_runs_and_many_runs_say_so(
     assert text.count("<h2") == 1
 
 
+def test_one_of_several_that_cannot_be_measured_is_named(
+    runs: dict[str, Path], small_cache: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(runs["both"], tmp_path / "begun")
+    (tmp_path / "begun" / "best.pt").unlink()
+    assert report(small_cache, tmp_path / "page.html", runs["alone"], tmp_path / "begun") == 0
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Run begun has no sections of its own" in text
+    assert "has no best.pt" in text
+    assert "Run alone" in text
+    assert text.count("<h2") == 2
+
+
 def test_a_sweeps_file_stands_for_its_folder(
     runs: dict[str, Path],
     small_cache: Path,
