@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import BadFileError
@@ -14,6 +15,7 @@ from ..framing.records import Records
 from .base import Usable, reader_of
 from .order import checked
 from .outside import within
+from .versions import told_apart
 
 __all__ = ["Usable", "checked", "read_events", "read_recordings", "usable"]
 
@@ -37,7 +39,8 @@ def usable(
     """
     if isinstance(events, Events):
         timers = reader_of(spec.format).timers
-        events = checked(events, path, sort=spec.sort, wraps=spec.wraps, timers=timers)
+        with _telling(path, spec.format):
+            events = checked(events, path, sort=spec.sort, wraps=spec.wraps, timers=timers)
     held = within(events, options, drop=spec.drops)
     if held.size == 0:
         raise BadFileError(
@@ -66,10 +69,11 @@ def read_recordings(
     """
     reader = reader_of(format, drops=drops)
     if reader.holds_many:
-        return digest_file(path), reader.recordings(path, parts)
+        return digest_file(path), _each_told(reader.recordings(path, parts), path, format)
     data = read_file(path)
-    records = reader.plain_records(data)
-    return digest(data), [reader.decode(data, path) if records is None else records]
+    with _telling(path, format):
+        records = reader.plain_records(data)
+        return digest(data), [reader.decode(data, path) if records is None else records]
 
 
 def read_events(
@@ -96,4 +100,21 @@ def read_events(
         BadFileError: the file is unreadable, damaged, empty, or its times go back.
     """
     reader = reader_of(format, drops=drops)
-    return checked(reader.read(Path(path)), path, sort=sort, wraps=wraps, timers=reader.timers)
+    with _telling(path, format):
+        return checked(reader.read(Path(path)), path, sort=sort, wraps=wraps, timers=reader.timers)
+
+
+@contextmanager
+def _telling(path: Path | str, format: str) -> Iterator[None]:
+    """Say of a file that is of another kind which one that is, instead of to get it again."""
+    try:
+        yield
+    except BadFileError as error:
+        raise told_apart(error, path, format) from error
+
+
+def _each_told(
+    recordings: Iterable[Events | Records | BadFileError], path: Path, format: str
+) -> Iterator[Events | Records | BadFileError]:
+    with _telling(path, format):
+        yield from recordings

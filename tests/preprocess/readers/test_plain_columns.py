@@ -525,7 +525,7 @@ def test_a_file_of_matlab_7_3_is_hdf5(tmp_path: Path) -> None:
         read_events(path, "mat")
     equal(path, "hdf5", some())
     savemat(path, some())
-    assert "no HDF5 file" in refused(path, "hdf5")
+    assert "a MATLAB 5 file, expected one of format hdf5; set format = mat" in refused(path, "hdf5")
 
 
 def test_no_other_file_is_opened(tmp_path: Path) -> None:

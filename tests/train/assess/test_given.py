@@ -11,7 +11,8 @@ import pytest
 from snntx.cli import run
 from snntx.errors import BadFileError, UsageError
 from snntx.preprocess.readers.base import READERS
-from snntx.train.assess.given import KINDS, recordings_in, refuse_other
+from snntx.preprocess.readers.versions import KINDS
+from snntx.train.assess.given import recordings_in, refuse_other
 
 
 def test_a_folder_stands_for_its_files_at_any_depth(tmp_path: Path) -> None:
@@ -28,9 +29,9 @@ def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
         recordings_in([tmp_path])
 
 
-@pytest.mark.parametrize(("start", "what", "formats"), KINDS)
+@pytest.mark.parametrize(("start", "what", "formats", "_advice"), KINDS)
 def test_a_file_of_another_format_is_told_by_its_first_bytes(
-    start: bytes, what: str, formats: tuple[str, ...], tmp_path: Path
+    start: bytes, what: str, formats: tuple[str, ...], _advice: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "recording.bin"
     path.write_bytes(start + bytes(100))
