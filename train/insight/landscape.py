@@ -72,6 +72,10 @@ class Ground:
         if len(chosen) < len(on.recordings):
             whole = f"{len(on.recordings):,} {asked.part}"
             self.notes.append(f"{len(chosen):,} of {whole} recordings, drawn by --seed")
+        if getattr(checkpoint.recipe.method, "loss", "entropy") == "squared":
+            self.notes.append(
+                "trained by the squared loss, so its cross-entropy is not what training lowered"
+            )
         self._shown: list[NDArray[np.int64]] = []
         if asked.norm_statistics == "recompute":
             train = on.cache.split(checkpoint.recipe.data.protocol, "train")

@@ -67,7 +67,7 @@ def test_it_is_the_papers_at_each_step(layer: str, branch: str) -> None:
         maps, logits = grad_cam(model, frames, layer, torch.tensor([target] * BATCH), branch)
         expected = plain(model, frames, layer, branch, target)
         np.testing.assert_allclose(maps, expected, rtol=1e-10, atol=1e-15)
-        some += np.count_nonzero(expected)
+        some += int(np.count_nonzero(expected))
     assert some > 20
     forward = model.forward_event if branch == "event" else model.forward_static
     with torch.no_grad():
@@ -93,7 +93,7 @@ def test_networks_with_attention_have_maps(place: str, branch: str) -> None:
         maps, _ = grad_cam(model, frames, "second", torch.tensor([target] * BATCH), branch)
         expected = plain(model, frames, "second", branch, target)
         np.testing.assert_allclose(maps, expected, rtol=1e-9, atol=1e-15)
-        some += np.count_nonzero(expected)
+        some += int(np.count_nonzero(expected))
     assert some
 
 

@@ -26,7 +26,7 @@ from snntx.train.assess.evaluate import evaluate_run
 from snntx.train.insight import landscape as module
 from snntx.train.insight.directions import Origin, draw_direction, remade_statistics
 from snntx.train.insight.landscape import landscape
-from snntx.train.insight.landscape_file import Asked, read_landscape, text_of
+from snntx.train.insight.landscape_file import Asked, Point, read_landscape, text_of
 from snntx.train.network.norm import StepNorm
 
 CARD = "simulated-digits"
@@ -151,9 +151,12 @@ def test_several_processes_and_going_on_change_no_byte(
     assert np.isnan(read_landscape(cut).loss).sum() == 1
     counted: list[Any] = []
     value = module.Ground.value
-    monkeypatch.setattr(
-        module.Ground, "value", lambda self, at: counted.append(at) or value(self, at)
-    )
+
+    def watched(self: module.Ground, at: Point) -> tuple[float, float]:
+        counted.append(at)
+        return value(self, at)
+
+    monkeypatch.setattr(module.Ground, "value", watched)
     landscape(trained, cut, root, asked=asked)
     assert counted == [(2,)]
     assert cut.read_bytes() == whole.read_bytes()
@@ -181,6 +184,16 @@ def test_a_call_that_is_terminated_is_gone_on_with(
     assert run([*words, "--out", str(out)]) == 0
     assert run([*words, "--out", str(whole)]) == 0
     assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_run_by_another_loss_is_told(small_cache: Path, root: Path, tmp_path: Path) -> None:
+    settings = [*SETTINGS, "epochs=1", "loss=squared", "tet=false"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    words += ["--cache", str(root), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    assert run(["train", CARD, *words]) == 0
+    told: list[str] = []
+    landscape(tmp_path / "run", tmp_path / "a.json", root, asked=Asked(2), on_note=told.append)
+    assert "trained by the squared loss" in told[-1]
 
 
 def test_what_is_drawn_and_known_is_said(trained: Path, root: Path, tmp_path: Path) -> None:

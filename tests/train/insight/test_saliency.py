@@ -80,7 +80,7 @@ def test_both_branches_are_shown_their_own(trained: Path, small_cache: Path) -> 
 def test_recordings_and_a_class_can_be_named(trained: Path, small_cache: Path) -> None:
     root = small_cache / "cache"
     names = [
-        saliency_of(trained, "first", (), root, CPU, part=part).recordings[0].identity  # type: ignore[arg-type]
+        saliency_of(trained, "first", (), root, CPU, part=part).recordings[0].identity
         for part in ("train", "test")
     ]
     found = saliency_of(trained, "first", names, root, CPU, part="all", class_name="3")
