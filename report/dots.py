@@ -18,6 +18,8 @@ from .charts import RIGHT, TOP, WIDTH, Axis, shortened, ticks
 LEFT, BOTTOM = 32, 46
 ROW = 38
 """Height of a group, its name above its values."""
+LEAST = 90
+"""Height that the name of the groups' axis needs."""
 FOLDED = 52
 """Letters of a name that have room."""
 
@@ -57,10 +59,10 @@ def dots(title: str, x: Axis, y: str, groups: Sequence[Dots]) -> Markup:
         raise ValueError(f"{title}: no value to draw")
     every = [v for g in groups for v in (*g.values, g.mean, g.low, g.high) if v is not None]
     low, high = min(every), max(every)
-    pad = (high - low) * 0.04 or 0.5
+    pad = (high - low) * 0.04 or 0.05
     low = low - pad if x.low is None else max(low - pad, x.low)
     high = high + pad if x.high is None else min(high + pad, x.high)
-    floor = TOP + ROW * len(groups)
+    floor = TOP + max(ROW * len(groups), LEAST)
 
     def across(value: float) -> float:
         share = (min(max(value, low), high) - low) / (high - low)

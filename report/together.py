@@ -100,7 +100,7 @@ def _compared(told: Comparison) -> list[Block]:
 
 def _means(told: Comparison) -> list[Figure]:
     """Return the groups' means, and their differences where there is a baseline."""
-    by = "group of runs (by its settings)"
+    by = "group (name)"
     title = "Means of the groups"
     groups = [
         Dots(r.group.label, list(r.group.values.values()), r.sample.mean, r.sample.low,
@@ -138,7 +138,7 @@ def _row(told: Comparison, i: int) -> tuple[Cell, ...]:
             cells.append(number(paired.sample.mean, "+.4f"))
             cells.append(_interval(paired.sample, "+.4f"))
             p = paired.p_holm
-            cells += [Cell(p_text(p), p), number(paired.sample.n, "d")]
+            cells += [Cell("–" if p is None else p_text(p), p), number(paired.sample.n, "d")]
     return tuple(cells)
 
 

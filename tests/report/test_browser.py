@@ -64,7 +64,8 @@ CROSSING = """() => [...document.querySelectorAll("svg")].flatMap(svg => {
   const boxes = [...svg.querySelectorAll("text")].map(e => [e, e.getBoundingClientRect()]);
   const whole = svg.getBoundingClientRect();
   return boxes.flatMap(([e, a], i) => [
-    ...(a.left < whole.left - 1 || a.right > whole.right + 1 ? [`out: ${e.textContent}`] : []),
+    ...(a.left < whole.left - 1 || a.right > whole.right + 1
+      || a.top < whole.top - 1 || a.bottom > whole.bottom + 1 ? [`out: ${e.textContent}`] : []),
     ...boxes.slice(i + 1).filter(([, b]) => a.left < b.right - 1 && b.left < a.right - 1
       && a.top < b.bottom - 2 && b.top < a.bottom - 2).map(([f]) => `${e.textContent} | ${f.textContent}`),
   ]);
