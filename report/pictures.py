@@ -21,7 +21,7 @@ from .blocks import Picture, Shown
 from .gather import Mistake
 
 ACROSS = 5
-"""Frames of a row."""
+"""Frames of a row, at most."""
 TILE_PX = 60
 """Side of a frame on the page, about."""
 LARGEST_PX = 64
@@ -85,8 +85,8 @@ def _strip(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int, int]:
     """Return frames ``(T, H, W, 3)`` in rows, and how many there are across and down."""
     small = [_fitted(each) for each in frames]
     height, width = small[0].shape[:2]
-    across = min(ACROSS, len(small))
-    down = -(-len(small) // across)
+    down = -(-len(small) // ACROSS)
+    across = -(-len(small) // down)  # rows as even as can be
     gap = 1
     sheet = np.full((down * (height + gap) - gap, across * (width + gap) - gap, 3), 90, np.uint8)
     for i, each in enumerate(small):
