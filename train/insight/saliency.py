@@ -163,10 +163,8 @@ def _empty(found: Sequence[Salient]) -> list[str]:
         maps = [step for look in looks if look is not None for step in look.maps]
         empty = sum(not step.any() for step in maps)
         if empty:
-            notes.append(
-                f"{empty} of {len(maps)} maps of the {branch} branch are 0: at those steps nothing "
-                "in the layer spoke for the class"
-            )
+            count = f"{empty} of {len(maps)} maps are 0"
+            notes.append(f"{branch} branch: {count}, nothing there spoke for the class")
     return notes
 
 

@@ -122,7 +122,7 @@ def test_maps_that_are_nought_are_counted(
     monkeypatch.setattr(saliency, "grad_cam", nothing)
     notes = saliency_of(trained, "second", (), small_cache / "cache", CPU).notes
     for branch in ("event", "static"):
-        assert any(f"6 of 18 maps of the {branch} branch are 0" in note for note in notes)
+        assert any(f"{branch} branch: 6 of 18 maps are 0" in note for note in notes)
 
 
 def test_an_untrained_branch_is_left_out(small_cache: Path, tmp_path: Path) -> None:
