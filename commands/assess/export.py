@@ -17,9 +17,9 @@ from ..words.places import RUN, existing
 @click.option(
     "--to",
     "kind",
-    type=click.Choice(["safetensors", "torch", "nir"]),
+    type=click.Choice(["safetensors", "torch", "nir", "onnx"]),
     required=True,
-    help="Weights with everything about them, torch's plain state, or a graph of NIR.",
+    help="Weights with everything about them, torch's plain state, or a graph of NIR or ONNX.",
 )
 @click.option("--out", type=FOLDER, help="The file [default: beside the checkpoint].")
 def export(run: Path, kind: str, out: Path | None) -> None:
@@ -27,19 +27,21 @@ def export(run: Path, kind: str, out: Path | None) -> None:
 
     RUN is a run directory (its best.pt is used) or its name below runs/, a checkpoint file or a
     safetensors export. A graph of NIR is the event branch of a network that is a plain chain of
-    layers (vgg, scnn, nmnist), its norms folded into its weights.
+    layers (vgg, scnn, nmnist), its norms folded into its weights. A model of ONNX is the event
+    branch of any network that computes with operators of ONNX.
     """
     from ...train.checkpoints.export import default_out
     from ...train.checkpoints.export import export as write
     from ...train.checkpoints.weights import open_weights
 
     weights = open_weights(existing(run))
-    if kind == "nir":
-        from ...train.exchange.nir import ENDING, export_nir
+    if kind in ("nir", "onnx"):
+        from ...train.exchange import nir, onnx
 
-        out = out or weights.path.with_name(weights.path.stem + ENDING)
+        ending = nir.ENDING if kind == "nir" else onnx.ENDING
+        out = out or weights.path.with_name(weights.path.stem + ending)
         try:
-            export_nir(weights.trained(), out)
+            (nir.export_nir if kind == "nir" else onnx.export_onnx)(weights.trained(), out)
         except UsageError as error:
             where = "" if str(error).startswith(str(out)) else f"{weights.path}: "
             raise UsageError(f"{where}{error}") from error

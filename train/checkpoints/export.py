@@ -9,9 +9,11 @@ alone, for ``torch.load(path, weights_only=True)``.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from ...preprocess.disk.folders import cause_of
 from .state import Checkpoint, checked, save_content
 
 FORMAT = 1
+PRODUCER = "snntx"
+"""Of models of ONNX."""
 ENDINGS = {"safetensors": ".safetensors", "torch": ".weights.pt"}
 
 
@@ -106,7 +110,8 @@ def read_export(path: Path) -> Checkpoint:
         raise SnntxError(f"{path}: its metadata cannot be read: {error}") from error
 
 
-def _metadata(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+def described(checkpoint: Checkpoint) -> dict[str, str]:
+    """Return what an export tells about its checkpoint, as JSON texts."""
     content = {
         "snntx_export": FORMAT,
         "snntx_version": __version__,
@@ -124,9 +129,103 @@ def _metadata(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str
         "epoch": checkpoint.epoch,
         "validation": checkpoint.validation,
     }
-    texts = {name: json.dumps(value, ensure_ascii=False) for name, value in content.items()}
+    return {name: json.dumps(value, ensure_ascii=False) for name, value in content.items()}
+
+
+def _metadata(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    texts = described(checkpoint)
     texts["checksum"] = json.dumps(_checksum(tensors, texts))
     return {"format": "pt", **texts}  # other readers look for this entry, which is not JSON
+
+
+def onnx_package(also: str = "onnx") -> Any:
+    """Return the package onnx, once it and another one are found to be installed.
+
+    Raises:
+        UsageError: one of them is not.
+    """
+    try:
+        import_module(also)
+        return import_module("onnx")
+    except ImportError as error:
+        raise UsageError(
+            f"files of ONNX need the package {also}, which is not installed: "
+            "pip install 'snntx[onnx]'"
+        ) from error
+
+
+def set_aside(proto: Any, checkpoint: Checkpoint, texts: Mapping[str, str]) -> None:
+    """Give a model of ONNX its metadata, with every tensor that its graph does not hold as it is.
+
+    Those are the static head's and the coefficients, and what the exporter computed beforehand.
+    """
+    from safetensors.torch import save
+
+    tensors = {name: value.contiguous() for name, value in checkpoint.model.items()}
+    held = _held(proto)
+    aside = {name: t for name, t in tensors.items() if not _same(held.get(name), t)}
+    told = {**texts, "tensors": json.dumps(list(tensors))}
+    told["checksum"] = json.dumps(_checksum(tensors, told))
+    told["aside"] = base64.b85encode(save(aside)).decode()
+    for name, text in told.items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = name, text
+
+
+def is_onnx(path: Path) -> bool:
+    """Whether a file begins as models of ONNX do that snntx wrote, whatever its name."""
+    mark = b"\x12" + bytes([len(PRODUCER)]) + PRODUCER.encode()
+    with path.open("rb") as file:
+        first = file.read(2 + len(mark))
+    return first[:1] == b"\x08" and first[2:] == mark
+
+
+def read_onnx(path: Path) -> Checkpoint:
+    """Return what an export to ONNX holds, as :func:`read_export` does: its weights, not its graph.
+
+    Raises:
+        UsageError: the package onnx is not installed.
+        SnntxError: damaged, or of another format.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    onnx = onnx_package()
+    undecoded = import_module("google.protobuf.message").DecodeError
+    try:
+        proto = onnx.load_model(path)
+        texts = {entry.key: entry.value for entry in proto.metadata_props}
+        aside = load(base64.b85decode(texts.pop("aside")))
+        content = {name: json.loads(text) for name, text in texts.items()}
+        held = {**_held(proto), **aside}
+        tensors = {name: held[name] for name in content["tensors"]}
+        if content["checksum"] != _checksum(tensors, texts):
+            raise SnntxError(f"{path}: does not match its checksum; export it again")
+        return _checkpoint(path, content, tensors)
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        undecoded,
+        SafetensorError,
+        OSError,
+    ) as error:
+        raise SnntxError(f"{path}: not a readable export to ONNX: {error}") from error
+
+
+def _held(proto: Any) -> dict[str, Tensor]:
+    """Return the tensors of a graph, by the network's names."""
+    from onnx import numpy_helper
+
+    return {
+        each.name.removeprefix("network."): torch.from_numpy(numpy_helper.to_array(each).copy())
+        for each in proto.graph.initializer
+    }
+
+
+def _same(one: Tensor | None, other: Tensor) -> bool:
+    return one is not None and one.dtype == other.dtype and torch.equal(one, other.cpu())
 
 
 def _checksum(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ Five kinds are known:
 
 - ``run``: a run directory, for which its ``best.pt`` stands;
 - ``checkpoint``: a ``last.pt`` or ``best.pt`` of ``snntx train``;
-- ``export``: safetensors of ``snntx export``;
+- ``export``: safetensors or ONNX of ``snntx export``;
 - ``published``: what the reference implementation's saver wrote, with its command line;
 - ``state``: tensors by name and no more, such as ``snntx export --to torch`` writes, or a
   ``state_dict`` by the reference's names.
@@ -22,7 +22,7 @@ from typing import Literal
 from torch import Tensor
 
 from ...errors import SnntxError, UsageError, shell_word
-from .export import is_export, read_export
+from .export import is_export, is_onnx, read_export, read_onnx
 from .foreign import load_foreign, weights_of
 from .published import CLASS_NAMES, Published, read_published, reference_model
 from .state import MARK, Checkpoint, checkpoint_from
@@ -120,6 +120,8 @@ def open_weights(path: Path) -> Weights:
     file = checkpoint_path(path)
     if is_export(file):
         return Weights(file, "export", read_export(file))
+    if is_onnx(file):
+        return Weights(file, "export", read_onnx(file))
     with file.open("rb") as opened:
         if opened.read(4) == b"\x89HDF":
             raise UsageError(

@@ -97,7 +97,7 @@ def test_every_form_says_the_same(
                 ]
     assert run(["predict", str(out), str(folder), "--json", "--format", "csv"]) == 2
     assert "--json and --format csv are two forms of one output" in capsys.readouterr().err
-    other = tmp_path / "other.bin"
-    other.write_bytes(b"#!AER-DAT4.0\r\n" + bytes(100))
-    assert run(["predict", str(out), str(other)]) == 1
+    wrong = tmp_path / "other.bin"
+    wrong.write_bytes(b"#!AER-DAT4.0\r\n" + bytes(100))
+    assert run(["predict", str(out), str(wrong)]) == 1
     assert "an AEDAT 4.0 file, but the run reads files of format atis" in capsys.readouterr().err
