@@ -8,16 +8,19 @@ text: for people they are printed on one line, without control characters.
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from ...errors import UsageError
-from ...preprocess.disk.atomic import write_atomic
+from ...preprocess.disk.atomic import READABLE, placing
 from ...preprocess.disk.folders import cause_of
 from .columns import table_lines
 from .spreadsheet import sheet_text
@@ -39,6 +42,10 @@ def classifying(files: Sequence[Path]) -> Iterator[Iterable[Path]]:
         bar.close()
 
 
+SPOOLED = 1 << 20
+"""Bytes for a file that are held in memory; more lie in a temporary file until the end."""
+
+
 class Told:
     """Predictions on their way out.
 
@@ -57,7 +64,7 @@ class Told:
         self.count = 0
         self._form, self._classes, self._out = form, classes, out
         self._kept: list[Prediction] = []
-        self._text: list[str] = []
+        self._text = tempfile.SpooledTemporaryFile(SPOOLED)  # noqa: SIM115  (closed by end)
 
     def add(self, result: Prediction) -> None:
         """Take one prediction; print its line at once where lines are printed."""
@@ -90,7 +97,14 @@ class Told:
                 self._tell("\n".join(table_lines([header, *rows], right=9)) + "\n")
         if self._out is not None:
             try:
-                write_atomic(self._out, "".join(self._text))
+                self._out.parent.mkdir(parents=True, exist_ok=True)
+                with self._text, placing(self._out) as file:
+                    self._text.seek(0)
+                    whole = io.BufferedWriter(cast(io.RawIOBase, file))  # a raw one writes parts
+                    shutil.copyfileobj(self._text, whole)
+                    whole.flush()
+                    whole.detach()
+                self._out.chmod(READABLE)
             except OSError as error:
                 raise UsageError(f"{self._out}: cannot be written: {cause_of(error)}") from error
 
@@ -104,8 +118,8 @@ class Told:
 
     def _tell(self, text: str) -> None:
         """Print text, or keep it for the file; a byte that is no UTF-8 becomes an escape."""
-        plain = text.encode("utf-8", "backslashreplace").decode()
+        plain = text.encode("utf-8", "backslashreplace")
         if self._out is None:
-            click.echo(plain, nl=False)
+            click.echo(plain.decode(), nl=False)
         else:
-            self._text.append(plain)
+            self._text.write(plain)

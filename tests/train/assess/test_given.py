@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from snntx.cli import run
+from snntx.commands.terminal import predictions
 from snntx.errors import BadFileError, UsageError
 from snntx.preprocess.readers.base import READERS
 from snntx.preprocess.readers.versions import KINDS
 from snntx.train.assess.given import recordings_in, refuse_other
+from snntx.train.assess.predict import Prediction
 
 
 def test_a_folder_stands_for_its_files_at_any_depth(tmp_path: Path) -> None:
@@ -101,3 +103,23 @@ def test_every_form_says_the_same(
     wrong.write_bytes(b"#!AER-DAT4.0\r\n" + bytes(100))
     assert run(["predict", str(out), str(wrong)]) == 1
     assert "an AEDAT 4.0 file, but the run reads files of format atis" in capsys.readouterr().err
+
+
+def test_a_long_file_is_whole_and_a_failure_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit in the memory set aside for it goes through a temporary file."""
+    monkeypatch.setattr(predictions, "SPOOLED", 10)
+    told = predictions.Told("jsonl", ["a", "b"], tmp_path / "new" / "told.jsonl")
+    for number in range(2000):
+        told.add(Prediction(f"{number}.bin", number, "a", {"a": 0.75, "b": 0.25}))
+    assert not (tmp_path / "new").exists()
+    told.end()
+    lines = (tmp_path / "new" / "told.jsonl").read_text().splitlines()
+    assert [json.loads(line)["file"] for line in lines] == [f"{n}.bin" for n in range(2000)]
+    (tmp_path / "taken").mkdir()
+    told = predictions.Told("csv", ["a", "b"], tmp_path / "taken")
+    told.add(Prediction("1.bin", 1, "a", {"a": 0.75, "b": 0.25}))
+    with pytest.raises(UsageError, match="taken: cannot be written"):
+        told.end()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["new", "taken"]
