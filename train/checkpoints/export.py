@@ -1,16 +1,18 @@
-"""Weights for other programs: safetensors with everything about them, or a plain state.
+"""Weights for other programs, with everything about them: safetensors, or torch's plain state.
 
 A safetensors file holds the network's tensors by their names here and, as metadata, JSON
 texts: model, steps, classes, framing options, recipe, card, cache key, and a checksum of all
 of it, which the format itself lacks. That is enough to classify new recordings, so
 :func:`read_export` returns a checkpoint; it cannot be trained on. ``torch`` writes the tensors
-alone, for ``torch.load(path, weights_only=True)``.
+by name, for ``torch.load(path, weights_only=True)``, and the same texts where torch keeps a state's
+metadata, which ``load_state_dict`` passes over.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
@@ -28,6 +30,8 @@ from ...preprocess.disk.folders import cause_of
 from .state import Checkpoint, checked, save_content
 
 FORMAT = 1
+ACCOUNT = "snntx"
+"""Name of the texts among a plain state's metadata."""
 PRODUCER = "snntx"
 """Of models of ONNX."""
 ENDINGS = {"safetensors": ".safetensors", "torch": ".weights.pt"}
@@ -63,7 +67,10 @@ def export(checkpoint: Checkpoint, kind: str, out: Path) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if kind == "torch":
-            save_content(out, tensors)
+            state = OrderedDict(tensors)
+            account = {ACCOUNT: _metadata(checkpoint, tensors)}
+            state._metadata = account  # type: ignore[attr-defined]
+            save_content(out, state)
         else:
             from safetensors.torch import save
 
@@ -103,6 +110,33 @@ def read_export(path: Path) -> Checkpoint:
         )
     try:
         content = {name: json.loads(text) for name, text in texts.items() if name != "format"}
+        if content["checksum"] != _checksum(tensors, texts):
+            raise SnntxError(f"{path}: does not match its checksum; export it again")
+        return _checkpoint(path, content, tensors)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SnntxError(f"{path}: its metadata cannot be read: {error}") from error
+
+
+def account_of(content: Any) -> Mapping[str, str] | None:
+    """Return the texts beside a plain state that :func:`export` wrote, or None."""
+    metadata = getattr(content, "_metadata", None)
+    found = metadata.get(ACCOUNT) if isinstance(metadata, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def read_account(path: Path, texts: Mapping[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
+    """Return an export to torch as :func:`read_export` does.
+
+    Raises:
+        SnntxError: damaged, or of another format.
+    """
+    try:
+        content = {name: json.loads(text) for name, text in texts.items() if name != "format"}
+        if content["snntx_export"] != FORMAT:
+            raise SnntxError(
+                f"{path}: export format {content['snntx_export']}, this release reads {FORMAT}; "
+                "export it again"
+            )
         if content["checksum"] != _checksum(tensors, texts):
             raise SnntxError(f"{path}: does not match its checksum; export it again")
         return _checkpoint(path, content, tensors)

@@ -22,7 +22,7 @@ from typing import Literal
 from torch import Tensor
 
 from ...errors import SnntxError, UsageError, shell_word
-from .export import is_export, is_onnx, read_export, read_onnx
+from .export import account_of, is_export, is_onnx, read_account, read_export, read_onnx
 from .foreign import load_foreign, weights_of
 from .published import CLASS_NAMES, Published, read_published, reference_model
 from .state import MARK, Checkpoint, checkpoint_from
@@ -129,6 +129,9 @@ def open_weights(path: Path) -> Weights:
                 "checkpoint or a safetensors export"
             )
     content = load_foreign(file)
+    account = account_of(content)
+    if account is not None:
+        return Weights(file, "export", read_account(file, account, dict(content)))
     if isinstance(content, dict) and MARK in content:
         kind: Kind = "run" if path.is_dir() else "checkpoint"
         return Weights(file, kind, checkpoint_from(file, content))

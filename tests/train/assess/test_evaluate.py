@@ -324,6 +324,12 @@ def test_a_run_given_with_a_card_is_measured_without(snntx: Snntx, trained: Path
 def test_weights_alone_say_both_ways_on(snntx: Snntx, trained: Path, tmp_path: Path) -> None:
     own = tmp_path / "own weights.pt"
     assert snntx("export", trained, "--to", "torch", "--out", own).code == 0
+    exported = json.loads(snntx("evaluate", own, "--json").out)
+    whole = json.loads(snntx("evaluate", trained, "--json").out)
+    assert exported == whole | {"checkpoint": str(own)}
+    state = torch.load(own, weights_only=True)
+    load_checkpoint(trained / "best.pt").build_model(CPU).load_state_dict(state)
+    torch.save(dict(state), own)  # what other programs, and releases before, write of them
     output = snntx("evaluate", own)
     one_line(output, 2, "as snntx export --to torch writes them), which name neither their data")
     # give a safetensors export

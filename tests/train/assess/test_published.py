@@ -130,7 +130,11 @@ def test_a_published_checkpoint_needs_a_card(
 ) -> None:
     path = files.write_small(tmp_path / "a.pth.tar")
     error(evaluate(capsys, path), 2, "does not name its data; add --card CARD")
-    error(evaluate(capsys, tmp_path, "--protocol", "paper"), 2, "--protocol needs --card")
+    error(
+        evaluate(capsys, tmp_path, "--protocol", "paper"),
+        2,
+        "--protocol is of published ones alone",
+    )
     words = ["--card", CARD, "--part", "all"]
     error(evaluate(capsys, path, *words), 2, "is measured on the test part alone; leave out --part")
 
@@ -140,4 +144,4 @@ def test_a_checkpoint_of_ours_needs_none(
 ) -> None:
     path = Path(shutil.copy(KEPT / "runs" / "stopped" / "best.pt", tmp_path / "a.pth.tar"))
     words = ["--card", CARD, "--cache", small_cache / "cache"]
-    error(evaluate(capsys, path, *words), 2, "leave out --card")
+    error(evaluate(capsys, path, *words), 1, "was trained on is not there; give its root")

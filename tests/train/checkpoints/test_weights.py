@@ -56,6 +56,9 @@ def written(tmp_path: Path, reference: dict[str, Tensor]) -> Callable[[str, str]
             files.write(path, reference, files.arguments("scnn", steps=2, classes=10))
         elif what == "state":
             assert run(["export", str(RUN), "--to", "torch", "--out", str(path)]) == 0
+            with path.open("rb") as file:
+                state = torch.load(file, weights_only=True)
+            torch.save(dict(state), path)  # without its metadata
         else:
             torch.save(reference, path)
         return path
@@ -170,6 +173,20 @@ def test_weights_that_do_not_name_their_data(
         error = one_line(words, 2, capsys)
         assert f"{path}: " in error
         assert all(message in error for message in messages)
+
+
+def test_an_export_to_torch_is_told_by_its_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    assert run(["export", str(RUN), "--to", "torch", "--out", str(path)]) == 0
+    found, best = open_weights(path), open_weights(RUN).trained()
+    assert found.kind == "export"
+    assert found.trained().classes == best.classes
+    assert found.trained().recipe == best.recipe
+    state = torch.load(path, weights_only=True)
+    next(iter(state.values())).add_(1)
+    torch.save(state, path)
+    with pytest.raises(SnntxError, match="does not match its checksum; export it again"):
+        open_weights(path)
 
 
 def test_weights_that_name_their_data_are_not_published(
