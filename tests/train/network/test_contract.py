@@ -63,7 +63,14 @@ OWN = f"{__name__}:TwoLayers"
 Frames = Callable[..., Tensor]
 Results = dict[str, Tensor]
 both_backends = pytest.mark.parametrize("backend", ["torch", "numba"])
-every_model = pytest.mark.parametrize("name", [*MODELS.names(), pytest.param(OWN, id="own")])
+every_model = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "resnet34" else name
+        for name in MODELS.names()
+    ]
+    + [pytest.param(OWN, id="own")],
+)
 
 
 def small(name: str, seed: int = 0, **options: Any) -> TransferModel:

@@ -146,6 +146,7 @@ def test_a_damaged_log_tells_of_none(told: Done, tmp_path: Path, text: str) -> N
     assert (found[0]["cause"], found[1].startswith("epoch ")) == ("steps", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["merged", "per-step-own"])
 def test_either_norm_that_it_names_is_the_way_out(
     cache: FrameCache, told: Done, tmp_path: Path, norm: str
@@ -169,7 +170,7 @@ def test_looking_changes_no_byte_of_the_result(
     assert seen == blind.timeless
 
 
-@pytest.mark.parametrize("stop", [1, 2])
+@pytest.mark.parametrize("stop", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_resumed_it_is_told_once_in_all(
     cache: FrameCache, told: Done, tmp_path: Path, stop: int
 ) -> None:
@@ -311,6 +312,7 @@ def test_norms_of_a_network_of_ones_own() -> None:
 # ways out of the other causes
 
 
+@pytest.mark.slow
 def test_a_run_with_too_few_updates_goes_on_to_success(cache: FrameCache, tmp_path: Path) -> None:
     few: dict[str, Any] = {"norm": "merged", "draws_per_epoch": 48, "lr": 0.005, "width": 0.5}
     short = Done(cache, tmp_path / "run", **few, epochs=6)
@@ -323,6 +325,7 @@ def test_a_run_with_too_few_updates_goes_on_to_success(cache: FrameCache, tmp_pa
     assert accuracy[-1] > accuracy[5] + 0.3
 
 
+@pytest.mark.slow
 def test_the_lower_rate_that_it_names_is_the_way_out(cache: FrameCache, tmp_path: Path) -> None:
     fast: dict[str, Any] = {"norm": "merged", "schedule": "step", "lr": 0.5}
     lower = re.search(r"--set lr=(\S+) ", line({**CAUSE, "cause": "fast"}, **fast))

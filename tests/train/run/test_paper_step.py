@@ -47,7 +47,9 @@ def partners(data: TrainingData, batch: Batch, epoch: int, number: int) -> torch
     return torch.from_numpy(cache.static_images()[np.array(chosen), 0] / 255.0)
 
 
-@pytest.mark.parametrize("name", ["n-caltech101", "cep-dvs", "n-omniglot"])
+@pytest.mark.parametrize(
+    "name", ["n-caltech101", pytest.param("cep-dvs", marks=pytest.mark.slow), "n-omniglot"]
+)
 def test_two_steps_of_a_paper_recipe(name: str, small_cache: Path, plain: ModuleType) -> None:
     settings = plain.PUBLISHED[name]
     published = load_recipe(load_card(name), "paper")
