@@ -110,7 +110,10 @@ def _telling(path: Path | str, format: str) -> Iterator[None]:
     try:
         yield
     except BadFileError as error:
-        raise told_apart(error, path, format) from error
+        better = told_apart(error, path, format)
+        if better is error:  # an error that is its own cause has no end
+            raise
+        raise better from error
 
 
 def _each_told(

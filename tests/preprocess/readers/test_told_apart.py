@@ -53,3 +53,12 @@ def test_a_damaged_file_of_its_own_kind_is_to_be_had_again(tmp_path: Path) -> No
     with pytest.raises(BadFileError, match="again"):
         read_events(path, "npy")
     assert what_is(tmp_path / "none") is None
+
+
+def test_an_error_is_never_its_own_cause(tmp_path: Path) -> None:
+    """What walks along the causes, as a cluster's workers do, would never end."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"1234567")
+    with pytest.raises(BadFileError, match="7 bytes is not a whole") as caught:
+        read_events(path, "atis")
+    assert caught.value.__cause__ is not caught.value

@@ -155,7 +155,7 @@ def frames(small_cache: Path) -> FrameCache:
     ("where", "words"),
     [
         ("snntx.train.assess.evaluate:evaluate_run", ["evaluate", "RUN"]),
-        ("snntx.train.assess.predict:predict", ["predict", "RUN", "some.bin"]),
+        ("snntx.train.assess.predict:predictions", ["predict", "RUN", "some.bin"]),
         ("snntx.train.study.compare:compare", ["compare", "RUN"]),
         ("snntx.train.study.sweep:load_sweep", ["sweep", "few-labels", CARD]),
         ("snntx.train.run.fit:train", ["train", CARD, *set_words(), "--out", "new"]),
