@@ -19,7 +19,7 @@ from ..words.places import RUN, existing
     "kind",
     type=click.Choice(["safetensors", "torch", "nir", "onnx"]),
     required=True,
-    help="Weights with everything about them, torch's plain state, or a graph of NIR or ONNX.",
+    help="Weights by name with everything about them, or a graph of NIR or ONNX.",
 )
 @click.option("--out", type=FOLDER, help="The file [default: beside the checkpoint].")
 def export(run: Path, kind: str, out: Path | None) -> None:

@@ -52,9 +52,9 @@ def predict(
 
     FILES are recordings, or folders, of which every file at any depth is taken, but no hidden one.
     CHECKPOINT is a run directory (its best.pt is used) or its name below runs/, a checkpoint file
-    or an export to safetensors or ONNX. A file that cannot be used is named, and the others are
-    classified all the same; with --bad-files skip that is no failure, unless there are no others.
-    Lines of csv and jsonl are printed as they are found.
+    or an export to safetensors, torch or ONNX. A file that cannot be used is named, and the others
+    are classified all the same; with --bad-files skip that is no failure, unless there are no
+    others. Lines of csv and jsonl are printed as they are found.
     """
     from ...train.assess.given import recordings_in
     from ...train.assess.predict import predictions
