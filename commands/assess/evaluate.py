@@ -74,9 +74,9 @@ def evaluate(
 
     RUN is a run directory (its best.pt is used) or its name below runs/, a checkpoint file or an
     export to safetensors, torch or ONNX, all of which know their data and protocol; or a
-    checkpoint that the authors of the method published (.pth.tar), with --card. With --key it is another cache of
-    the run's card, such as one of new recordings: preprocess them, and take --part all. With
-    --card it is another dataset of the same classes.
+    checkpoint that the authors of the method published (.pth.tar), with --card. With --key it is
+    another cache of the run's card, such as one of new recordings: preprocess them, and take
+    --part all. With --card it is another dataset of the same classes.
     """
     for run in runs:
         existing(run)
