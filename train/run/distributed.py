@@ -10,6 +10,7 @@ processes (SyncBatchNorm) do not exist for the per-step norm.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -109,4 +110,5 @@ def joined(device: torch.device) -> Iterator[Group]:
     try:
         yield Group(rank, size, device)
     finally:
+        gc.collect()  # what still holds the group goes first: left for the process's end, it aborts
         dist.destroy_process_group()

@@ -190,7 +190,8 @@ sys.path.insert(0, {tests!r})
 import test_updates as t
 from snntx.train.run.distributed import joined
 torch.set_num_threads(1)
-with joined(t.CPU) as group:
+
+def main(group):
     objective, step = t.updater(t.recipe(**{changes!r}), group)
     values = step(t.batch())
     if group.first:
@@ -199,6 +200,9 @@ with joined(t.CPU) as group:
         torch.testing.assert_close(group.same(values), values)
     finally:
         group.wait()
+
+with joined(t.CPU) as group:
+    main(group)
 """
 
 
