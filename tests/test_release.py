@@ -244,10 +244,15 @@ def scalars(run_directory: Path, tag: str) -> list[tuple[int, float]]:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_tensorboards_files_of_a_run_that_goes_on_count_alike(kept: Path, times: int) -> None:
+def test_tensorboards_files_of_a_run_that_goes_on_count_alike(
+    kept: Path, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("tensorboard")
+    from tensorboard.summary.writer import event_file_writer as files
     from torch.utils.tensorboard import SummaryWriter
 
+    # files of one second are read in the order of their names, and of one process 10 is before 9
+    monkeypatch.setattr(files, "_global_uid", files.AtomicCounter(0))
     path = kept / "runs" / "stopped"
     with SummaryWriter(str(path)) as writer:
         for record in raw_log(path):
