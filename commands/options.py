@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ..errors import ElsewhereError, UsageError, nearest, plain, shell_word
 from .ending import INTERRUPTED, code_of, interrupted_by_sigterm
@@ -15,6 +17,7 @@ from .words.misplaced import Worded
 
 FOLDER = click.Path(path_type=Path)
 _WORDS = "snntx.words"
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Commands(click.Group):
@@ -77,6 +80,26 @@ device_option = click.option(
     show_default=True,
     help="Where to compute; auto takes CUDA where there is one.",
 )
+
+
+def part_option(what: str) -> Callable[[Command], Command]:
+    """Return the option that says which part of a run's protocol; ``what`` begins its help."""
+    return click.option(
+        "--part",
+        type=click.Choice(["test", "validation", "train", "all"]),
+        default="test",
+        show_default=True,
+        help=f"{what}; all takes every recording of the cache.",
+    )
+
+
+def root_for(cache: Path | None, run: Path) -> Path:
+    """Return the root of all caches for a run: that of ``--cache``, or where it was trained."""
+    from ..train.checkpoints.started import root_of
+
+    root = cache_root(cache)
+    source = click.get_current_context().get_parameter_source("cache")
+    return root if source is ParameterSource.COMMANDLINE else root_of(run, root)
 
 
 def cache_root(cache: Path | None) -> Path:

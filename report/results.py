@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..train.assess.evaluation import Evaluation
+from ..train.measure.metrics import mistakes
 from .blocks import (
     Block,
     Cell,
@@ -106,18 +107,16 @@ def confusion(found: Found) -> Section:
             f"Of {len(classes)} classes the whole matrix would be too large to read; snntx "
             "evaluate --json prints it. These are its most frequent mistakes."
         ))  # fmt: skip
-    pairs = sorted(
-        (
-            (-count, classes[i], classes[j], sum(row))
-            for i, row in enumerate(counts)
-            for j, count in enumerate(row)
-            if i != j and count
-        ),
-    )[:PAIRS]
+    pairs = mistakes(found.result.metrics, classes, PAIRS)
     if pairs:
         listed = tuple(
-            (Cell(true), Cell(taken), number(-n, "d"), number(-n / whole, ".3f"))
-            for n, true, taken, whole in pairs
+            (
+                Cell(each.true),
+                Cell(each.taken),
+                number(each.count, "d"),
+                number(each.share, ".3f"),
+            )
+            for each in pairs
         )
         head = ("true class", "taken for", "recordings", "share of the class")
         blocks.append(Table("Most frequent mistakes", head, listed))
@@ -150,15 +149,15 @@ def classes(found: Found) -> Section:
     rows.sort(key=lambda row: (row[2].value is None, row[2].value or 0.0, row[0].text))
     header = ("class", "recordings", "share right (recall)", "precision")
     blocks: list[Block] = [Table("Every class, worst first", header, tuple(rows))]
-    for name, mistakes in found.mistakes.items():
+    for name, wrong in found.mistakes.items():
         count, share = metrics.per_class[name]
         blocks.append(
             Gallery(
                 f"Mistakes in class {name}",
                 f"{round(count * (1 - share))} of {count} recordings are wrong; here are the "
-                f"{len(mistakes)} that the network was surest of. ON is blue, OFF orange, both "
+                f"{len(wrong)} that the network was surest of. ON is blue, OFF orange, both "
                 "in one step white; the twin comes first where there is one.",
-                tuple(shown(each) for each in mistakes),
+                tuple(shown(each) for each in wrong),
             )
         )
     if not found.mistakes:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from ...errors import UsageError
 from ..options import (
@@ -16,7 +15,9 @@ from ..options import (
     device_option,
     json_option,
     key_option,
+    part_option,
     print_json,
+    root_for,
     say,
 )
 from ..words.misplaced import Worded
@@ -32,13 +33,7 @@ if TYPE_CHECKING:
 @cache_option
 @click.option("--card", help="Another dataset of the run's classes; a published checkpoint's own.")
 @key_option
-@click.option(
-    "--part",
-    type=click.Choice(["test", "validation", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Of the run's protocol; all takes every recording of the cache.",
-)
+@part_option("Of the run's protocol")
 @click.option("--protocol", help="Whose test part, for a published checkpoint [default: paper].")
 @click.option("--static", is_flag=True, help="Measure the static branch too, on the twins.")
 @click.option(
@@ -84,10 +79,9 @@ def evaluate(
         raise UsageError("--csv and --json: choose one of them")
     if predictions is not None:
         check_sheet(predictions)
-    root = cache_root(cache)
     if card is not None and not _knows_its_data(runs[0]):
         given = {**asked, "predictions": predictions, "csv": as_csv, "other": runs[1:]}
-        _published(runs[0], root, card, protocol, device, as_json, given)
+        _published(runs[0], cache_root(cache), card, protocol, device, as_json, given)
         return
     if protocol is not None:
         raise UsageError(
@@ -97,7 +91,7 @@ def evaluate(
     alone = len(runs) == 1
     try:
         for run in runs:
-            _measure(run, root, card, device, asked, alone and not as_csv, as_json, results)
+            _measure(run, cache, card, device, asked, alone and not as_csv, as_json, results)
             if not alone:
                 say(f"{run}: top-1 {results[-1].metrics.top1:.4f}")
     finally:
@@ -117,7 +111,7 @@ def _knows_its_data(path: Path) -> bool:
 
 def _measure(
     run: Path,
-    root: Path,
+    cache: Path | None,
     card: str | None,
     device: str,
     asked: dict[str, Any],
@@ -127,7 +121,6 @@ def _measure(
 ) -> None:
     """Measure one run and append its result; print it first where it is the only one."""
     from ...train.assess.evaluate import UnwrittenError, evaluate_run
-    from ...train.checkpoints.started import root_of
     from ...train.run.distributed import pick_device
     from ..terminal.evaluation import print_metrics
 
@@ -136,13 +129,10 @@ def _measure(
         if shown:
             print_json(result.to_json()) if as_json else print_metrics(result)
 
-    source = click.get_current_context().get_parameter_source("cache")
-    if source is not ParameterSource.COMMANDLINE:
-        root = root_of(run, root)
     try:
         evaluate_run(
             run,
-            root,
+            root_for(cache, run),
             pick_device(device),
             card=card,
             key=asked["key"],

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from ...errors import UsageError
 from ..options import (
     FOLDER,
     cache_option,
-    cache_root,
     device_option,
     json_option,
     key_option,
+    part_option,
     print_json,
+    root_for,
     say,
 )
 from ..words.misplaced import Worded
@@ -30,13 +30,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=RUN)
 @cache_option
 @key_option
-@click.option(
-    "--part",
-    type=click.Choice(["test", "validation", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Whose twins are shown; all takes every recording of the cache.",
-)
+@part_option("Whose twins are shown")
 @click.option(
     "--most",
     type=click.IntRange(min=4),
@@ -75,7 +69,6 @@ def diagnose(
             if path.suffix != ".png":
                 raise UsageError(f"{option} {path}: the name has to end with .png")
             need_matplotlib(option)
-    from ...train.checkpoints.started import root_of
     from ...train.insight.diagnostics import diagnose_run
     from ...train.insight.trajectories import trajectories
     from ...train.run.distributed import pick_device
@@ -83,10 +76,7 @@ def diagnose(
     from ..terminal.insight import print_diagnosis
 
     existing(run)
-    root = cache_root(cache)
-    source = click.get_current_context().get_parameter_source("cache")
-    if source is not ParameterSource.COMMANDLINE:
-        root = root_of(run, root)
+    root = root_for(cache, run)
     found = diagnose_run(run, root, pick_device(device), key=key, part=part, most=most)
     went = trajectories(read_records(run)) if run.is_dir() else None
     if as_json:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from ...errors import UsageError
-from ..options import FOLDER, cache_option, cache_root, device_option, say
+from ..options import FOLDER, cache_option, device_option, part_option, root_for, say
 from ..words.misplaced import Worded
 from ..words.places import RUN, existing
 
@@ -33,13 +32,7 @@ if TYPE_CHECKING:
     help="Least and greatest coordinate; 1 is as far as the weights are long.",
 )
 @click.option("--two", is_flag=True, help="Along two directions: a surface.")
-@click.option(
-    "--part",
-    type=click.Choice(["test", "validation", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Whose recordings; all takes every recording of the cache.",
-)
+@part_option("Whose recordings")
 @click.option(
     "--recordings",
     type=click.IntRange(min=1),
@@ -92,16 +85,12 @@ def landscape(
         need_matplotlib("--plot")
     from tqdm import tqdm
 
-    from ...train.checkpoints.started import root_of
     from ...train.insight.landscape import landscape as compute
     from ...train.insight.landscape_file import Asked
     from ...train.run.distributed import pick_device
 
     existing(run)
-    root = cache_root(cache)
-    source = click.get_current_context().get_parameter_source("cache")
-    if source is not ParameterSource.COMMANDLINE:
-        root = root_of(run, root)
+    root = root_for(cache, run)
     asked = Asked(points, *ends, two, part, recordings, seed, norm_directions, norm_statistics)
     with tqdm(total=len(asked.grid), unit="point", delay=2, leave=False) as bar:
 

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from ...errors import SnntxError, UsageError
-from ..options import FOLDER, cache_option, cache_root, device_option, say
+from ..options import FOLDER, cache_option, cache_root, device_option, part_option, say
 from ..words.misplaced import Worded
 from ..words.places import RUN, existing
 
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 @click.argument("runs", metavar="RUN...", type=RUN, nargs=-1, required=True)
 @click.option("--out", type=FOLDER, metavar="FILE", help="The page [default: report.html].")
 @cache_option
-@click.option(
-    "--part",
-    type=click.Choice(["test", "validation", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="What is measured, of the run's protocol; all takes every recording.",
-)
+@part_option("What is measured, of the run's protocol")
 @click.option(
     "--baseline",
     default="",

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from ...errors import UsageError
-from ..options import FOLDER, cache_option, cache_root, device_option, say
+from ..options import FOLDER, cache_option, device_option, part_option, root_for, say
 from ..words.misplaced import Worded
 from ..words.places import RUN, existing
 
@@ -23,13 +22,7 @@ if TYPE_CHECKING:
 @click.option("--layer", required=True, help="Whose maps; a wrong name lists them.")
 @click.option("--out", type=FOLDER, required=True, help="A .png for all, or a folder of one each.")
 @cache_option
-@click.option(
-    "--part",
-    type=click.Choice(["test", "validation", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Whose recordings; all takes every recording of the cache.",
-)
+@part_option("Whose recordings")
 @click.option("--class", "class_name", help="Class to explain [default: the predicted one].")
 @device_option
 def saliency(
@@ -51,15 +44,11 @@ def saliency(
     if out.suffix and out.suffix != ".png":
         raise UsageError(f"--out {out}: expected a name that ends with .png, or a folder")
     from ...draw.saliency import save_saliency
-    from ...train.checkpoints.started import root_of
     from ...train.insight.saliency import saliency_of
     from ...train.run.distributed import pick_device
 
     existing(run)
-    root = cache_root(cache)
-    source = click.get_current_context().get_parameter_source("cache")
-    if source is not ParameterSource.COMMANDLINE:
-        root = root_of(run, root)
+    root = root_for(cache, run)
     found = saliency_of(
         run, layer, identities, root, pick_device(device), part=part, class_name=class_name
     )

@@ -19,19 +19,11 @@ if TYPE_CHECKING:
 
     from ...train.assess.evaluation import CurvePoint, Evaluation
     from ...train.assess.published import PublishedEvaluation
-    from ...train.measure.metrics import Metrics
 
 MOST_CLASSES = 12
 """Classes that are printed; of more, the worst."""
-MOST_CONFUSIONS = 5
+MOST_MISTAKES = 5
 MOST_STEPS = 10
-UNITS = {
-    "drop": "share of the events dropped",
-    "noise": "events added per event",
-    "jitter": "px of jitter",
-    "time": "ms of jitter",
-    "steps": "frames with events",
-}
 
 
 def print_published(result: PublishedEvaluation) -> None:
@@ -116,6 +108,8 @@ def _some_steps(by_step: Sequence[float]) -> str:
 
 
 def _curve(points: Sequence[CurvePoint]) -> list[list[str]]:
+    from ...train.assess.corruption import UNITS
+
     return [
         [
             each.kind,
@@ -127,26 +121,19 @@ def _curve(points: Sequence[CurvePoint]) -> list[list[str]]:
     ]
 
 
-def confusions(metrics: Metrics, classes: Sequence[str], most: int) -> list[tuple[str, str, int]]:
-    """Return the most frequent mistakes: true class, answer and how often, in falling order."""
-    found = [
-        (classes[i], classes[j], count)
-        for i, row in enumerate(metrics.confusion)
-        for j, count in enumerate(row)
-        if i != j and count
-    ]
-    return sorted(found, key=lambda each: -each[2])[:most]
-
-
 def _print_rest(result: Evaluation | PublishedEvaluation) -> None:
     """Print mistakes, how often the network fires, the notes, classes and layers."""
+    from ...train.measure.metrics import mistakes
+
     firing, metrics = result.firing, result.metrics
     if firing is not None:
         click.echo(f"  NASFR      {firing.nasfr:.4f} (spikes per neuron and step)")
     evidence = getattr(result, "evidence", None)
     if evidence is not None:
-        mistakes = confusions(metrics, evidence.classes, MOST_CONFUSIONS)
-        told = ", ".join(f"{plain(a)} as {plain(b)} ({n:,})" for a, b, n in mistakes)
+        told = ", ".join(
+            f"{plain(each.true)} as {plain(each.taken)} ({each.count:,})"
+            for each in mistakes(metrics, evidence.classes, MOST_MISTAKES)
+        )
         click.echo(wrapped(told or "nothing", "  confused   ", " " * 13))
     for note in result.notes:
         click.echo(wrapped(note, "  note       ", " " * 13))

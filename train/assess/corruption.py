@@ -46,11 +46,11 @@ SEVERITIES: dict[str, tuple[float, ...]] = {
 }
 """What is tried of a kind unless severities are named; of steps, every number from 1 to T."""
 UNITS = {
-    "drop": "share of events dropped",
+    "drop": "share of the events dropped",
     "noise": "events added per event",
-    "jitter": "px",
-    "time": "ms",
-    "steps": "frames that keep their events",
+    "jitter": "px of jitter",
+    "time": "ms of jitter",
+    "steps": "frames with events",
 }
 
 
@@ -91,15 +91,17 @@ def parse_corruption(text: str, steps: int) -> list[Corruption]:
         found = sorted({float(value) for value in values.split(",")})
     except ValueError:
         raise UsageError(f"--corruption {text}: expected numbers, such as {kind}=0.1,0.5") from None
-    low, high = (1, steps) if kind == "steps" else (0, 1 if kind == "drop" else np.inf)
-    whole = kind != "steps" or all(value.is_integer() for value in found)
-    top = found[-1] < high if kind == "drop" or kind != "steps" else found[-1] <= high
-    if not (whole and found[0] >= low and top):
-        span = f"whole numbers from 1 to {steps}" if kind == "steps" else (
-            "shares from 0 to below 1" if kind == "drop" else f"numbers of {UNITS[kind]} from 0"
-        )  # fmt: skip
+    if not all(_allowed(kind, value, steps) for value in found):
+        spans = {"steps": f"whole numbers from 1 to {steps}", "drop": "shares from 0 to below 1"}
+        span = spans.get(kind, f"numbers of {UNITS[kind]} from 0")
         raise UsageError(f"--corruption {text}: expected {span}")
     return [Corruption(kind, severity) for severity in found]
+
+
+def _allowed(kind: str, severity: float, steps: int) -> bool:
+    if kind == "steps":
+        return severity.is_integer() and 1 <= severity <= steps
+    return 0 <= severity < (1 if kind == "drop" else np.inf)
 
 
 def corrupted(cache: SealedCache, what: Corruption) -> Corrupted:

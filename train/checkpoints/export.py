@@ -13,7 +13,8 @@ from __future__ import annotations
 import base64
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -61,11 +62,8 @@ def export(checkpoint: Checkpoint, kind: str, out: Path) -> None:
         SnntxError: the disk fails.
     """
     default_out(out, kind)
-    if out.exists():
-        raise UsageError(f"{out}: exists already; remove it, or choose another --out")
-    tensors = {name: value.contiguous() for name, value in checkpoint.model.items()}
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(out):
+        tensors = {name: value.contiguous() for name, value in checkpoint.model.items()}
         if kind == "torch":
             state = OrderedDict(tensors)
             account = {ACCOUNT: _metadata(checkpoint, tensors)}
@@ -75,6 +73,21 @@ def export(checkpoint: Checkpoint, kind: str, out: Path) -> None:
             from safetensors.torch import save
 
             write_whole(out, save(tensors, metadata=_metadata(checkpoint, tensors)))
+
+
+@contextmanager
+def new_file(out: Path) -> Iterator[None]:
+    """Refuse a file that is there, make its folder, and say in one line where writing it fails.
+
+    Raises:
+        UsageError: the file exists already.
+        SnntxError: the disk fails.
+    """
+    if out.exists():
+        raise UsageError(f"{out}: exists already; remove it, or choose another --out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise SnntxError(
             f"{out}: cannot be written: {cause_of(error)}; mend that and try again"

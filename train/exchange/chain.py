@@ -63,13 +63,12 @@ class Chain:
     bias: Float64Array
 
 
-def layers_of(model: TransferModel, what: str) -> list[tuple[str, SpikingLayer]]:
+def layers_of(model: TransferModel) -> list[tuple[str, SpikingLayer]]:
     """Return the spiking layers of a network that is a chain of them, by name.
 
     Raises:
-        UsageError: it is none; ``what`` says for what it is wanted.
+        UsageError: it is none.
     """
-    name = model.options.name
     if isinstance(model, TransferVGG):
         return [
             (f"features.{i}", each)
@@ -78,33 +77,35 @@ def layers_of(model: TransferModel, what: str) -> list[tuple[str, SpikingLayer]]
         ]
     if isinstance(model, TwoConvolutions):
         return [(each, getattr(model, each)) for each in ("first", "second", "hidden")]
+    why = "is no plain chain of layers with a linear head, as vgg, scnn and nmnist are"
+    if model.pools_maxima:
+        why = "pools maxima, for which NIR has no node, and " + why
     raise UsageError(
-        f"network {name} cannot be exported to {what}: it is no plain chain of layers with a "
-        "linear head, as vgg, scnn and nmnist are; export it to safetensors"
+        f"network {model.options.name} cannot be exported to NIR: it {why}; export it to "
+        "safetensors"
     )
 
 
-def chain_of(model: TransferModel, what: str) -> Chain:
+def chain_of(model: TransferModel) -> Chain:
     """Return a network's event branch as a chain.
 
     Args:
         model: in evaluation; weights of any type.
-        what: the format that it is wanted for, for errors.
 
     Raises:
         UsageError: it is no plain chain, turns its frames over, attends, or has statistics of
             each step.
     """
-    found = layers_of(model, what)
+    found = layers_of(model)
     if model.layout != "yx":
         raise UsageError(
-            f"it cannot be exported to {what}: with layout = {model.layout} the network turns its "
+            f"it cannot be exported to NIR: with layout = {model.layout} the network turns its "
             "frames over, for which the format has no layer; train with layout=yx"
         )
     shape: tuple[int, ...] = (2, *model.size)
     links = []
     for name, layer in found:
-        link = _link(name, layer, shape, what)
+        link = _link(name, layer, shape)
         links.append(link)
         shape = link.fires
         if link.pool > 1:
@@ -113,7 +114,7 @@ def chain_of(model: TransferModel, what: str) -> Chain:
             shape = (int(np.prod(shape)),)
     head = model.head("event")
     if not isinstance(head, nn.Linear):
-        raise UsageError(f"it cannot be exported to {what}: its head is no linear map")
+        raise UsageError("it cannot be exported to NIR: its head is no linear map")
     return Chain(tuple(links), _wide(head.weight), _bias(head.bias, head.out_features))
 
 
@@ -123,15 +124,15 @@ def _flattened_after(name: str, found: list[tuple[str, SpikingLayer]]) -> bool:
     return place + 1 == len(found) or isinstance(found[place + 1][1], SpikingLinear)
 
 
-def _link(name: str, layer: SpikingLayer, shape: tuple[int, ...], what: str) -> Link:
+def _link(name: str, layer: SpikingLayer, shape: tuple[int, ...]) -> Link:
     if layer.attention is not None:
         raise UsageError(
-            f"it cannot be exported to {what}: layer {name} has an attention, for which the format "
+            f"it cannot be exported to NIR: layer {name} has an attention, for which the format "
             "has no layer; train with attention=none"
         )
     if layer.pool_before > 1:
         raise UsageError(
-            f"it cannot be exported to {what}: layer {name} pools what drives its neurons"
+            f"it cannot be exported to NIR: layer {name} pools what drives its neurons"
         )
     if isinstance(layer, SpikingConv2d):
         weight, own, conv = layer.conv.weight, layer.conv.bias, layer.conv
@@ -146,12 +147,12 @@ def _link(name: str, layer: SpikingLayer, shape: tuple[int, ...], what: str) -> 
         weight, own = layer.linear.weight, layer.linear.bias
         stride, padding, fires = (1, 1), (0, 0), (layer.linear.out_features,)
     else:
-        raise UsageError(f"it cannot be exported to {what}: layer {name} has no weights of its own")
+        raise UsageError(f"it cannot be exported to NIR: layer {name} has no weights of its own")
     wide, bias = _wide(weight), _bias(own, len(weight))
     if layer.norm is not None:
         if layer.norm.kind == "per-step-own":
             raise UsageError(
-                f"it cannot be exported to {what}: norm = per-step-own has other statistics at "
+                "it cannot be exported to NIR: norm = per-step-own has other statistics at "
                 "every step, and the format's weights hold for all; train with norm=merged or "
                 "norm=per-step"
             )

@@ -30,9 +30,9 @@ import numpy as np
 import torch
 
 from ... import __version__
-from ...errors import SnntxError, UsageError
+from ...errors import UsageError
 from ...preprocess.disk.atomic import write_whole
-from ...preprocess.disk.folders import cause_of
+from ..checkpoints.export import new_file
 from ..checkpoints.state import Checkpoint
 from ..network.model import TransferModel
 from .chain import Link, chain_of
@@ -50,7 +50,7 @@ def nir_graph(model: TransferModel) -> Any:
         UsageError: the network has what NIR has not, or the package is not installed.
     """
     nir = _package()
-    chain = chain_of(model.eval(), "NIR")
+    chain = chain_of(model.eval())
     nodes: dict[str, Any] = {"input": nir.Input({"input": np.array(chain.links[0].shape)})}
     for number, link in enumerate(chain.links):
         neurons = _neurons(nir, link)
@@ -92,19 +92,12 @@ def export_nir(checkpoint: Checkpoint, out: Path) -> None:
         SnntxError: the disk fails.
     """
     nir = _package()
-    if out.exists():
-        raise UsageError(f"{out}: exists already; remove it, or choose another --out")
-    graph = nir_graph(checkpoint.build_model(torch.device("cpu")))
-    graph.metadata = {name: json.dumps(value) for name, value in _told(checkpoint).items()}
-    held = io.BytesIO()
-    nir.write(held, graph)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(out):
+        graph = nir_graph(checkpoint.build_model(torch.device("cpu")))
+        graph.metadata = {name: json.dumps(value) for name, value in _told(checkpoint).items()}
+        held = io.BytesIO()
+        nir.write(held, graph)
         write_whole(out, held.getvalue())
-    except OSError as error:
-        raise SnntxError(
-            f"{out}: cannot be written: {cause_of(error)}; mend that and try again"
-        ) from error
 
 
 def _told(checkpoint: Checkpoint) -> dict[str, Any]:

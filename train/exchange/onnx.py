@@ -19,10 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import SnntxError, UsageError
+from ...errors import UsageError
 from ...preprocess.disk.atomic import write_whole
-from ...preprocess.disk.folders import cause_of
-from ..checkpoints.export import PRODUCER, described, onnx_package, set_aside
+from ..checkpoints.export import PRODUCER, described, new_file, onnx_package, set_aside
 from ..checkpoints.state import Checkpoint
 from ..network.model import TransferModel
 
@@ -52,18 +51,11 @@ def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
         SnntxError: the disk fails.
     """
     onnx_package("onnxscript")
-    if out.exists():
-        raise UsageError(f"{out}: exists already; remove it, or choose another --out")
-    proto = onnx_model(checkpoint.build_model(torch.device("cpu")))
-    content = described(checkpoint) | {"opset": json.dumps(OPSET), "readout": json.dumps(READOUT)}
-    set_aside(proto, checkpoint, content)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(out):
+        proto = onnx_model(checkpoint.build_model(torch.device("cpu")))
+        more = {"opset": json.dumps(OPSET), "readout": json.dumps(READOUT)}
+        set_aside(proto, checkpoint, described(checkpoint) | more)
         write_whole(out, proto.SerializeToString())
-    except OSError as error:
-        raise SnntxError(
-            f"{out}: cannot be written: {cause_of(error)}; mend that and try again"
-        ) from error
 
 
 def onnx_model(model: TransferModel) -> Any:

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
+from ..measure.watching import Watching
 from ..method.losses import CKA_EPSILON
 from ..network.layers import LayerOutput, SpikingLayer
 from ..network.model import TransferModel
@@ -76,31 +77,20 @@ class Alignment:
     left_out: tuple[str, ...]
 
 
-class _Grams:
+class _Grams(Watching):
     """Keeps the products ``K = X Xᵀ`` ``(T, B, B)`` of what layers send, of every call."""
 
     def __init__(self, model: TransferModel) -> None:
-        self._layers = {n: m for n, m in model.named_modules() if isinstance(m, SpikingLayer)}
-        self._hooks: list[Any] = []
+        super().__init__(model)
         self.found: dict[str, list[Tensor]] = {name: [] for name in self._layers}
 
-    def __enter__(self) -> Self:
-        for name, layer in self._layers.items():
+    def hooks(self, name: str, layer: SpikingLayer) -> list[RemovableHandle]:
+        """Register and return the hook of one layer."""
 
-            def keep(_: Any, __: Any, output: LayerOutput, name: str = name) -> None:
-                self.found[name].append(gram(output.spikes))
+        def keep(_: Any, __: Any, output: LayerOutput) -> None:
+            self.found[name].append(gram(output.spikes))
 
-            self._hooks.append(layer.register_forward_hook(keep))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        while self._hooks:
-            self._hooks.pop().remove()
+        return [layer.register_forward_hook(keep)]
 
 
 def gram(features: Tensor) -> Tensor:

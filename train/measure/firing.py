@@ -13,42 +13,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
 
 import torch
 from torch import Tensor, nn, zeros_like
+from torch.utils.hooks import RemovableHandle
 
 from ..network.layers import LayerOutput, SpikingLayer
 from ..network.model import TransferModel
+from .watching import Watching
 
 
-class _Watched:
+class _Watched(Watching):
     """Calls a function with what each layer's neurons send, ``(T, B, ...)``, inside the context."""
 
     def __init__(self, model: nn.Module, seen: Callable[[str, SpikingLayer, Tensor], None]) -> None:
-        self._layers = {n: m for n, m in model.named_modules() if isinstance(m, SpikingLayer)}
-        self._seen, self._hooks = seen, list[Any]()
+        super().__init__(model)
+        self._seen = seen
 
-    def __enter__(self) -> Self:
-        for name, layer in self._layers.items():
-            call = partial(self._call, name, layer)
-            attention = layer.attention if layer.attention_place == "spikes" else None
-            if attention is not None:
-                hook = attention.register_forward_pre_hook(lambda _, given, f=call: f(given[0]))
-            else:
-                hook = layer.register_forward_hook(lambda _, __, out, f=call: f(_spikes(out)))
-            self._hooks.append(hook)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for hook in self._hooks:
-            hook.remove()
+    def hooks(self, name: str, layer: SpikingLayer) -> list[RemovableHandle]:
+        """Register and return the hook of one layer."""
+        call = partial(self._call, name, layer)
+        attention = layer.attention if layer.attention_place == "spikes" else None
+        if attention is not None:
+            return [attention.register_forward_pre_hook(lambda _, given: call(given[0]))]
+        return [layer.register_forward_hook(lambda _, __, out: call(_spikes(out)))]
 
     def _call(self, name: str, layer: SpikingLayer, sent: Tensor) -> None:
         self._seen(name, layer, sent.detach())

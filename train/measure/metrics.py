@@ -6,7 +6,7 @@ recordings are shown; the static branch is not run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,39 @@ class Metrics:
     loss: float
     per_class: dict[str, tuple[int, float]]
     confusion: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """How often recordings of one class were taken for another.
+
+    Attributes:
+        true, taken: names of both classes.
+        count: recordings.
+        share: of the true class's recordings.
+    """
+
+    true: str
+    taken: str
+    count: int
+    share: float
+
+
+def mistakes(metrics: Metrics, classes: Sequence[str], most: int) -> list[Mistake]:
+    """Return the most frequent mistakes, in falling order, equal ones in that of the classes.
+
+    Args:
+        metrics: with the confusion matrix ``(C, C)``.
+        classes: names in its order.
+        most: how many there are at most.
+    """
+    found = [
+        Mistake(classes[i], classes[j], count, count / sum(row))
+        for i, row in enumerate(metrics.confusion)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(found, key=lambda each: -each.count)[:most]
 
 
 def event_logits(

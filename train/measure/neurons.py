@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from ..network.backends.names import resolve_backend
 from ..network.backends.order import dense
@@ -25,6 +26,7 @@ from ..network.layers import LayerOutput, SpikingLayer
 from ..network.model import TransferModel
 from ..network.pools import average_pool
 from ..network.synapses import Activity
+from .watching import Watching
 
 if TYPE_CHECKING:
     from ..network.backends.numba_fused import Counts
@@ -138,7 +140,7 @@ def _counts_itself(layer: SpikingLayer, given: Tensor) -> bool:
     return backend == "numba" and not layer.neuron.graded and layer.attention_place != "neuron"
 
 
-class NeuronCounts:
+class NeuronCounts(Watching):
     """Counts what every layer's neurons do in the passes inside the context.
 
     Attributes:
@@ -147,9 +149,8 @@ class NeuronCounts:
     """
 
     def __init__(self, model: TransferModel) -> None:
-        self._layers = {n: m for n, m in model.named_modules() if isinstance(m, SpikingLayer)}
+        super().__init__(model)
         self._tallies: dict[str, _Tally] = {}
-        self._hooks: list[Any] = []
         self._pools: dict[str, int] = {}
         self._telling: dict[str, ExitStack] = {}
         self._spikes: dict[str, Tensor] = {}
@@ -159,14 +160,15 @@ class NeuronCounts:
             if layer.attention is not None and layer.attention_place == "neuron"
         }
 
-    def __enter__(self) -> Self:
-        for name, layer in self._layers.items():
-            before = layer.register_forward_pre_hook(partial(self._before, name), with_kwargs=True)
-            self._hooks += [before, layer.register_forward_hook(partial(self._after, name))]
-            if layer.attention is not None and layer.attention_place == "spikes":
-                hook = layer.attention.register_forward_pre_hook(partial(self._attended, name))
-                self._hooks.append(hook)
-        return self
+    def hooks(self, name: str, layer: SpikingLayer) -> list[RemovableHandle]:
+        """Register and return the hooks of one layer."""
+        found = [
+            layer.register_forward_pre_hook(partial(self._before, name), with_kwargs=True),
+            layer.register_forward_hook(partial(self._after, name)),
+        ]
+        if layer.attention is not None and layer.attention_place == "spikes":
+            found.append(layer.attention.register_forward_pre_hook(partial(self._attended, name)))
+        return found
 
     def __exit__(
         self,
@@ -174,8 +176,7 @@ class NeuronCounts:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        while self._hooks:
-            self._hooks.pop().remove()
+        super().__exit__(kind, error, traceback)
         for name, pool in self._pools.items():  # of a layer that failed
             self._layers[name].pool = pool
         for stack in self._telling.values():
@@ -184,8 +185,13 @@ class NeuronCounts:
         self._telling.clear()
 
     def found(self) -> dict[str, Neurons]:
-        """Return what was counted of each layer, in their order."""
-        return {name: self._tallies[name].found() for name in self._layers if name in self._tallies}
+        """Return what was counted of each layer, in their order; ReLU units have no membrane."""
+        told = {}
+        for name, layer in self._layers.items():
+            if name in self._tallies:
+                each = self._tallies[name].found()
+                told[name] = replace(each, updates=0.0) if layer.neuron.kind == "relu" else each
+        return told
 
     def _before(self, name: str, layer: SpikingLayer, args: Any, kwargs: Any) -> Any:
         given = args[0].values if isinstance(args[0], Activity) else args[0]

@@ -117,8 +117,9 @@ class TransferModel(nn.Module, ABC):
 
     It may set ``least_size``, the shortest side that its layers can take, ``neuron_defaults``,
     where its neurons (or its ``norm``) differ from :mod:`.defaults`, ``takes``, which of the last
-    four options it heeds, and ``reference``, the names in published checkpoints; and override
-    :meth:`head`, or :meth:`classify` where a head is no linear map. What runs through
+    four options it heeds, ``pools_maxima``, that one of its pools takes the maximum, and
+    ``reference``, the names in published checkpoints; and override :meth:`head`, or
+    :meth:`classify` where a head is no linear map. What runs through
     :func:`~snntx.train.network.recompute.run_stage` with ``keep=self.keeps_activations`` costs
     less memory where that is false. ``@MODELS.register("name")`` gives it a name.
     """
@@ -129,6 +130,7 @@ class TransferModel(nn.Module, ABC):
     least_size: ClassVar[int] = 1
     neuron_defaults: ClassVar[Mapping[str, Any]] = {}
     takes: ClassVar[frozenset[str]] = frozenset()
+    pools_maxima: ClassVar[bool] = False
     reference: ClassVar[ReferenceTable | None] = None
 
     def __init__(self, options: ModelOptions) -> None:

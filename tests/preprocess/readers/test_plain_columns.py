@@ -48,7 +48,7 @@ def write(folder: Path, format: str, columns: Any) -> Path:
     return WRITERS[format](folder / f"één file.{format}", columns)
 
 
-def equal(path: Path, format: str, columns: Any, **options: Any) -> None:
+def assert_read(path: Path, format: str, columns: Any, **options: Any) -> None:
     found = read_events(path, format, **options)
     for name in NAMES:
         np.testing.assert_array_equal(getattr(found, name), columns[name])
@@ -70,27 +70,27 @@ def refused(path: Path, format: str) -> str:
 def test_names_that_a_card_gives(tmp_path: Path, format: str) -> None:
     names = {"t": "time stamp", "x": "größe", "y": "Y", "p": "on/off" if format != "npy" else "on"}
     path = write(tmp_path, format, {names[name]: some()[name] for name in NAMES})
-    equal(path, spelled(format, **names), some())
+    assert_read(path, spelled(format, **names), some())
 
 
 @plain
 def test_further_columns_are_passed_over(tmp_path: Path, format: str) -> None:
     path = write(tmp_path, format, {"id": np.arange(200), **some(), "note": np.zeros(200)})
-    equal(path, format, some())
+    assert_read(path, format, some())
 
 
 @plain
 @pytest.mark.parametrize(("unit", "times_us"), [("ms", 1000), ("s", 1_000_000), ("us", 1)])
 def test_units_of_whole_times(tmp_path: Path, format: str, unit: str, times_us: int) -> None:
     path = write(tmp_path, format, some())
-    equal(path, spelled(format, unit=unit), {**some(), "t": some()["t"] * times_us})
+    assert_read(path, spelled(format, unit=unit), {**some(), "t": some()["t"] * times_us})
 
 
 @plain
 @pytest.mark.parametrize(("unit", "of_us"), [("ms", 1e-3), ("s", 1e-6), ("ns", 1e3), ("us", 1.0)])
 def test_units_of_real_times(tmp_path: Path, format: str, unit: str, of_us: float) -> None:
     path = write(tmp_path, format, {**some(), "t": some()["t"] * of_us})
-    equal(path, spelled(format, unit=unit), some())
+    assert_read(path, spelled(format, unit=unit), some())
 
 
 def test_whole_nanoseconds_are_rounded() -> None:
@@ -111,7 +111,7 @@ def test_fractions_of_a_microsecond_say_how_to_go_on(tmp_path: Path, format: str
     line = refused(path, format)
     assert re.search(r"t\[\d+\] is 0\.\d+ \(\d+ such values\), expected whole numbers", line)
     assert line.endswith("set unit in [events.columns] of the card where times are no microseconds")
-    equal(path, spelled(format, unit="s"), some())
+    assert_read(path, spelled(format, unit="s"), some())
 
 
 @pytest.mark.parametrize("unit", TIME_UNITS)
@@ -170,7 +170,7 @@ def test_a_missing_column_is_named(tmp_path: Path, format: str) -> None:
     assert re.search(r"no (column|field) 't'", line)
     assert all(name in line for name in columns)
     assert line.endswith("set t = NAME in [events.columns] of the card")
-    equal(path, spelled(format, t="time"), some())
+    assert_read(path, spelled(format, t="time"), some())
     assert "did you mean 'time'?" in refused(path, spelled(format, t="tme"))
 
 
@@ -195,7 +195,7 @@ def test_values_that_are_none(
 @plain
 def test_polarities_of_both_kinds(tmp_path: Path, format: str) -> None:
     signed = {**some(), "p": 2 * some()["p"] - 1}
-    equal(write(tmp_path, format, signed), format, some())
+    assert_read(write(tmp_path, format, signed), format, some())
 
 
 @plain
@@ -210,11 +210,11 @@ def test_coordinates_outside_may_be_dropped(tmp_path: Path, format: str) -> None
 @plain
 def test_traps_of_every_reader(tmp_path: Path, format: str) -> None:
     one = {name: values[:1] for name, values in some().items()}
-    equal(write(tmp_path, format, one), format, one)
+    assert_read(write(tmp_path, format, one), format, one)
     ties = {**some(), "t": np.full(200, 1_600_000_000_000_000)}
-    equal(write(tmp_path, format, ties), format, ties)
+    assert_read(write(tmp_path, format, ties), format, ties)
     off = {**some(), "p": np.zeros(200, int)}
-    equal(write(tmp_path, format, off), format, off)
+    assert_read(write(tmp_path, format, off), format, off)
     back = {**some(), "t": some()["t"][::-1]}
     path = write(tmp_path, format, back)
     assert "time goes back at event" in refused(path, format)
@@ -237,16 +237,16 @@ def test_columns_of_other_lengths_and_types(tmp_path: Path, format: str) -> None
     if format == "npz":
         assert "column 'p' is a single value" in refused(path, format)
     tall = {name: values[:, None] for name, values in some().items()}
-    equal(write(tmp_path, format, tall), format, some())
+    assert_read(write(tmp_path, format, tall), format, some())
     wide = {name: values[None].astype(np.float64) for name, values in some().items()}
-    equal(write(tmp_path, format, wide), format, some())
+    assert_read(write(tmp_path, format, wide), format, some())
 
 
 @pytest.mark.parametrize("kind", ["?", "i1", "u1", ">i4", "u8", "f2", "f4", ">f8"])
 @pytest.mark.parametrize("format", ["hdf5", "npy", "npz"])
 def test_columns_of_every_type(tmp_path: Path, format: str, kind: str) -> None:
     columns = {**some(), "p": some()["p"].astype(kind)}
-    equal(write(tmp_path, format, columns), format, some())
+    assert_read(write(tmp_path, format, columns), format, some())
 
 
 # ---------------------------------------------------------------- arrays without names
@@ -262,7 +262,7 @@ def test_one_array_along_rows_or_columns(tmp_path: Path, kind: Any, fortran: boo
     path = tmp_path / "a.npy"
     for columns, array in ((ROWS, table(some()).T), (COLUMNS, table(some()))):
         np.save(path, (np.asfortranarray if fortran else np.ascontiguousarray)(array.astype(kind)))
-        equal(path, spelled("npy", **columns), some())
+        assert_read(path, spelled("npy", **columns), some())
         other = COLUMNS if columns is ROWS else ROWS
         line = refused(path, spelled("npy", **other))
         shape = "(4, 200)" if columns is ROWS else "(200, 4)"
@@ -281,9 +281,9 @@ def test_four_events_are_ambiguous(tmp_path: Path, columns: dict[str, str]) -> N
     )
     for few in (1, 3, 5):
         np.save(path, table(some(few)).T if columns is ROWS else table(some(few)))
-        equal(path, spelled("npy", **columns), some(few))
+        assert_read(path, spelled("npy", **columns), some(few))
     plain_files.write_npy(path, some(4))  # the way out that the line names
-    equal(path, "npy", some(4))
+    assert_read(path, "npy", some(4))
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (4,), (3, 4, 2), ()])
@@ -301,18 +301,18 @@ def test_an_array_without_names_has_numbers(tmp_path: Path) -> None:
     line = refused(path, "npy")
     assert "the array has no named fields, so no 't': it is of shape (200, 4)" in line
     assert "set t = '1' to '4', the column's number, in [events.columns] of the card" in line
-    equal(path, spelled("npy", **COLUMNS), some())
+    assert_read(path, spelled("npy", **COLUMNS), some())
 
 
 @pytest.mark.parametrize("format", ["hdf5", "npz"])
 def test_parts_of_an_array_among_others(tmp_path: Path, format: str) -> None:
     path = write(tmp_path, format, {"events": table(some()).T, "note": np.zeros(3)})
     names = {key: f"events/{name}" for key, name in ROWS.items() if key != "along"}
-    equal(path, spelled(format, **names, along="rows"), some())
+    assert_read(path, spelled(format, **names, along="rows"), some())
     assert "array 'events' is of shape (4, 200): (4, n)" in refused(path, spelled(format, **names))
     named = np.load(plain_files.write_npy(tmp_path / "named.npy", some()))
     path = write(tmp_path, format, {"events": named})
-    equal(path, spelled(format, **{name: f"events/{name}" for name in NAMES}), some())
+    assert_read(path, spelled(format, **{name: f"events/{name}" for name in NAMES}), some())
     line = refused(path, spelled(format, t="events/time", x="events/x", y="events/y", p="events/p"))
     assert "array 'events' has no field 'time'" in line
 
@@ -332,7 +332,7 @@ def test_no_pickle_is_read(tmp_path: Path, format: str) -> None:
     assert "a pickled array of objects, expected numbers" in line
     if format == "npz":  # what is not asked for is not read
         plain_files.write_npz(path, {**some(), "more": held})
-        equal(path, format, some())
+        assert_read(path, format, some())
 
 
 def npy_of(text: bytes, content: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
@@ -377,7 +377,7 @@ def test_headers_of_every_version(tmp_path: Path) -> None:
     text, content = whole[10:at], whole[at:]
     for version in (b"\x02\x00", b"\x03\x00"):
         path.write_bytes(npy_of(text, content, version))
-        equal(path, "npy", some())
+        assert_read(path, "npy", some())
     path.write_bytes(npy_of(text, content, b"\x04\x00"))
     assert "version 4.0 of .npy, expected 1.0, 2.0 or 3.0" in refused(path, "npy")
     path.write_bytes(header.MAGIC + b"\x02\x00" + struct.pack("<I", 1 << 31) + text)
@@ -435,7 +435,7 @@ def test_an_encrypted_array(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mark", [",", ";", "\t", " "])
 def test_what_stands_between_columns(tmp_path: Path, mark: str) -> None:
     path = plain_files.write_csv(tmp_path / "a.csv", some(), mark=mark)
-    equal(path, "csv", some())
+    assert_read(path, "csv", some())
 
 
 @pytest.mark.parametrize("mark", [",", " "])
@@ -443,11 +443,11 @@ def test_columns_by_number(tmp_path: Path, mark: str) -> None:
     columns = {"a": np.arange(200), **some()}
     path = plain_files.write_csv(tmp_path / "a.csv", columns, header=None, mark=mark)
     numbers = {"t": "2", "x": "3", "y": "4", "p": "5"}
-    equal(path, spelled("csv", **numbers), some())
+    assert_read(path, spelled("csv", **numbers), some())
     plain_files.write_csv(path, columns, mark=mark)
     line = refused(path, spelled("csv", **numbers))
     assert "line 1, column 2 holds 't', expected a number; set the names of the first line" in line
-    equal(path, "csv", some())
+    assert_read(path, "csv", some())
 
 
 def test_tables_as_programs_write_them(tmp_path: Path) -> None:
@@ -461,14 +461,14 @@ def test_tables_as_programs_write_them(tmp_path: Path) -> None:
         "\n\nt,x,y,p\n# a note\n" + "\n\n".join(lines) + "\n\n",
     ):
         path.write_bytes(text.encode())
-        equal(path, "csv", some())
+        assert_read(path, "csv", some())
     np.savetxt(path, table(some()), header="t x y p")
-    equal(path, "csv", some())
+    assert_read(path, "csv", some())
 
 
 def test_times_since_1970_keep_every_microsecond(tmp_path: Path) -> None:
     columns = {**some(), "t": some()["t"] + 1_600_000_000_000_001}
-    equal(plain_files.write_csv(tmp_path / "a.csv", columns), "csv", columns)
+    assert_read(plain_files.write_csv(tmp_path / "a.csv", columns), "csv", columns)
 
 
 @pytest.mark.parametrize(
@@ -507,8 +507,8 @@ def test_text_of_other_encodings(tmp_path: Path) -> None:
 def test_groups_and_compound_datasets(tmp_path: Path) -> None:
     path = plain_files.write_hdf5(tmp_path / "a.h5", {f"events/{n}": v for n, v in some().items()})
     names = {name: f"events/{name}" for name in NAMES}
-    equal(path, spelled("hdf5", **names), some())
-    equal(path, spelled("hdf5", **{n: f"/{v}" for n, v in names.items()}), some())
+    assert_read(path, spelled("hdf5", **names), some())
+    assert_read(path, spelled("hdf5", **{n: f"/{v}" for n, v in names.items()}), some())
     assert "no column 't' (found events/p, events/t, events/x, events/y)" in refused(path, "hdf5")
     assert "no column 'events'" in refused(path, spelled("hdf5", t="events"))
 
@@ -523,7 +523,7 @@ def test_a_file_of_matlab_7_3_is_hdf5(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(BadFileError, match=r"a MATLAB 7\.3 \(HDF5\) file, expected MATLAB 5"):
         read_events(path, "mat")
-    equal(path, "hdf5", some())
+    assert_read(path, "hdf5", some())
     savemat(path, some())
     assert "a MATLAB 5 file, expected one of format hdf5; set format = mat" in refused(path, "hdf5")
 

@@ -203,6 +203,8 @@ def test_a_step_of_euler_is_ours() -> None:
         ("nmnist", {"attention": Attention()}, "layer first has an attention"),
         ("resnet18", {}, "network resnet18 cannot be exported to NIR: it is no plain chain"),
         ("asa3", {}, "network asa3 cannot be exported to NIR"),
+        ("asa5", {}, "network asa5 cannot be exported to NIR: it pools maxima, for which NIR has"),
+        ("sew-resnet18", {}, "it pools maxima, for which NIR has no node, and is no plain chain"),
     ],
 )
 def test_what_nir_lacks_is_refused(name: str, options: dict[str, Any], message: str) -> None:

@@ -48,6 +48,7 @@ def trained(name: str, size: tuple[int, int], **options: Any) -> Any:
     [
         ("nmnist", (18, 22), {"norm": "per-step-own", "reset": "soft", "layout": "xy"}),
         ("scnn", (28, 28), {"kind": "plif", "tau": 1.5, "width": 1.0}),
+        pytest.param("vgg", (32, 32), {"width": 0.1}, marks=pytest.mark.slow),
     ],
 )
 def test_onnxruntime_gives_the_same_logits_for_any_batch(

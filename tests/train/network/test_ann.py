@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from snntx.cli import run
 from snntx.errors import UsageError
 from snntx.train.measure.firing import SpikeCounts
+from snntx.train.measure.operations import OperationCounts
 from snntx.train.network.create import create_model
 from snntx.train.network.layers import SpikingLayer
 from snntx.train.network.models.nmnist import TransferNMNIST
@@ -87,6 +88,17 @@ def test_every_network_has_one(name: str) -> None:
     grads = [p.grad for p in model.parameters() if p.grad is not None]
     assert any(grad.abs().sum() > 0 for grad in grads)
     assert all(torch.isfinite(grad).all() for grad in grads)
+
+
+def test_its_units_have_no_membrane_to_update() -> None:
+    updates = {}
+    for kind in ("relu", "lif"):
+        torch.manual_seed(0)
+        model = create_model("nmnist", num_classes=3, steps=2, width=0.1, kind=kind).eval()
+        with OperationCounts(model) as counts, torch.inference_mode():
+            model.forward_event(torch.rand(2, 2, 2, 34, 34))
+        updates[kind] = counts.operations().membrane_updates
+    assert updates["relu"] == 0 < updates["lif"]
 
 
 def test_it_has_no_firing_rate() -> None:

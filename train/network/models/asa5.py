@@ -50,6 +50,7 @@ class TransferASA5(TransferModel):
     least_size: ClassVar[int] = 32
     neuron_defaults: ClassVar[Mapping[str, Any]] = OWN["asa5"]
     takes: ClassVar[frozenset[str]] = frozenset({"conv_channels", "spike_pool"})
+    pools_maxima: ClassVar[bool] = True
     reference: ClassVar[ReferenceTable | None] = ReferenceTable(
         modules={
             **{f"convolutions.{i}.conv": f"ConvAttLIFs.{i}.0.conv.0" for i in range(5)},

@@ -78,6 +78,7 @@ class TransferSEWResNet18(TransferModel):
     """Frames ``(B, T, 2, 64, 64)``; domain features ``(T, B, 512)``."""
 
     frame_size: ClassVar[tuple[int, int]] = (64, 64)
+    pools_maxima: ClassVar[bool] = True
     least_size: ClassVar[int] = 8
     neuron_defaults: ClassVar[Mapping[str, Any]] = OWN["sew-resnet18"]
     reference: ClassVar[ReferenceTable | None] = ReferenceTable(
