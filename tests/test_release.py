@@ -151,7 +151,7 @@ def test_a_run_is_evaluated_with_the_same_words(
     kept: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["evaluate", f"runs/{name}", "--cache", "cache"]) == 0
-    told, _, layers = capsys.readouterr().out.partition("\nlayer ")
+    told, _, layers = capsys.readouterr().out.partition("\nclass taken for ")
     since = ("  NASFR ", "  balanced ", "  ECE ", "  by step ", "  confused ", " " * 13)
     lines = [line for line in told.splitlines() if not line.startswith(since)]
     words = [line.partition(" (95 % interval")[0] for line in lines]

@@ -24,6 +24,8 @@ MOST_CLASSES = 12
 """Classes that are printed; of more, the worst."""
 MOST_MISTAKES = 5
 MOST_STEPS = 10
+SHORT = 4
+"""Characters of a name that heads a column of the confusion matrix."""
 
 
 def print_published(result: PublishedEvaluation) -> None:
@@ -121,6 +123,18 @@ def _curve(points: Sequence[CurvePoint]) -> list[list[str]]:
     ]
 
 
+def print_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> None:
+    """Print the confusion matrix; columns of long names are numbered as their rows are."""
+    short = max(map(len, classes)) <= SHORT
+    heads = list(classes) if short else [str(i) for i, _ in enumerate(classes, 1)]
+    firsts = heads if short else [f"{i} {name}" for i, name in zip(heads, classes, strict=True)]
+    rows = [
+        [first, *(f"{count:,}" if count else "·" for count in row)]
+        for first, row in zip(firsts, counts, strict=True)
+    ]
+    print_table(["class taken for", *heads], rows)
+
+
 def _print_rest(result: Evaluation | PublishedEvaluation) -> None:
     """Print mistakes, how often the network fires, the notes, classes and layers."""
     from ...train.measure.metrics import mistakes
@@ -145,6 +159,9 @@ def _print_rest(result: Evaluation | PublishedEvaluation) -> None:
         classes = sorted(classes, key=lambda each: each[1][1])[:MOST_CLASSES]
     rows = [[name, f"{n:,}", f"{share:.4f}"] for name, (n, share) in classes]
     print_table([title, "recordings", "accuracy"], rows)
+    if evidence is not None and len(evidence.classes) <= MOST_CLASSES:
+        click.echo()
+        print_matrix(metrics.confusion, evidence.classes)
     if firing is not None:
         click.echo()
         layers = firing.layers.items()

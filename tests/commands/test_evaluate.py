@@ -16,6 +16,7 @@ from sklearn.calibration import calibration_curve
 
 from snntx.cli import run
 from snntx.commands.assess.sheets import csv_text
+from snntx.commands.terminal.evaluation import print_matrix
 from snntx.commands.terminal.spreadsheet import cell
 
 CARD = "simulated-digits"
@@ -122,6 +123,25 @@ def test_every_number_is_that_of_scikit_learn(
     assert bins["right"] == pytest.approx(kept.tolist())
     assert bins["confidence"] == pytest.approx(said.tolist())
     assert sum(bins["answers"]) == len(rows)
+
+
+def test_the_matrix_is_printed_of_few_classes(
+    runs: Runs, evaluate: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = json.loads(evaluate(runs[0], "--json").out)
+    lines = evaluate(runs[0]).out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("class taken for"))
+    assert lines[at].split()[3:] == [str(digit) for digit in range(10)]
+    found = [
+        [int(cell) for cell in line.replace("·", "0").split()] for line in lines[at + 1 :][:10]
+    ]
+    assert found == [[i, *row] for i, row in enumerate(told["confusion"])]
+    print_matrix([[1, 0], [2, 1234]], ["hand clapping", "air drums"])
+    assert capsys.readouterr().out.splitlines() == [
+        "class taken for  1      2",
+        "1 hand clapping  1      ·",
+        "2 air drums      2  1,234",
+    ]
 
 
 def test_several_runs_stand_side_by_side(runs: Runs, evaluate: Evaluate, tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def alike(text: str, name: str) -> str:
     if name in ("evaluate", "evaluate-energy"):
         text = re.sub(r"(?m)^  confused .*(\n {13}\S.*)*", "  confused   …", text)
         text = re.sub(r"\b\d\.\d{3}\b", "0.000", text)
+        text = re.sub(r"(?m)^(\d)((?: +[\d·]+){10})$", lambda m: m[1] + "  …", text)
     if name.startswith("compare"):
         text = re.sub(r"[+-]?\d+\.\d{4}", noughts, text)
     if name == "runs":

@@ -163,6 +163,12 @@ def test_evaluate_table(snntx: Snntx, trained: Path) -> None:
     firing = result["firing"]
     assert lines[9].split()[:2] == ["NASFR", f"{firing['nasfr']:.4f}"]
     table = [line.split() for line in lines[lines.index("") + 1 :]]
+    matrix = table.index(["class", "taken", "for", *map(str, range(10))])
+    counts = [
+        [row[0], *(cell.replace("·", "0") for cell in row[1:])] for row in table[matrix:][1:11]
+    ]
+    assert counts == [[str(i), *map(str, row)] for i, row in enumerate(result["confusion"])]
+    del table[matrix - 1 : matrix + 11]
     assert table[0] == ["class", "recordings", "accuracy"]
     expected = [[name, str(n), f"{x:.4f}"] for name, (n, x) in result["per_class"].items()]
     rows = firing["layers"].items()
