@@ -83,6 +83,20 @@ def components(pattern: str, suffixes: Sequence[str] = ()) -> list[Component]:
     return [*map(Component, above), Component(last, suffixes)]
 
 
+def junk_in(names: Iterable[str]) -> list[str]:
+    """Return what file managers left among names (paths with forward slashes), sorted.
+
+    A folder of theirs, such as ``__MACOSX``, is named once for all that lies in it.
+    """
+    found = set()
+    for name in names:
+        pieces = name.split("/")
+        left = next((i for i, piece in enumerate(pieces, 1) if is_junk(piece)), None)
+        if left is not None:
+            found.add("/".join(pieces[:left]))
+    return sorted(found)
+
+
 def match_names(
     names: Iterable[str], pattern: str, suffixes: Sequence[str] = ()
 ) -> Iterator[tuple[str, dict[str, str]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ...data_cards.found import StaticFiles
 from ...errors import UsageError
 from ..disk.files import first_file
 from ..disk.listing import NothingFoundError, Passed, find_files, require_folder
-from ..disk.patterns import match_names
+from ..disk.patterns import junk_in, match_names
 from .zips import archive_members
 
 
@@ -53,7 +53,7 @@ def find_pictures(
         BadFileError: an archive is damaged or not to be trusted.
     """
     require_folder(folder, "--static")
-    archives = archives_of(spec, folder)
+    archives, passed = archives_of(spec, folder), passed or Passed()
     number = number if f"{{{number}}}" in spec.pattern else ""
     pictures: list[PictureFile] = []
     try:
@@ -79,7 +79,9 @@ def find_pictures(
         return pictures
     known = {picture.identity: picture for picture in pictures}
     for file, path in archives.items():
-        held = list(_members(spec, path, file))
+        names = archive_members(path)
+        passed.junk += [f"{file}/{name}" for name in junk_in(names)]
+        held = list(_members(spec, path, file, names))
         if not held:
             raise NothingFoundError(
                 f"{path}: no member matches {spec.pattern}; is it another archive?"
@@ -98,9 +100,11 @@ def archives_of(spec: StaticFiles, folder: Path) -> dict[str, Path]:
     return {f"{root}/{path.name}".removeprefix("./"): path for root, path in found if path}
 
 
-def _members(spec: StaticFiles, path: Path, file: str) -> Iterator[PictureFile]:
-    """Yield the pictures of one archive."""
-    for name, fields in match_names(archive_members(path), spec.pattern, spec.suffixes):
+def _members(
+    spec: StaticFiles, path: Path, file: str, names: Sequence[str]
+) -> Iterator[PictureFile]:
+    """Yield the pictures of one archive, of whose names they are some."""
+    for name, fields in match_names(names, spec.pattern, spec.suffixes):
         stem = name[: len(name) - len(Path(name).suffix)]
         yield _picture(spec, fields, PictureFile(stem, "", path, file, name))
 
